@@ -1,0 +1,1 @@
+"""Stanch: alerts in, planned and approved repairs out. Plugin authors rely on `engine.contract` alone."""

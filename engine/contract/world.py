@@ -1,0 +1,99 @@
+"""What an action may ask of the world: clients of named connections, the clock, its place in the plan."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol, TypeVar
+
+from pydantic import BaseModel
+
+from engine.domain.clock import Clock
+from engine.domain.plan import Planned, Target
+
+C = TypeVar("C")
+
+
+class World(Protocol):
+    """Everything outside, as one attempt of one step sees it.
+
+    Attributes:
+        clock: the engine's clock; never the system's own.
+        writable: False while reading and planning: clients then let no write through.
+        earlier: the run's changes that are planned before this one and not yet applied, oldest
+            first. An action chains its `before` on those of the same target.
+        cancelled: true once the attempt should give up (time-out, shutdown); long calls ask it.
+    """
+
+    @property
+    def clock(self) -> Clock: ...
+
+    @property
+    def writable(self) -> bool: ...
+
+    @property
+    def earlier(self) -> Sequence[Planned]: ...
+
+    def cancelled(self) -> bool: ...
+
+    def client(self, connection: str, kind: type[C]) -> C:
+        """Return the client of the named connection.
+
+        Raises:
+            ActionFailed: (configuration) no such connection, another kind, or it cannot be opened.
+        """
+        ...
+
+    def progress(self, done: int, total: int | None, text: str = "") -> None:
+        """Report progress of long work; cheap, may be dropped."""
+        ...
+
+
+@dataclass(frozen=True)
+class Opening:
+    """How a client is to be opened.
+
+    Attributes:
+        name: the connection's name in the configuration.
+        settings: the kind's own `Settings`, already checked.
+        writable: False: the client must let no write through (DESIGN 6, "Read-only worlds").
+        secret: resolves a secret reference of the settings (`{env: NAME}`, `{file: path}`) to its text.
+    """
+
+    name: str
+    settings: BaseModel
+    writable: bool
+    clock: Clock
+    secret: Callable[[Any], str]
+
+
+class ConnectionKind(ABC):
+    """One kind of connection (`kubernetes`, `postgres` …): its settings, its client, its allow-list."""
+
+    kind: ClassVar[str]
+    Settings: ClassVar[type[BaseModel]]
+
+    @abstractmethod
+    def open(self, opening: Opening) -> Any:
+        """Return a client. Called lazily, once a connection and writability; clients are thread-safe."""
+
+    @abstractmethod
+    def refuses(self, settings: BaseModel, target: Target) -> str | None:
+        """Return why the connection's target allow-list forbids `target`, or None where it is allowed.
+
+        The engine asks before it plans and again before it applies, whatever the inputs say.
+        """
+
+    def check(self, client: Any) -> Mapping[str, str]:
+        """Ask the system whether it answers (`stanch doctor`). Returns facts such as its version.
+
+        Raises:
+            ActionFailed: it does not; the message says how to mend it.
+        """
+        del client
+        return {}
+
+    def close(self, client: Any) -> None:
+        """Let go of the client's sockets."""
+        del client

@@ -1,0 +1,1 @@
+"""The words: alert, incident, run, plan, clock, errors. Imports the standard library and pydantic only."""

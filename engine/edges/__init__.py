@@ -1,0 +1,1 @@
+"""Where the outside meets the engine: intake, web, CLI, configuration, wiring."""

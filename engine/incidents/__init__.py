@@ -1,0 +1,1 @@
+"""From alert to decision to incident: triage, episodes, lifecycle."""

@@ -1,0 +1,1 @@
+"""The YAML that people write: loader, templates, matchers, rules, playbooks, check."""

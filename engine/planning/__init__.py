@@ -1,0 +1,1 @@
+"""What a run will change, and whether it may: plans, policy, brakes."""

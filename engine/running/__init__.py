@@ -1,0 +1,1 @@
+"""Carrying a run out: worker, stepper, retry, recovery, undo."""

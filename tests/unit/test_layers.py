@@ -1,0 +1,84 @@
+"""A module imports only what lies below it (DESIGN 4)."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+LAYERS = ["domain", "language", "contract", "planning", "journal", "running", "incidents", "edges"]
+DOMAIN_MAY = {"pydantic"}
+
+
+def imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            yield node.module or ""
+
+
+def modules(folder: str) -> list[Path]:
+    found = sorted((ROOT / folder).rglob("*.py"))
+    assert found, f"no modules in {folder}: the test looks in the wrong place"
+    return found
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_engine_layer_imports_only_lower_layers(layer: str) -> None:
+    allowed = set(LAYERS[: LAYERS.index(layer) + 1])
+    # Contract lies above language but needs nothing of it: plugins must not drag the loader in.
+    if layer == "contract":
+        allowed.discard("language")
+    wrong = []
+    for path in modules(f"engine/{layer}"):
+        for name in imports(path):
+            parts = name.split(".")
+            if parts[0] == "engine" and len(parts) > 1 and parts[1] not in allowed:
+                wrong.append(f"{path.relative_to(ROOT)} imports {name}")
+            if parts[0] == "actions":
+                wrong.append(
+                    f"{path.relative_to(ROOT)} imports {name}: plugins come by entry point"
+                )
+            if parts[0] == "worlds" and layer != "edges":
+                wrong.append(f"{path.relative_to(ROOT)} imports {name}")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_domain_imports_the_standard_library_and_pydantic_only() -> None:
+    import sys
+
+    allowed = set(sys.stdlib_module_names) | DOMAIN_MAY | {"engine"}
+    wrong = [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in modules("engine/domain")
+        for name in imports(path)
+        if name.split(".")[0] not in allowed
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_actions_import_contract_and_domain_only() -> None:
+    wrong = [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in modules("actions")
+        for name in imports(path)
+        if (name.startswith("engine.") and name.split(".")[1] not in {"contract", "domain"})
+        or name.split(".")[0] == "worlds"
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_worlds_import_nothing_of_the_engine_but_the_domain() -> None:
+    wrong = [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in modules("worlds")
+        for name in imports(path)
+        if (name.startswith("engine.") and name.split(".")[1] != "domain")
+        or name.split(".")[0] == "actions"
+    ]
+    assert not wrong, "\n".join(wrong)
