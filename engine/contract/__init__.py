@@ -15,7 +15,7 @@ from engine.contract.action import (
     Read,
     Wrong,
 )
-from engine.contract.world import ConnectionKind, Opening, World
+from engine.contract.world import ConnectionKind, Opening, SecretRef, World
 from engine.domain.errors import ActionFailed, Category, Unplannable
 from engine.domain.plan import Planned, Receipt, Target, Unknown
 
@@ -38,6 +38,7 @@ __all__ = [
     "Protection",
     "Read",
     "Receipt",
+    "SecretRef",
     "Target",
     "Unknown",
     "Unplannable",

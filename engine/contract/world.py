@@ -5,14 +5,39 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, TypeVar
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, Self, TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from engine.domain.clock import Clock
 from engine.domain.plan import Planned, Target
 
 C = TypeVar("C")
+
+
+class SecretRef(BaseModel):
+    """Where a secret stands: `{env: NAME}` or `{file: path}`. Never the secret itself.
+
+    Raises:
+        ValueError: neither or both are given.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    env: str | None = None
+    file: Path | None = None
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        if bool(self.env) == bool(self.file):
+            raise ValueError(
+                "a secret is a reference: write {env: NAME} or {file: path}, one of them"
+            )
+        return self
+
+    def __str__(self) -> str:
+        return f"env {self.env}" if self.env else f"file {self.file}"
 
 
 class World(Protocol):
@@ -65,7 +90,7 @@ class Opening:
     settings: BaseModel
     writable: bool
     clock: Clock
-    secret: Callable[[Any], str]
+    secret: Callable[[SecretRef], str]
 
 
 class ConnectionKind(ABC):
