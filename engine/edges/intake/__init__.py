@@ -1,1 +1,1 @@
-"""Where alerts come in."""
+"""Where alerts come in: body to `Delivery`, authentication, and the endpoint that answers after the commit."""
