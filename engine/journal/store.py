@@ -60,7 +60,7 @@ class DecisionRow:
     id: str
     alert_id: str | None
     rule: str
-    verdict: str  # run | join | skip | wait | note
+    verdict: str  # run | join | skip | wait | ask | note
     reason: str
     at: datetime
     run_id: str | None = None
@@ -169,6 +169,10 @@ class Alerts(Protocol):
         """Oldest first; on PostgreSQL locks the rows and skips those another node holds."""
         ...
 
+    def claim(self, ids: Iterable[str]) -> Sequence[AlertRow]:
+        """Those of `ids` that are still undecided; on PostgreSQL locked, those another node holds skipped."""
+        ...
+
     def mark_decided(self, ids: Iterable[str]) -> None: ...
 
     def get(self, alert_id: str) -> AlertRow | None: ...
@@ -203,8 +207,14 @@ class Decisions(Protocol):
         incident_id: str | None = None,
     ) -> Sequence[DecisionRow]: ...
 
-    def postpone(self, alert_id: str, rule: str, due: datetime) -> None:
-        """Ask again at `due` (`firing_for`, a busy concurrency group)."""
+    def postpone(
+        self, alert_id: str, rule: str, due: datetime, *, group: str | None = None
+    ) -> None:
+        """Ask again at `due` (`firing_for`), or when `release` names its concurrency `group`."""
+        ...
+
+    def release(self, group: str) -> int:
+        """Make the postponed pairs of a concurrency group due now; return how many there were."""
         ...
 
     def due(self, limit: int) -> Sequence[tuple[str, str]]:
@@ -213,8 +223,8 @@ class Decisions(Protocol):
 
     def next_due(self) -> datetime | None: ...
 
-    def done(self, alert_id: str, rule: str) -> None:
-        """Forget a postponed pair."""
+    def done(self, alert_id: str, rule: str) -> bool:
+        """Forget a postponed pair; False where there was none (another node decided it)."""
         ...
 
 
@@ -260,6 +270,10 @@ class Episodes(Protocol):
     def close(self, episode_id: str) -> None: ...
 
     def of_run(self, run_id: str) -> EpisodeRow | None: ...
+
+    def open_of(self, incident_id: str) -> Sequence[EpisodeRow]:
+        """The episodes of an incident that are still open."""
+        ...
 
 
 class Incidents(Protocol):
