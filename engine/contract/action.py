@@ -37,6 +37,11 @@ class Protection(enum.StrEnum):
     PROVIDER_KEY = "provider_key"  # an idempotency key that the other side honours
     UNPROTECTED = "unprotected"  # never re-applied automatically
 
+    @property
+    def retry_safe(self) -> bool:
+        """Whether the engine may apply again by itself after a failure or a crash."""
+        return self is not Protection.UNPROTECTED
+
 
 @dataclass(frozen=True)
 class Grant:
@@ -134,10 +139,10 @@ class Change(Action[P]):
     effect = Effect.CHANGE
     protection: ClassVar[Protection]
 
-    @property
-    def retry_safe(self) -> bool:
-        """Whether the engine may apply again by itself after a failure or a crash."""
-        return self.protection is not Protection.UNPROTECTED
+    def protection_of(self, planned: Planned) -> Protection:
+        """Return how this very change is protected, where that depends on its parameters."""
+        del planned
+        return self.protection
 
     @abstractmethod
     def plan(self, params: P, world: World) -> Planned:

@@ -1,0 +1,173 @@
+"""Has the world moved since people looked? Pure comparison of an approved change with the same change now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from engine.domain.canonical import JsonObject
+from engine.domain.plan import Planned, Unknown, to_json
+from engine.language.program import Bound
+from engine.planning.document import PlanDocument, PlanStep
+from engine.planning.progress import ChangeState
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One thing that is not as it was approved."""
+
+    address: str
+    field: str
+    planned: Any
+    live: Any
+
+    def as_json(self) -> JsonObject:
+        return {
+            "address": self.address,
+            "field": self.field,
+            "planned": to_json(self.planned),
+            "live": to_json(self.live),
+        }
+
+    def __str__(self) -> str:
+        return f"{self.address}: {self.field} was {_show(self.planned)}, is {_show(self.live)}"
+
+
+def _show(value: Any) -> str:
+    return value.reason if isinstance(value, Unknown) else repr(value)
+
+
+def own_values(changes: Iterable[ChangeState]) -> dict[tuple[str, str], Any]:
+    """Return {(target, field): value} as the run itself last left it."""
+    values: dict[tuple[str, str], Any] = {}
+    for change in changes:
+        planned = Planned.from_json(change.planned)
+        target = str(planned.target)
+        left = (
+            planned.before
+            if change.undone
+            else {**planned.after, **change.receipt.get("after", {})}
+        )
+        for name, value in left.items():
+            values[target, name] = value
+    return values
+
+
+def compare(
+    step: PlanStep | None,
+    address: str,
+    live: Planned,
+    bounds: Mapping[str, Bound],
+    own: Mapping[tuple[str, str], Any],
+) -> list[Difference]:
+    """Return what differs between the approved `step` and the change as it would be made now.
+
+    A change that does nothing any more never differs. Own earlier changes of the run count as approved.
+    """
+    if live.is_no_op:
+        return []
+    if step is None or step.planned is None:
+        return _unknown(address, live, bounds)
+    return _known(step, step.planned, live, bounds, own)
+
+
+def _known(
+    step: PlanStep,
+    approved: Planned,
+    live: Planned,
+    bounds: Mapping[str, Bound],
+    own: Mapping[tuple[str, str], Any],
+) -> list[Difference]:
+    found: list[Difference] = []
+    if approved.target != live.target:
+        found.append(Difference(step.address, "target", str(approved.target), str(live.target)))
+    target = str(live.target)
+    for name in sorted({*approved.before, *live.before}):
+        then, now = approved.before.get(name), live.before.get(name)
+        if isinstance(then, Unknown) or then == now:
+            continue
+        if (target, name) in own and own[target, name] == now:
+            continue
+        found.append(Difference(step.address, f"{name} (before)", then, now))
+    for name in sorted({*approved.after, *live.after}):
+        then, now = approved.after.get(name), live.after.get(name)
+        if isinstance(then, Unknown):
+            found += _bounded(step.address, name, now, bounds)
+        elif not isinstance(now, Unknown) and then != now:
+            found.append(Difference(step.address, name, then, now))
+    for unit, count in live.counts.items():
+        bound = bounds.get(unit)
+        most = bound.max if bound and bound.max is not None else approved.counts.get(unit, 0)
+        if count > most:
+            found.append(Difference(step.address, unit, f"at most {most:g}", count))
+    return found
+
+
+def _unknown(address: str, live: Planned, bounds: Mapping[str, Bound]) -> list[Difference]:
+    if not bounds:
+        reason = "known after apply, without bounds"
+        return [Difference(address, "plan", reason, live.summary or str(live.target))]
+    found: list[Difference] = []
+    for name in bounds:
+        if name == "items":
+            continue
+        if name in live.counts:
+            found += _bounded(address, name, live.counts[name], bounds)
+            continue
+        fields = [key for key in live.after if key == name or key.endswith(f".{name}")]
+        if not fields:
+            found.append(Difference(address, name, "a bounded value", "not part of the change"))
+        for key in fields:
+            found += _bounded(address, key, live.after[key], {key: bounds[name]})
+    return found
+
+
+def _bounded(address: str, name: str, value: Any, bounds: Mapping[str, Bound]) -> list[Difference]:
+    bound = bounds.get(name) or bounds.get(name.rsplit(".", 1)[-1])
+    if bound is None:
+        return [Difference(address, name, "known after apply, without bounds", value)]
+    text = f"between {bound.min} and {bound.max}"
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return [Difference(address, name, text, value)]
+    low = bound.min is not None and value < bound.min
+    high = bound.max is not None and value > bound.max
+    return [Difference(address, name, text, value)] if low or high else []
+
+
+def differences(old: PlanDocument, new: PlanDocument) -> list[Difference]:
+    """Return what a new plan of the same run says differently; empty where the fingerprints agree."""
+    found: list[Difference] = []
+    before = {step.address: step for step in old.steps}
+    after = {step.address: step for step in new.steps}
+    for address in [*before, *(name for name in after if name not in before)]:
+        one, two = before.get(address), after.get(address)
+        if one is None or two is None:
+            there = (one or two).state  # type: ignore[union-attr]  # one of them is there
+            found.append(
+                Difference(address, "step", there if one else "absent", there if two else "absent")
+            )
+            continue
+        found += _step_differences(one, two)
+    if not found and old.fingerprint != new.fingerprint:
+        found.append(Difference("plan", "fingerprint", old.fingerprint[:12], new.fingerprint[:12]))
+    return found
+
+
+def _step_differences(one: PlanStep, two: PlanStep) -> list[Difference]:
+    left, right = one.covered(), two.covered()
+    found: list[Difference] = []
+    for name in sorted({*left, *right}):
+        then, now = left.get(name), right.get(name)
+        if then == now:
+            continue
+        if name in {"before", "after"} and isinstance(then, dict) and isinstance(now, dict):
+            suffix = " (before)" if name == "before" else ""
+            found += [
+                Difference(one.address, f"{key}{suffix}", then.get(key), now.get(key))
+                for key in sorted({*then, *now})
+                if then.get(key) != now.get(key)
+            ]
+        else:
+            found.append(Difference(one.address, name, then, now))
+    return found

@@ -1,0 +1,56 @@
+"""The items of a foreach, and how many of them may fail."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from engine.domain.canonical import JsonObject
+from engine.domain.errors import InvalidInput
+from engine.language.program import Foreach
+from engine.language.templates import render
+
+MAX_ITEMS = 100_000
+
+
+def items_of(foreach: Foreach, scope: Mapping[str, Any]) -> list[JsonObject]:
+    """Return `[{key, item}]` in input order.
+
+    Raises:
+        InvalidInput: not a list, too long, or two items with one key.
+    """
+    values = render(foreach.items, scope)
+    if not isinstance(values, list | tuple):
+        raise InvalidInput(f"needs a list, found {type(values).__name__}")
+    if len(values) > MAX_ITEMS:
+        raise InvalidInput(f"{len(values)} items are more than {MAX_ITEMS}")
+    result: list[JsonObject] = []
+    seen: set[str] = set()
+    for place, item in enumerate(values):
+        key = str(place)
+        if foreach.key is not None:
+            key = str(render(foreach.key, {**scope, "item": item}))
+        if key in seen:
+            raise InvalidInput(f"two items have the key {key!r}; keys name items and must differ")
+        seen.add(key)
+        result.append({"key": key, "item": item})
+    return result
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """How many failed items do not fail the step."""
+
+    most: float
+
+    @classmethod
+    def of(cls, text: str | None, total: int) -> Tolerance:
+        if text is None:
+            return cls(0)
+        if text.endswith("%"):
+            return cls(total * float(text[:-1]) / 100)
+        return cls(float(text))
+
+    def exceeded(self, failures: int) -> bool:
+        return failures > self.most

@@ -1,0 +1,551 @@
+"""The walk through a program: from progress to the next moves. Pure: the same progress, the same moves.
+
+Planner and stepper use the same walk. The planner's progress holds steps that are not `known`; whatever
+depends on one becomes an `Opaque` move instead of a decision.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from engine.domain.errors import Category
+from engine.domain.run import RunState
+from engine.language.program import (
+    AnyNode,
+    CallNode,
+    EndNode,
+    GroupNode,
+    Node,
+    ParallelNode,
+    Program,
+    SwitchNode,
+)
+from engine.language.templates import TemplateError, evaluate, render
+from engine.planning.fold import expired
+from engine.planning.inputs import checked_inputs, seconds
+from engine.planning.items import Tolerance, items_of
+from engine.planning.moves import (
+    Begin,
+    Close,
+    Continue,
+    Fail,
+    Finish,
+    Move,
+    Opaque,
+    Open,
+    Place,
+    Skip,
+    UndoAll,
+)
+from engine.planning.progress import Failure, RunProgress, StepState, StepStatus
+from engine.planning.scope import RunFacts, expression_unknown, scope_of, value_unknown
+
+
+class Flow(enum.Enum):
+    OK = "ok"
+    PENDING = "pending"
+    FAILED = "failed"
+    ENDED = "ended"
+    STOPPED = "stopped"  # cancelled, or the run's time is over
+
+
+@dataclass(frozen=True)
+class Verdict:
+    flow: Flow
+    failure: Failure | None = None
+    end: tuple[RunState, str] | None = None
+
+
+_OK = Verdict(Flow.OK)
+_PENDING = Verdict(Flow.PENDING)
+_STOPPED = Verdict(Flow.STOPPED)
+_CONTAINERS = (SwitchNode, GroupNode, ParallelNode, CallNode)
+
+
+class Walk:
+    """One walk. `moves` holds what is next; none and no `Finish` means that the run waits."""
+
+    def __init__(
+        self, program: Program, progress: RunProgress, facts: RunFacts, now: datetime
+    ) -> None:
+        self.program = program
+        self.progress = progress
+        self.facts = facts
+        self.now = now
+        self.moves: list[Move] = []
+        self.warnings: list[str] = []
+        self._stopping = False
+
+    # ------------------------------------------------------------ the whole run
+
+    def run(self, inputs: Mapping[str, Any]) -> list[Move]:
+        """Walk the whole program and return the moves."""
+        place = self._root(inputs)
+        timeout = self._seconds(self.program.timeout, place)
+        timed_out = expired(self.progress.started_at, timeout, self.now)
+        self._stopping = self.progress.cancel is not None or timed_out
+        if self._stopping and self._must_settle():
+            return self.moves
+        if self.progress.cancel is not None and not self.progress.temporary_undone:
+            self.moves.append(UndoAll("temporary"))
+            return self.moves
+        late = None
+        if timed_out and self.progress.cancel is None:
+            late = Failure("", Category.PERMANENT, f"the run took longer than {timeout:g} s")
+        verdict = self._program(self.program, place, stopped_as=late)
+        if verdict.flow is not Flow.PENDING:
+            self.moves.append(self._finish(verdict, place))
+        return self.moves
+
+    def _root(self, inputs: Mapping[str, Any]) -> Place:
+        place = Place(prefix="", scopes=("",), inputs=inputs, vars={})
+        return replace(place, vars=self._vars(self.program, place))
+
+    def _must_settle(self) -> bool:
+        """Before stopping: what may have happened is asked about first."""
+        doubtful = [state for state in self.progress.steps.values() if state.in_doubt]
+        for state in doubtful:
+            node = find_node(self.program, state.address)
+            self.moves.append(Continue(state.address, node, self._root({}), state))
+        return bool(doubtful)
+
+    def _finish(self, verdict: Verdict, place: Place) -> Finish:
+        progress = self.progress
+        if progress.cancel is not None:
+            return Finish(RunState.CANCELLED, progress.cancel)
+        if verdict.flow is Flow.ENDED and verdict.end is not None:
+            state, reason = verdict.end
+            outputs = self._outputs(self.program, place) if state is RunState.SUCCEEDED else {}
+            return Finish(state, reason, outputs)
+        if verdict.flow is Flow.FAILED and verdict.failure is not None:
+            failure = verdict.failure
+            text = f"{failure.step}: {failure.message}" if failure.step else failure.message
+            if failure.policy == "escalate":
+                return Finish(RunState.NEEDS_HUMAN, text)
+            conflicts = [change for change in progress.changes if change.undo_failed]
+            if conflicts:
+                return Finish(
+                    RunState.NEEDS_HUMAN,
+                    f"{text}; undo of {conflicts[0].address}: {conflicts[0].undo_failed}",
+                )
+            undone = progress.undo_done and any(change.undone for change in progress.changes)
+            return Finish(RunState.UNDONE if undone else RunState.FAILED, text)
+        reason = "all steps done"
+        if self.warnings:
+            reason = f"done, with failures that the playbook tolerates: {', '.join(self.warnings)}"
+        return Finish(RunState.SUCCEEDED, reason, self._outputs(self.program, place))
+
+    # ------------------------------------------------------------ programs and sequences
+
+    def _program(
+        self, program: Program, place: Place, *, stopped_as: Failure | None = None
+    ) -> Verdict:
+        main = self._sequence(program.steps, place)
+        if main.flow is Flow.STOPPED and stopped_as is not None:
+            main = Verdict(Flow.FAILED, stopped_as)
+        if main.flow is Flow.PENDING:
+            return main
+        handler = replace(place, handler=True, failure=main.failure)
+        if main.flow is Flow.FAILED:
+            assert main.failure is not None
+            if main.failure.policy == "escalate":
+                return main
+            if main.failure.policy == "undo" and not self.progress.undo_done:
+                self.moves.append(UndoAll("run"))
+                return _PENDING
+            rescue = self._handler(program.rescue, replace(handler, rescue=True))
+            if rescue.flow is Flow.PENDING:
+                return rescue
+            if rescue.flow is Flow.ENDED:
+                main = rescue
+        last = self._handler(program.finally_, handler)
+        return last if last.flow is Flow.PENDING else main
+
+    def _handler(self, nodes: Sequence[AnyNode], place: Place) -> Verdict:
+        """Rescue and finally run to their own end even while the run is being stopped."""
+        stopping, self._stopping = self._stopping, False
+        try:
+            return self._sequence(nodes, place)
+        finally:
+            self._stopping = stopping
+
+    def _sequence(self, nodes: Sequence[AnyNode], place: Place) -> Verdict:
+        for node in nodes:
+            verdict = self.visit(node, place)
+            if verdict.flow is not Flow.OK:
+                return verdict
+        return _OK
+
+    # ------------------------------------------------------------ one node
+
+    def visit(self, node: Node, place: Place) -> Verdict:
+        """Visit a node where it stands: decide on `when`, go into containers, ask for leaves."""
+        address = place.prefix + node.id
+        if node.foreach is not None:
+            return self._foreach(node, address, place)
+        return self._single(node, address, place)
+
+    def _single(self, node: Node, address: str, place: Place) -> Verdict:
+        state = self.progress.steps.get(address)
+        if state is not None and not state.is_open:
+            return self._ended(node, state)
+        if self._stopping and state is None:
+            return _STOPPED
+        if state is None and not self._admitted(node, address, place):
+            return _PENDING
+        if isinstance(node, _CONTAINERS):
+            return self._container(node, address, place, state)
+        if self._stopping:
+            return _STOPPED
+        if state is None:
+            self.moves.append(Begin(address, node, place))
+        else:
+            self.moves.append(Continue(address, node, place, state))
+        return _PENDING
+
+    def _ended(self, node: Node, state: StepState) -> Verdict:
+        if state.status is StepStatus.FAILED:
+            if node.on_failure == "continue":
+                self.warnings.append(state.address)
+                return _OK
+            category = state.category or Category.UNCLASSIFIED
+            inner = state.data.get("failure")
+            failure = Failure(state.address, category, state.message, node.on_failure)
+            if inner and node.on_failure == "stop":
+                failure = Failure(
+                    inner["step"], Category(inner["category"]), inner["message"], inner["policy"]
+                )
+            return Verdict(Flow.FAILED, failure)
+        if isinstance(node, EndNode) and state.status is StepStatus.SUCCEEDED:
+            return Verdict(Flow.ENDED, end=(RunState(node.end), str(state.output or "")))
+        return _OK
+
+    def _admitted(self, node: Node, address: str, place: Place) -> bool:
+        """Decide `when`. False: a move says what becomes of the step instead."""
+        if node.when is None:
+            return True
+        unknown = expression_unknown(node.when, place, self.progress)
+        if unknown is not None:
+            self.moves.append(Opaque(address, node, place, f"when {node.when}: {unknown}"))
+            return False
+        try:
+            holds = evaluate(node.when, self._scope(place))
+        except TemplateError as error:
+            self.moves.append(Fail(address, node, Category.PERMANENT, f"when: {error}"))
+            return False
+        if not holds:
+            self.moves.append(Skip(address, node, f"when {node.when} is false"))
+        return holds
+
+    # ------------------------------------------------------------ containers
+
+    def _container(
+        self, node: Node, address: str, place: Place, state: StepState | None
+    ) -> Verdict:
+        if state is None:
+            self._open(node, address, place)
+            return _PENDING
+        limit = self._seconds(node.timeout, place)
+        if expired(state.started_at, limit, self.now) and not self._stopping:
+            self.moves.append(
+                Close(
+                    address,
+                    node,
+                    False,
+                    category=Category.PERMANENT,
+                    message=f"took longer than {limit:g} s",
+                )
+            )
+            return _PENDING
+        verdict, output = self._inside(node, address, place, state)
+        return self._close(node, address, verdict, output)
+
+    def _open(self, node: Node, address: str, place: Place) -> None:
+        data: dict[str, Any] = {}
+        try:
+            if isinstance(node, SwitchNode):
+                unknown = value_unknown(node.switch, place, self.progress)
+                if unknown:
+                    self.moves.append(
+                        Opaque(address, node, place, f"switch {node.switch}: {unknown}")
+                    )
+                    return
+                data = {"case": str(render(node.switch, self._scope(place)))}
+            elif isinstance(node, CallNode):
+                unknown = value_unknown(node.with_, place, self.progress)
+                if unknown:
+                    self.moves.append(Opaque(address, node, place, f"with: {unknown}"))
+                    return
+                given = render(node.with_, self._scope(place))
+                data = {"inputs": checked_inputs(node.program, given)}
+        except Exception as error:  # noqa: BLE001  a template or an input that does not fit fails the step
+            self.moves.append(Fail(address, node, Category.PERMANENT, str(error)))
+            return
+        self.moves.append(Open(address, node, place, data))
+
+    def _inside(
+        self, node: Node, address: str, place: Place, state: StepState
+    ) -> tuple[Verdict, Any]:
+        if isinstance(node, SwitchNode):
+            case = state.data["case"]
+            steps = next((item.steps for item in node.cases if item.value == case), node.default)
+            return self._sequence(steps, place), {"case": case}
+        if isinstance(node, GroupNode):
+            return self._sequence(node.steps, place), None
+        if isinstance(node, ParallelNode):
+            return self._parallel(node, place), None
+        assert isinstance(node, CallNode)
+        prefix = f"{address}."
+        inner = Place(prefix, (prefix,), state.data["inputs"], {})
+        inner = replace(inner, vars=self._vars(node.program, inner))
+        verdict = self._program(node.program, inner)
+        output: Any = None
+        if verdict.flow is Flow.OK:
+            try:
+                output = self._outputs(node.program, inner)
+            except TemplateError as error:
+                verdict = Verdict(
+                    Flow.FAILED, Failure(address, Category.PERMANENT, f"outputs: {error}")
+                )
+        return verdict, output
+
+    def _parallel(self, node: ParallelNode, place: Place) -> Verdict:
+        verdicts = [self.visit(child, place) for child in node.steps]
+        for flow in (Flow.PENDING, Flow.STOPPED, Flow.FAILED, Flow.ENDED):
+            for verdict in verdicts:
+                if verdict.flow is flow:
+                    return verdict
+        return _OK
+
+    def _close(self, node: Node, address: str, verdict: Verdict, output: Any) -> Verdict:
+        if verdict.flow in {Flow.PENDING, Flow.STOPPED}:
+            return verdict
+        if verdict.flow is Flow.ENDED:
+            return verdict
+        failure = verdict.failure
+        if failure is None:
+            self.moves.append(Close(address, node, True, output))
+        else:
+            self.moves.append(
+                Close(
+                    address,
+                    node,
+                    False,
+                    None,
+                    failure.category,
+                    f"{failure.step}: {failure.message}",
+                    {**failure.as_json(), "policy": failure.policy},
+                )
+            )
+        return _PENDING
+
+    # ------------------------------------------------------------ foreach
+
+    def _foreach(self, node: Node, address: str, place: Place) -> Verdict:
+        assert node.foreach is not None
+        state = self.progress.steps.get(address)
+        if state is not None and not state.is_open:
+            return self._ended(node, state)
+        if state is None:
+            if self._stopping:
+                return _STOPPED
+            if not _names_item(node.when) and not self._admitted(node, address, place):
+                return _PENDING
+            self._open_items(node, address, place)
+            return _PENDING
+        return self._items(node, address, place, state.data["items"])
+
+    def _open_items(self, node: Node, address: str, place: Place) -> None:
+        assert node.foreach is not None
+        unknown = value_unknown(node.foreach.items, place, self.progress)
+        if unknown:
+            self.moves.append(Opaque(address, node, place, f"foreach: {unknown}"))
+            return
+        try:
+            items = items_of(node.foreach, self._scope(place))
+        except Exception as error:  # noqa: BLE001  see _open
+            self.moves.append(Fail(address, node, Category.PERMANENT, f"foreach: {error}"))
+            return
+        self.moves.append(Open(address, node, place, {"items": items}))
+
+    def _items(
+        self, node: Node, address: str, place: Place, items: Sequence[Mapping[str, Any]]
+    ) -> Verdict:
+        assert node.foreach is not None
+        tolerance = Tolerance.of(node.foreach.tolerate, len(items))
+        start = self.progress.cursor.get(address, 0)
+        busy, failed, stopped = 0, self._failed_before(address, items[:start]), False
+        bare = _without_foreach(node)
+        for index in range(start, len(items)):
+            if busy >= node.foreach.concurrency:
+                break
+            if tolerance.exceeded(failed) and not self._started(address, items[index]):
+                continue
+            item_place = replace(
+                place,
+                prefix=f"{address}[{items[index]['key']}].",
+                scopes=(f"{address}[{items[index]['key']}].", *place.scopes),
+                item=items[index]["item"],
+                key=items[index]["key"],
+                has_item=True,
+            )
+            verdict = self._item(bare, f"{address}[{items[index]['key']}]", item_place)
+            if verdict.flow is Flow.PENDING:
+                busy += 1
+            elif verdict.flow is Flow.STOPPED:
+                stopped = True
+            elif verdict.flow is Flow.ENDED:
+                return verdict
+            else:
+                if verdict.flow is Flow.FAILED:
+                    failed += (
+                        verdict.failure is None or verdict.failure.category is not Category.DATA
+                    )
+                if self.progress.cursor.get(address, 0) == index:
+                    self.progress.cursor[address] = index + 1
+        if busy:
+            return _PENDING
+        if stopped:
+            return _STOPPED
+        self._close_items(node, address, items, tolerance)
+        return _PENDING
+
+    def _item(self, node: Node, address: str, place: Place) -> Verdict:
+        if isinstance(node, GroupNode):
+            state = self.progress.steps.get(address)
+            if state is not None and not state.is_open:
+                return self._ended(node, state)
+            if state is None and not self._stopping:
+                if not self._admitted(node, address, place):
+                    return _PENDING
+                self.moves.append(Open(address, node, place))
+                return _PENDING
+            return self._close(node, address, self._sequence(node.steps, place), None)
+        return self._single(node, address, place)
+
+    def _started(self, address: str, item: Mapping[str, Any]) -> bool:
+        return f"{address}[{item['key']}]" in self.progress.steps
+
+    def _failed_before(self, address: str, items: Sequence[Mapping[str, Any]]) -> int:
+        return sum(
+            state.status is StepStatus.FAILED and state.category is not Category.DATA
+            for state in (self.progress.steps[f"{address}[{item['key']}]"] for item in items)
+        )
+
+    def _close_items(
+        self, node: Node, address: str, items: Sequence[Mapping[str, Any]], tolerance: Tolerance
+    ) -> None:
+        results, failures = [], []
+        for item in items:
+            state = self.progress.steps.get(f"{address}[{item['key']}]")
+            status = state.status if state else StepStatus.SKIPPED
+            if status is StepStatus.FAILED and state is not None:
+                failures.append(state)
+            results.append(
+                {
+                    "key": item["key"],
+                    "item": item["item"],
+                    "state": status.value,
+                    "output": state.output if state else None,
+                    "error": state.message if state and status is StepStatus.FAILED else None,
+                }
+            )
+        if tolerance.exceeded(len(failures)):
+            first = failures[0]
+            message = f"{len(failures)} of {len(items)} items failed, first {first.address}: {first.message}"
+            self.moves.append(Close(address, node, False, results, first.category, message))
+        else:
+            if failures:
+                self.warnings.append(address)
+            self.moves.append(Close(address, node, True, results))
+
+    # ------------------------------------------------------------ small helps
+
+    def _scope(self, place: Place) -> dict[str, Any]:
+        return scope_of(place, self.progress, self.facts)
+
+    def _seconds(self, value: float | str | None, place: Place) -> float | None:
+        return None if value is None else seconds(value, self._scope(place))
+
+    def _vars(self, program: Program, place: Place) -> Mapping[str, Any]:
+        if not program.vars:
+            return {}
+        rendered = render(program.vars, self._scope(place))
+        assert isinstance(rendered, dict)
+        return rendered
+
+    def _outputs(self, program: Program, place: Place) -> dict[str, Any]:
+        if not program.outputs or value_unknown(program.outputs, place, self.progress):
+            return {}
+        rendered = render(program.outputs, self._scope(place))
+        assert isinstance(rendered, dict)
+        return rendered
+
+
+def _without_foreach(node: Node) -> Node:
+    return node.model_copy(update={"foreach": None, "on_failure": "stop"})
+
+
+def _names_item(expression: str | None) -> bool:
+    if expression is None:
+        return False
+    from engine.language.templates import expression_references
+
+    return bool(expression_references(expression).roots & {"item", "key"})
+
+
+def find_node(program: Program, address: str) -> Node:
+    """Return the node that an address names.
+
+    Raises:
+        KeyError: there is none.
+    """
+    node = _find(program, address)
+    if node is None:
+        raise KeyError(address)
+    return node
+
+
+def _find(program: Program, address: str) -> Node | None:
+    head, _, rest = _split(address)
+    node = _by_id((*program.steps, *program.rescue, *program.finally_), head)
+    if node is None or not rest:
+        return node
+    if isinstance(node, CallNode):
+        return _find(node.program, rest)
+    if isinstance(node, GroupNode):
+        return _find(Program(playbook="", steps=node.steps), rest)
+    return None
+
+
+def _split(address: str) -> tuple[str, str, str]:
+    """Split `id[key].rest` into id, key and rest; keys may hold dots and brackets."""
+    end = next((i for i, char in enumerate(address) if char in ".["), len(address))
+    if end == len(address) or address[end] == ".":
+        return address[:end], "", address[end + 1 :]
+    depth = 0
+    for index in range(end, len(address)):
+        depth += {"[": 1, "]": -1}.get(address[index], 0)
+        if depth == 0:
+            return address[:end], address[end + 1 : index], address[index + 2 :]
+    return address[:end], address[end + 1 :], ""
+
+
+def _by_id(nodes: Sequence[AnyNode], name: str) -> Node | None:
+    for node in nodes:
+        if node.id == name:
+            return node
+        found: Node | None = None
+        if isinstance(node, GroupNode | ParallelNode):
+            found = _by_id(node.steps, name)
+        elif isinstance(node, SwitchNode):
+            for case in node.cases:
+                found = found or _by_id(case.steps, name)
+            found = found or _by_id(node.default, name)
+        if found is not None:
+            return found
+    return None

@@ -1,0 +1,47 @@
+"""What the rooms of `running` share: store, clock, registry, connections, planner, limits, hooks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from engine.contract.registry import Registry
+from engine.domain.clock import Clock
+from engine.domain.run import RunState
+from engine.journal.store import RunRow, Store, Tx
+from engine.planning.planner import Planner
+from engine.running.world import Connections
+
+RunEnded = Callable[[Tx, RunRow, RunState, str], None]
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A blast-radius budget over a sliding window."""
+
+    limit: int
+    within: float  # seconds
+
+
+@dataclass(frozen=True)
+class ApprovalRule:
+    """The gate that `mode: approve` puts before the first change."""
+
+    role: str = "sre"
+    approvals: int = 1
+    within: float = 4 * 3600.0
+
+
+@dataclass
+class Services:
+    """Shared parts; one an application."""
+
+    store: Store
+    clock: Clock
+    registry: Registry
+    connections: Connections
+    planner: Planner
+    approval: ApprovalRule = ApprovalRule()
+    budgets: Mapping[str, Limit] = field(default_factory=dict)
+    on_end: RunEnded = field(default=lambda _tx, _row, _state, _reason: None)
+    stopping: Callable[[], bool] = field(default=lambda: False)

@@ -1,0 +1,167 @@
+"""The world as a step sees it: clients of named connections, guarded by their allow-lists."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar, cast
+
+from pydantic import BaseModel
+
+from engine.contract.registry import Registry
+from engine.contract.world import ConnectionKind, Opening, SecretRef
+from engine.domain.canonical import Json
+from engine.domain.clock import Clock
+from engine.domain.errors import ActionFailed, Category
+from engine.domain.plan import Planned, Target
+from engine.running.secrets import Secrets
+
+C = TypeVar("C")
+
+
+@dataclass(frozen=True)
+class Connection:
+    """One connection of the configuration, checked."""
+
+    name: str
+    kind: ConnectionKind
+    settings: BaseModel
+
+
+@dataclass(frozen=True)
+class StepWorld:
+    """Implements `engine.contract.World` for one attempt."""
+
+    connections: Connections
+    writable: bool
+    earlier: Sequence[Planned] = ()
+    deadline: float | None = None  # on the clock's monotonic time
+    stopping: Callable[[], bool] = field(default=lambda: False)
+    report: Callable[[int, int | None, str], None] = field(default=lambda _done, _total, _text: None)
+
+    @property
+    def clock(self) -> Clock:
+        return self.connections.clock
+
+    def cancelled(self) -> bool:
+        late = self.deadline is not None and self.clock.monotonic() >= self.deadline
+        return late or self.stopping()
+
+    def client(self, connection: str, kind: type[C]) -> C:
+        return self.connections.client(connection, kind, writable=self.writable)
+
+    def progress(self, done: int, total: int | None, text: str = "") -> None:
+        self.report(done, total, text)
+
+
+class Connections:
+    """Opens each connection once for reading and once for writing. Implements `planning.Worlds`."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        configured: Mapping[str, Connection],
+        secrets: Secrets,
+        clock: Clock,
+        reference: Callable[[SecretRef], str],
+    ) -> None:
+        self.clock = clock
+        self._registry = registry
+        self._configured = dict(configured)
+        self._secrets = secrets
+        self._reference = reference
+        self._clients: dict[tuple[str, bool], Any] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def names(self) -> Mapping[str, str]:
+        """Connection names to their kinds."""
+        return {name: item.kind.kind for name, item in self._configured.items()}
+
+    def get(self, name: str) -> Connection:
+        """Raises ActionFailed (configuration) where there is no such connection."""
+        try:
+            return self._configured[name]
+        except KeyError:
+            known = ", ".join(sorted(self._configured)) or "none"
+            raise ActionFailed(
+                Category.CONFIGURATION,
+                f"there is no connection {name!r}; configured are: {known}",
+                effect_possible=False,
+            ) from None
+
+    def client(self, name: str, kind: type[C], *, writable: bool) -> C:
+        """Return the one client of this connection and writability, opened on first use."""
+        connection = self.get(name)
+        with self._lock:
+            client = self._clients.get((name, writable))
+            if client is None:
+                opening = Opening(name, connection.settings, writable, self.clock, self._secret(name))
+                client = self._clients[name, writable] = connection.kind.open(opening)
+        if not isinstance(client, kind):
+            raise ActionFailed(
+                Category.CONFIGURATION,
+                f"connection {name!r} is of kind {connection.kind.kind}, not what this action needs",
+                effect_possible=False,
+            )
+        return client
+
+    def world(
+        self,
+        *,
+        writable: bool,
+        earlier: Sequence[Planned] = (),
+        timeout: float | None = None,
+        stopping: Callable[[], bool] | None = None,
+    ) -> StepWorld:
+        deadline = None if timeout is None else self.clock.monotonic() + timeout
+        if stopping is None:
+            return StepWorld(self, writable, earlier, deadline)
+        return StepWorld(self, writable, earlier, deadline, stopping)
+
+    def refusal(self, target: Target) -> str | None:
+        connection = self.get(target.connection)
+        reason = connection.kind.refuses(connection.settings, target)
+        if reason is None:
+            return None
+        return f"connection {target.connection!r} does not allow {target.path}: {reason}"
+
+    def reveal(self, value: Json) -> Json:
+        return self._secrets.reveal(value)
+
+    def redact(self, value: Json) -> Json:
+        return self._secrets.redact(value)
+
+    def query(self, connection: str, query: str, params: Mapping[str, Any]) -> float | None:
+        """Return the value of a metrics query, None where it is empty.
+
+        A connection kind takes part in `query:` by having an action `KIND.query` whose output holds `value`.
+
+        Raises:
+            ActionFailed: the query failed.
+        """
+        kind = self.get(connection).kind.kind
+        action = self._registry.action(f"{kind}.query")
+        given = {"connection": connection, "query": query, "params": dict(params)}
+        output = cast(Any, action).read(action.Params.model_validate(given), self.world(writable=False))
+        value = output["value"]
+        return None if value is None else float(value)
+
+    def check(self, name: str) -> Mapping[str, str]:
+        """Ask the system behind a connection whether it answers (`stanch doctor`)."""
+        connection = self.get(name)
+        client: Any = self.client(name, object, writable=False)
+        return connection.kind.check(client)
+
+    def close(self) -> None:
+        with self._lock:
+            clients, self._clients = self._clients, {}
+        for (name, _), client in clients.items():
+            self._configured[name].kind.close(client)
+
+    def _secret(self, connection: str) -> Callable[[Any], str]:
+        def resolve(reference: Any) -> str:
+            return self._secrets.learn(f"{connection} connection", self._reference(reference))
+
+        return resolve
