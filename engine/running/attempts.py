@@ -74,10 +74,14 @@ class Attempt:
         if state is not None and state.retry_at is not None and now < state.retry_at:
             return Parked(state.retry_at)
         if state is not None and self._late(state):
-            self._fail(Category.PERMANENT, f"took longer than {self._timeout():g} s; last: {state.message}")
+            self._fail(
+                Category.PERMANENT, f"took longer than {self._timeout():g} s; last: {state.message}"
+            )
             return PROGRESSED
         try:
-            given = render(self.node.with_, scope_of(self.place, self.session.progress, self.session.facts))
+            given = render(
+                self.node.with_, scope_of(self.place, self.session.progress, self.session.facts)
+            )
             params = action.Params.model_validate(self.services.connections.reveal(given))
             self._allowed(action.targets(params))
         except (StanchError, ValidationError) as error:
@@ -135,8 +139,13 @@ class Attempt:
         try:
             output = action.send(params, self._world(writable=True), key)
         except ActionFailed as error:
-            if error.effect_possible and action.sent(params, self._world(writable=False), key) is None:
-                self._succeed(None, "it cannot be told whether the message was sent; it is not sent again")
+            if (
+                error.effect_possible
+                and action.sent(params, self._world(writable=False), key) is None
+            ):
+                self._succeed(
+                    None, "it cannot be told whether the message was sent; it is not sent again"
+                )
                 return PROGRESSED
             return self._failed(error, self._attempt)
         except Exception as error:  # noqa: BLE001  see _read
@@ -254,7 +263,9 @@ class Attempt:
             case CannotTell(reason):
                 if action.protection_of(planned).retry_safe:
                     return self._failed(error, self._attempt)
-                self._stuck(f"{self.address}: {error}; whether it happened cannot be told: {reason}")
+                self._stuck(
+                    f"{self.address}: {error}; whether it happened cannot be told: {reason}"
+                )
         return PROGRESSED
 
     def _settle(self, action: Any, state: StepState) -> Carried:
@@ -293,12 +304,16 @@ class Attempt:
 
     def _settle_notify(self, action: Notify[Any], state: StepState) -> Carried:
         try:
-            given = render(self.node.with_, scope_of(self.place, self.session.progress, self.session.facts))
+            given = render(
+                self.node.with_, scope_of(self.place, self.session.progress, self.session.facts)
+            )
             params = action.Params.model_validate(self.services.connections.reveal(given))
             sent = action.sent(params, self._world(writable=False), state.key)
         except (StanchError, ValidationError) as error:
             sent = None
-            self.session.note("step.confirm", address=self.address, result="CannotTell", reason=str(error))
+            self.session.note(
+                "step.confirm", address=self.address, result="CannotTell", reason=str(error)
+            )
         if sent is False:
             self._again(Category.TRANSIENT, 0.0, "interrupted before it was sent")
         elif sent:
@@ -331,7 +346,10 @@ class Attempt:
         self.session.note("step.applied", **body)
         wrong = _contradiction(planned, receipt)
         if wrong:
-            self._fail(Category.PERMANENT, f"the plugin {self.node.action} answered against its plan: {wrong}")
+            self._fail(
+                Category.PERMANENT,
+                f"the plugin {self.node.action} answered against its plan: {wrong}",
+            )
             return PROGRESSED
         state = self.session.progress.steps[self.address]
         return self._after_apply(action, state, confirmed)
@@ -348,21 +366,30 @@ class Attempt:
                     limit = self._timeout() or CONFIRM_WITHIN
                     now = self.services.clock.now()
                     if expired(_applied_at(state), limit, now):
-                        self._fail(Category.PERMANENT, f"the effect did not show within {limit:g} s")
+                        self._fail(
+                            Category.PERMANENT, f"the effect did not show within {limit:g} s"
+                        )
                         return PROGRESSED
                     return Parked(now + timedelta(seconds=delay))
                 case Wrong(reason):
-                    self._fail(Category.PERMANENT, f"after the change the target is not as planned: {reason}")
+                    self._fail(
+                        Category.PERMANENT,
+                        f"after the change the target is not as planned: {reason}",
+                    )
                     return PROGRESSED
                 case NotApplied():
-                    self._fail(Category.PERMANENT, "the target gave a receipt, and the effect is not there")
+                    self._fail(
+                        Category.PERMANENT, "the target gave a receipt, and the effect is not there"
+                    )
                     return PROGRESSED
                 case Applied() | CannotTell():
                     pass
             if self.node.verify is not None:
                 self.session.note("step.confirm", address=self.address, result="Applied", reason="")
         if self.node.verify is not None:
-            verdict = verify_step(self.services, self.session, self.address, self.node.verify, self.place)
+            verdict = verify_step(
+                self.services, self.session, self.address, self.node.verify, self.place
+            )
             if isinstance(verdict, Parked):
                 return verdict
             if verdict is not None:

@@ -98,7 +98,10 @@ def _map(value: Any, change: Callable[[str], str]) -> Any:
     if isinstance(value, str):
         return change(value)
     if isinstance(value, Mapping):
-        return {change(key) if isinstance(key, str) else key: _map(item, change) for key, item in value.items()}
+        return {
+            change(key) if isinstance(key, str) else key: _map(item, change)
+            for key, item in value.items()
+        }
     if isinstance(value, list | tuple):
         return [_map(item, change) for item in value]
     return value

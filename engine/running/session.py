@@ -99,7 +99,10 @@ class Session:
             if self.progress.state is state:
                 return
             advance(self.progress.state, state)
-            self.note("run.state", **{"from": self.progress.state.value, "to": state.value, "reason": reason})
+            self.note(
+                "run.state",
+                **{"from": self.progress.state.value, "to": state.value, "reason": reason},
+            )
 
     def flush(
         self,
@@ -171,7 +174,14 @@ def _reason(entries: Sequence[Entry]) -> str:
 
 
 def _facts(row: RunRow) -> RunFacts:
-    trigger = {"kind": "manual", "labels": {}, "annotations": {}, "at": None, "value": None, **row.trigger}
+    trigger = {
+        "kind": "manual",
+        "labels": {},
+        "annotations": {},
+        "at": None,
+        "value": None,
+        **row.trigger,
+    }
     alert = trigger.pop("alert", None)
     return RunFacts(
         trigger=trigger,

@@ -78,4 +78,6 @@ def verify_step(
         return None
     if now >= start + timedelta(seconds=within):
         return f"it did not help: the verification query gives {text}, wanted {wanted} within {within:g} s"
-    return Parked(min(now + timedelta(seconds=every), start + timedelta(seconds=within)), "verifying")
+    return Parked(
+        min(now + timedelta(seconds=every), start + timedelta(seconds=within)), "verifying"
+    )

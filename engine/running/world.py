@@ -38,7 +38,9 @@ class StepWorld:
     earlier: Sequence[Planned] = ()
     deadline: float | None = None  # on the clock's monotonic time
     stopping: Callable[[], bool] = field(default=lambda: False)
-    report: Callable[[int, int | None, str], None] = field(default=lambda _done, _total, _text: None)
+    report: Callable[[int, int | None, str], None] = field(
+        default=lambda _done, _total, _text: None
+    )
 
     @property
     def clock(self) -> Clock:
@@ -97,7 +99,9 @@ class Connections:
         with self._lock:
             client = self._clients.get((name, writable))
             if client is None:
-                opening = Opening(name, connection.settings, writable, self.clock, self._secret(name))
+                opening = Opening(
+                    name, connection.settings, writable, self.clock, self._secret(name)
+                )
                 client = self._clients[name, writable] = connection.kind.open(opening)
         if not isinstance(client, kind):
             raise ActionFailed(
@@ -144,7 +148,9 @@ class Connections:
         kind = self.get(connection).kind.kind
         action = self._registry.action(f"{kind}.query")
         given = {"connection": connection, "query": query, "params": dict(params)}
-        output = cast(Any, action).read(action.Params.model_validate(given), self.world(writable=False))
+        output = cast(Any, action).read(
+            action.Params.model_validate(given), self.world(writable=False)
+        )
         value = output["value"]
         return None if value is None else float(value)
 

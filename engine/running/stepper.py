@@ -1,0 +1,384 @@
+"""Drives one run: walk, carry the moves out, journal, until it ends or has to wait."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from datetime import datetime
+from typing import Any
+
+from engine.domain.clock import format_time
+from engine.domain.errors import StanchError
+from engine.domain.run import ENDS, RunMode, RunState
+from engine.journal.store import Tx
+from engine.language.program import ActionNode, EndNode, GateNode, ManualNode, RestoreNode, WaitNode
+from engine.language.templates import TemplateError, render
+from engine.planning.moves import (
+    Begin,
+    Close,
+    Continue,
+    Fail,
+    Finish,
+    Move,
+    Opaque,
+    Open,
+    Skip,
+    UndoAll,
+)
+from engine.planning.scope import scope_of
+from engine.planning.walk import Walk
+from engine.running.attempts import Attempt
+from engine.running.gates import (
+    BUDGET_GATE,
+    PLAN_GATE,
+    ask_for_budget,
+    ask_for_plan,
+    carry_gate,
+    close_all,
+    judge,
+    reask,
+    wants_plan_gate,
+)
+from engine.running.outcome import PROGRESSED, Carried, Parked
+from engine.running.planning import first_plan
+from engine.running.services import Services
+from engine.running.session import Session
+from engine.running.undoing import carry_restore, carry_undo
+from engine.running.waits import Waiting, carry_manual
+
+_PARKED_STATES = {
+    "waiting": RunState.WAITING,
+    "verifying": RunState.VERIFYING,
+    "approval": RunState.AWAITING_APPROVAL,
+    "held": RunState.HELD,
+}
+
+
+class Stepper:
+    """One owner's drive of one run. `drive` returns when the run has ended or waits for something."""
+
+    def __init__(self, services: Services, session: Session, pool: Executor) -> None:
+        self.services = services
+        self.session = session
+        self._pool = pool
+        self._busy: dict[str, Future[Carried]] = {}
+        self._parked: dict[str, Parked] = {}
+
+    def drive(self) -> None:
+        """Take the run as far as it goes now.
+
+        Raises:
+            StaleOwner: another owner has it; nothing more was written.
+            StoreUnavailable: the journal cannot be written; what was noted is lost, and is asked about
+                (`confirm`) by the next owner.
+        """
+        progress = self.session.progress
+        if progress.ended is not None:
+            self._let_go()
+            return
+        if progress.state in {RunState.QUEUED, RunState.PLANNING} and not self._begin():
+            return
+        while not self.services.stopping():
+            step = self._once()
+            if step is not None:
+                step()
+                return
+        self._settle_busy()
+        self.session.also(
+            lambda tx: tx.runs.release(self.session.row.id, self.session.row.epoch, ready=True)
+        )
+        self.session.flush()
+
+    # ------------------------------------------------------------ the beginning
+
+    def _begin(self) -> bool:
+        session = self.session
+        if session.progress.cancel is not None:
+            self._finish(Finish(RunState.CANCELLED, session.progress.cancel))
+            return False
+        if session.progress.state is RunState.QUEUED:
+            session.move(RunState.PLANNING, "planning")
+        session.note("run.claimed", owner=session.row.owner, epoch=session.row.epoch)
+        try:
+            document = first_plan(self.services, session)
+        except StanchError as error:
+            self._finish(Finish(RunState.FAILED, f"cannot be planned: {error}"))
+            return False
+        fingerprint = document.fingerprint
+        plan = document.as_json()
+        session.also(lambda tx: tx.blobs.put_plan(session.row.id, fingerprint, plan))
+        session.note(
+            "run.planned",
+            fingerprint=fingerprint,
+            changes=len(document.changes),
+            reads=sum(step.state == "read" for step in document.steps),
+        )
+        session.document = document
+        bad = document.failed
+        if bad is not None and session.row.mode is not RunMode.DRY_RUN:
+            self._finish(
+                Finish(RunState.FAILED, f"nothing was changed: {bad.address}: {bad.reason}")
+            )
+            return False
+        if session.row.mode is RunMode.DRY_RUN:
+            reason = f"{len(document.changes)} changes planned, nothing written"
+            self._finish(Finish(RunState.PLANNED, reason))
+            return False
+        if wants_plan_gate(session, document):
+            ask_for_plan(self.services, session, document, "before the first change")
+        else:
+            session.move(RunState.RUNNING, "planned")
+        return True
+
+    # ------------------------------------------------------------ one round
+
+    def _once(self) -> Any:
+        """One round. Returns None to go on, or what is to be done last."""
+        session, progress = self.session, self.session.progress
+        if progress.cancel is not None:
+            self._settle_busy()
+            close_all(session, "the run is cancelled")
+        elif progress.stuck is not None:
+            return lambda: self._park_as(RunState.NEEDS_HUMAN, progress.stuck or "")
+        elif progress.hold is not None:
+            return self._hold(progress.hold)
+        elif progress.reask is not None:
+            self._settle_busy()
+            reask(self.services, session)
+            return None
+        else:
+            stop = self._own_gates()
+            if stop is not None:
+                return stop
+        moves = Walk(session.program, progress, session.facts, self.services.clock.now()).run(
+            session.row.inputs
+        )
+        if self._book(moves):
+            return None
+        finish = next((move for move in moves if isinstance(move, Finish)), None)
+        if finish is not None:
+            return lambda: self._finish(finish)
+        self._parked = {}
+        if self._carry(moves):
+            return None
+        return self._park
+
+    def _own_gates(self) -> Any:
+        """The gates that the engine itself opened: before the first change, on drift, over a budget."""
+        for address in (PLAN_GATE, BUDGET_GATE):
+            gate = self.session.progress.gates.get(address)
+            if gate is None or gate.state != "open":
+                continue
+            verdict = judge(self.services, self.session, gate)
+            if verdict is None:
+                wake = gate.expires_at
+                self._parked = {address: Parked(wake, "approval")}
+                return self._park
+            if verdict == "rejected":
+                reason = f"rejected by {gate.rejected_by}"
+                self.session.note("run.signal", signal="cancel", reason=reason)
+            elif verdict == "expired":
+                return lambda: self._finish(Finish(RunState.EXPIRED, "nobody approved in time"))
+            elif verdict == "approved":
+                self.session.move(RunState.RUNNING, "approved")
+        return None
+
+    def _hold(self, reason: str) -> Any:
+        """A brake or a person holds the run. What held it may be over by now."""
+        session = self.session
+        self._settle_busy()
+        if reason.startswith("paused by"):
+            kill = self.services.store.read(lambda tx: tx.brakes.get("kill"))
+            if kill is None or not kill.engaged:
+                session.note("run.signal", signal="release", reason="the pause is over")
+                session.move(RunState.RUNNING, "the pause is over")
+                return None
+        if "would exceed the budget" in reason:
+            session.note("run.signal", signal="release", reason="asked about at a gate")
+            ask_for_budget(self.services, session, reason)
+            return None
+        return lambda: self._park_as(RunState.HELD, reason)
+
+    # ------------------------------------------------------------ bookkeeping
+
+    def _book(self, moves: Sequence[Move]) -> bool:
+        """Journal what the walk alone decided. True: walk again."""
+        booked = False
+        for move in moves:
+            match move:
+                case Skip(address, _, reason):
+                    self.session.note("step.skipped", address=address, reason=reason)
+                case Fail(address, _, category, message):
+                    self._outcome(address, False, None, category.value, message)
+                case Open(address, _, _, data):
+                    self.session.note("step.started", address=address, **data)
+                case Close(address, _, ok, output, category, message, failure):
+                    name = category.value if category else None
+                    self._outcome(address, ok, output, name, message, failure)
+                case Opaque(address, _, _, reason):
+                    self._outcome(address, False, None, "permanent", f"not known: {reason}")
+                case _:
+                    continue
+            booked = True
+        return booked
+
+    def _outcome(
+        self,
+        address: str,
+        ok: bool,
+        output: Any,
+        category: str | None,
+        message: str,
+        failure: Any = None,
+    ) -> None:
+        body = {"failure": failure} if failure else {}
+        self.session.note(
+            "step.outcome",
+            address=address,
+            state="succeeded" if ok else "failed",
+            output=output,
+            category=category,
+            message=message,
+            **body,
+        )
+
+    # ------------------------------------------------------------ carrying out
+
+    def _carry(self, moves: Sequence[Move]) -> bool:
+        """Carry moves out; one inline, several side by side. True where anything was journalled."""
+        session = self.session
+        undo = next((move for move in moves if isinstance(move, UndoAll)), None)
+        if undo is not None:
+            self._settle_busy()
+            carry_undo(self.services, session, undo.scope)
+            return True
+        todo = [
+            move
+            for move in moves
+            if isinstance(move, Begin | Continue) and move.address not in self._busy
+        ]
+        if session.progress.state is not RunState.RUNNING and todo:
+            self._resume_state(todo)
+        if len(todo) == 1 and not self._busy:
+            return self._took(todo[0].address, self._leaf(todo[0]))
+        for move in todo:
+            if isinstance(move.node, ActionNode):
+                self._busy[move.address] = self._pool.submit(self._leaf, move)
+            elif self._took(move.address, self._leaf(move)):
+                return True
+        if not self._busy:
+            return False
+        wait(self._busy.values(), return_when=FIRST_COMPLETED)
+        done = [address for address, future in self._busy.items() if future.done()]
+        took = [self._took(address, self._busy.pop(address).result()) for address in done]
+        return any(took) or bool(self._busy)
+
+    def _resume_state(self, todo: Sequence[Begin | Continue]) -> None:
+        """Say that the run runs again, unless it only looks whether its wait is over."""
+        idle = all(isinstance(move, Continue) for move in todo)
+        if not idle and self.session.progress.state not in ENDS:
+            self.session.move(RunState.RUNNING, "going on")
+
+    def _took(self, address: str, carried: Carried) -> bool:
+        if isinstance(carried, Parked):
+            self._parked[address] = carried
+            return False
+        return True
+
+    def _settle_busy(self) -> None:
+        """Wait for what is under way in other threads."""
+        for address in list(self._busy):
+            self._busy.pop(address).result()
+
+    def _leaf(self, move: Begin | Continue) -> Carried:
+        services, session = self.services, self.session
+        state = move.state if isinstance(move, Continue) else None
+        node, address, place = move.node, move.address, move.place
+        match node:
+            case ActionNode():
+                return Attempt(services, session, address, node, place).carry(state)
+            case WaitNode():
+                return Waiting(services, session, address, node, place).carry(state)
+            case GateNode():
+                return carry_gate(services, session, address, node, place, state)
+            case ManualNode():
+                return carry_manual(services, session, address, node, place, state)
+            case RestoreNode():
+                return carry_restore(services, session, address, node, place, state)
+            case EndNode():
+                return self._end(address, node, move)
+        raise StanchError(f"{address}: no such kind of step: {type(node).__name__}")
+
+    def _end(self, address: str, node: EndNode, move: Begin | Continue) -> Carried:
+        try:
+            scope = scope_of(move.place, self.session.progress, self.session.facts)
+            reason = str(render(node.reason, scope))
+        except TemplateError as error:
+            reason = f"{node.reason} ({error})"
+        self._outcome(address, True, reason, None, reason)
+        return PROGRESSED
+
+    # ------------------------------------------------------------ parking and ending
+
+    def _park(self) -> None:
+        wakes = [item.wake for item in self._parked.values() if item.wake is not None]
+        reasons = {item.why for item in self._parked.values()}
+        why = next((name for name in ("approval", "verifying") if name in reasons), "waiting")
+        state = _PARKED_STATES[why]
+        session = self.session
+        if session.progress.state is not state:
+            session.move(state, f"{why}: {', '.join(sorted(self._parked)) or 'a lock'}")
+        self._release(min(wakes) if wakes else None)
+
+    def _park_as(self, state: RunState, reason: str) -> None:
+        self._settle_busy()
+        session = self.session
+        session.move(state, reason)
+        if state is RunState.NEEDS_HUMAN:
+            row = session.row
+            session.also(lambda tx: self.services.on_end(tx, row, state, reason))
+        self._release(None)
+
+    def _release(self, wake: datetime | None) -> None:
+        """Let go. A signal that came meanwhile makes the run ready again in the same transaction."""
+        run_id, epoch = self.session.row.id, self.session.row.epoch
+
+        def release(tx: Tx) -> None:
+            if wake is not None:
+                tx.timers.set(run_id, "wake", wake)
+            else:
+                tx.timers.clear(run_id)
+            tx.runs.release(run_id, epoch)
+
+        self.session.also(release)
+        self.session.flush()
+
+    def _let_go(self) -> None:
+        self._release(None)
+
+    def _finish(self, finish: Finish) -> None:
+        session = self.session
+        self._settle_busy()
+        close_all(session, f"the run has ended: {finish.state.value}")
+        if session.progress.state is RunState.PLANNING and finish.state is RunState.CANCELLED:
+            session.move(RunState.CANCELLED, finish.reason)
+        elif session.progress.state is not finish.state:
+            session.move(finish.state, finish.reason)
+        session.note(
+            "run.ended",
+            state=finish.state.value,
+            reason=finish.reason,
+            outputs=finish.outputs,
+            at=format_time(self.services.clock.now()),
+        )
+        row, epoch = session.row, session.row.epoch
+
+        def end(tx: Tx) -> None:
+            tx.runs.update(row.id, epoch, ended=True)
+            tx.locks.release(row.id)
+            tx.timers.clear(row.id)
+            self.services.on_end(tx, row, finish.state, finish.reason)
+            tx.runs.release(row.id, epoch)
+
+        session.also(end)
+        session.flush()

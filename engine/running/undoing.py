@@ -1,0 +1,294 @@
+"""Undo: before-images put back, newest first. The same code for `on_failure: undo`, cancel, restore and `stanch undo`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from engine.contract.action import Change
+from engine.domain.canonical import Json
+from engine.domain.entry import Entry
+from engine.domain.errors import ActionFailed, Category, StanchError
+from engine.domain.plan import Planned, Receipt, to_json
+from engine.domain.run import RunState
+from engine.journal.store import Tx
+from engine.language.program import ActionNode, CallNode, GroupNode, Node, Program, RestoreNode
+from engine.language.program import ParallelNode, SwitchNode
+from engine.planning.fold import fold
+from engine.planning.moves import Place
+from engine.planning.progress import ChangeState, RunProgress, StepState
+from engine.planning.retry import Again, decide
+from engine.planning.walk import find_node
+from engine.running.outcome import PROGRESSED, Carried
+from engine.running.services import Services
+from engine.running.session import Session
+
+MAX_TRIES = 3
+
+
+@dataclass(frozen=True)
+class Undone:
+    """What undoing one change came to. `problem` is empty where it is undone."""
+
+    problem: str = ""
+    conflict: bool = False
+    receipt: Receipt | None = None
+
+
+def undo_key(key: str) -> str:
+    """The key of the undo of the effect `key`."""
+    return f"undo-{key}"
+
+
+def undo_one(services: Services, session: Session, change: ChangeState, source: str) -> Undone:
+    """Undo one change of the run `source`, with intent before and outcome after.
+
+    What others changed since is a conflict, named; the change is then left as it is.
+    """
+    planned = Planned.from_json(services.connections.reveal(change.planned))
+    if not planned.reversible:
+        return Undone(planned.why_irreversible or "it cannot be undone")
+    action = services.registry.action(planned.action)
+    assert isinstance(action, Change)
+    if change.undoing and not action.protection_of(planned).retry_safe:
+        return Undone("an undo was interrupted, and the target cannot tell whether it happened")
+    session.note(
+        "undo.intent",
+        of=change.key,
+        address=change.address,
+        key=undo_key(change.key),
+        attempt=change.undo_attempt + 1,
+        action=planned.action,
+        target=str(planned.target),
+        before=to_json(planned.after),
+        after=to_json(planned.before),
+    )
+    session.flush()
+    image = services.store.read(lambda tx: tx.blobs.image(source, change.key))
+    receipt = Receipt.from_json(change.receipt, image)
+    return _try(services, action, planned, receipt, undo_key(change.key))
+
+
+def _try(
+    services: Services, action: Change[Any], planned: Planned, receipt: Receipt, key: str
+) -> Undone:
+    for attempt in range(1, MAX_TRIES + 1):
+        world = services.connections.world(writable=True)
+        try:
+            return Undone(receipt=action.undo(planned, receipt, world, key))
+        except ActionFailed as error:
+            again = decide(error.category, attempt, None, retry_after=error.retry_after)
+            safe = action.protection_of(planned).retry_safe
+            if isinstance(again, Again) and safe and attempt < MAX_TRIES:
+                services.clock.sleep(min(again.delay, 5.0))
+                continue
+            return Undone(str(error), error.category is Category.DATA)
+        except Exception as error:  # noqa: BLE001  a plugin's fault: a person must look
+            return Undone(f"{type(error).__name__}: {error}")
+    return Undone("it was tried and did not succeed")
+
+
+def undo_all(
+    services: Services,
+    session: Session,
+    changes: Sequence[ChangeState],
+    source: str,
+    told: Callable[[ChangeState, Undone], None] | None = None,
+) -> list[str]:
+    """Undo `changes` newest first; return the problems. One conflict does not keep the others from being undone."""
+    problems: list[str] = []
+    for change in reversed(changes):
+        if change.undone:
+            continue
+        result = undo_one(services, session, change, source)
+        state = "undone" if not result.problem else "failed"
+        session.note(
+            "undo.outcome",
+            of=change.key,
+            address=change.address,
+            state=state,
+            message=result.problem,
+            conflict=result.conflict,
+            receipt=result.receipt.as_json() if result.receipt else None,
+        )
+        if result.problem:
+            problems.append(f"{change.address}: {result.problem}")
+        if told is not None:
+            told(change, result)
+        session.flush()
+    return problems
+
+
+# ---------------------------------------------------------------- which changes
+
+
+def of_scope(session: Session, scope: str) -> list[ChangeState]:
+    """Return the changes that an automatic undo takes back.
+
+    Args:
+        scope: `run` (all, but those marked `undo: never`) or `temporary` (what restore steps name).
+    """
+    program = session.program
+    if scope == "temporary":
+        named = _restored(program, "")
+        return [item for item in session.progress.changes if _named(item.address, named)]
+    return [item for item in session.progress.changes if not _never(program, item.address)]
+
+
+def _never(program: Program, address: str) -> bool:
+    try:
+        node = find_node(program, address)
+    except KeyError:
+        return False
+    return isinstance(node, ActionNode) and node.undo == "never"
+
+
+def _named(address: str, names: Sequence[str]) -> bool:
+    return any(address == name or address.startswith((f"{name}[", f"{name}.")) for name in names)
+
+
+def _restored(program: Program, prefix: str) -> list[str]:
+    """Addresses that restore steps name, anywhere in the program."""
+    found: list[str] = []
+
+    def visit(nodes: Sequence[Node]) -> None:
+        for node in nodes:
+            if isinstance(node, RestoreNode):
+                found.extend(prefix + name for name in node.restore)
+            elif isinstance(node, GroupNode | ParallelNode):
+                visit(node.steps)
+            elif isinstance(node, SwitchNode):
+                for case in node.cases:
+                    visit(case.steps)
+                visit(node.default)
+            elif isinstance(node, CallNode):
+                found.extend(_restored(node.program, f"{prefix}{node.id}."))
+
+    visit((*program.steps, *program.rescue, *program.finally_))
+    return found
+
+
+def carry_undo(services: Services, session: Session, scope: str) -> Carried:
+    """Carry out an automatic undo, covered by the run's own approval."""
+    if session.progress.state is not RunState.UNDOING:
+        session.move(RunState.UNDOING, "undoing the run's changes")
+    problems = undo_all(services, session, of_scope(session, scope), session.row.id)
+    session.note("undo.done", scope=scope, problems=problems)
+    session.move(RunState.RUNNING, "undone" if not problems else "undone as far as possible")
+    return PROGRESSED
+
+
+# ---------------------------------------------------------------- restore steps and undo runs
+
+
+def source_of(session: Session) -> str:
+    """The run whose changes a restore takes back: the run itself, or the one that an undo run undoes."""
+    return (
+        session.row.parent
+        if session.row.playbook == "undo" and session.row.parent
+        else session.row.id
+    )
+
+
+def source_changes(services: Services, session: Session) -> list[ChangeState]:
+    """The changes of the source run that are still in force."""
+    source = source_of(session)
+    if source == session.row.id:
+        return session.progress.changes
+    return changes_of(services, source)
+
+
+def changes_of(services: Services, run_id: str) -> list[ChangeState]:
+    """Fold another run's chain and return its changes."""
+    progress = RunProgress()
+    for entry in services.store.read(lambda tx: tx.journal.read(run_id)):
+        fold(progress, entry.kind, entry.body, entry.at, entry.n)
+    return progress.changes
+
+
+def carry_restore(
+    services: Services,
+    session: Session,
+    address: str,
+    node: RestoreNode,
+    place: Place,
+    state: StepState | None,
+) -> Carried:
+    """Put back what the named steps changed, in reverse."""
+    source = source_of(session)
+    if source != session.row.id:
+        return _restore_other(services, session, address, node, source, state)
+    names = [scope + name for scope in place.scopes for name in node.restore]
+    changes = [item for item in session.progress.changes if _named(item.address, names)]
+    problems = undo_all(services, session, changes, source)
+    _restored_outcome(session, address, [item.address for item in changes], problems)
+    return PROGRESSED
+
+
+def _restore_other(
+    services: Services,
+    session: Session,
+    address: str,
+    node: RestoreNode,
+    source: str,
+    state: StepState | None,
+) -> Carried:
+    """An undo run: the source's changes are taken into this run's own record first, then undone."""
+    del state
+    wanted = [
+        item
+        for item in changes_of(services, source)
+        if not item.undone and (not node.restore or _named(item.address, node.restore))
+    ]
+    own = {change.key: change for change in session.progress.changes}
+    session.progress.changes = [own.get(item.key, item) for item in wanted]
+
+    def told(change: ChangeState, result: Undone) -> None:
+        body = {
+            "of": change.key,
+            "address": change.address,
+            "state": "failed" if result.problem else "undone",
+            "message": result.problem,
+            "conflict": result.conflict,
+            "by_run": session.row.id,
+        }
+        session.also(lambda tx: _tell(tx, source, body))
+
+    problems = undo_all(services, session, session.progress.changes, source, told)
+    _restored_outcome(session, address, [item.address for item in wanted], problems)
+    return PROGRESSED
+
+
+def _tell(tx: Tx, run_id: str, body: dict[str, Any]) -> None:
+    tx.journal.append(run_id, [Entry("undo.outcome", body)])
+
+
+def _restored_outcome(
+    session: Session, address: str, restored: list[str], problems: list[str]
+) -> None:
+    output: Json = {"restored": restored}
+    session.note(
+        "step.outcome",
+        address=address,
+        state="failed" if problems else "succeeded",
+        output=output,
+        category=Category.DATA.value if problems else None,
+        message="; ".join(problems),
+    )
+
+
+def undo_program(run_id: str, steps: Sequence[str]) -> Program:
+    """The program of an undo run: one restore step over the source's changes.
+
+    Raises:
+        StanchError: never; the source's changes are looked up when it is planned.
+    """
+    if not run_id:
+        raise StanchError("an undo needs the run that it undoes")
+    return Program(
+        playbook="undo",
+        summary=f"Undo {run_id}",
+        steps=(RestoreNode(id="undo", restore=tuple(steps)),),
+        revision=run_id,
+    )

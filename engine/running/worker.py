@@ -1,0 +1,215 @@
+"""A worker: claims ready runs by priority and drives them on a pool of threads, under a lease."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from concurrent.futures import Executor, ThreadPoolExecutor
+from functools import lru_cache
+
+from engine.domain.errors import NotFound, StaleOwner, StoreUnavailable
+from engine.domain.ids import new_id
+from engine.journal.store import RunRow, Tx
+from engine.language.program import Program
+from engine.running.services import Services
+from engine.running.session import Session
+from engine.running.stepper import Stepper
+
+log = logging.getLogger("stanch.worker")
+
+
+class Programs:
+    """Frozen programs by digest; parsing is done once a text."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self.get = lru_cache(maxsize=512)(self._load)
+
+    def _load(self, digest: str) -> Program:
+        text = self._services.store.read(lambda tx: tx.blobs.program(digest))
+        if text is None:
+            raise NotFound(f"the frozen playbook {digest[:12]} is not in the journal")
+        return Program.model_validate_json(text)
+
+
+class Worker:
+    """Owns runs while its lease lasts. `step` does one round by hand (tests, rehearsals); `start` runs threads."""
+
+    def __init__(self, services: Services, *, threads: int = 8, lease: float = 5.0) -> None:
+        self.id = new_id("worker")
+        self._services = services
+        self._programs = Programs(services)
+        self._threads = threads
+        self._lease = lease
+        self._wake = threading.Event()
+        self._stop = threading.Event()
+        self._busy = 0
+        self._lock = threading.Lock()
+        self._pool: Executor = ThreadPoolExecutor(threads, thread_name_prefix="run")
+        # Steps of one run side by side have their own pool, so that runs never wait for themselves.
+        self._steps: Executor = ThreadPoolExecutor(threads, thread_name_prefix="step")
+        self._loop: threading.Thread | None = None
+        self._heart: threading.Thread | None = None
+        self._unlisten = lambda: None
+
+    # ------------------------------------------------------------ by hand
+
+    def step(self) -> int:
+        """Fire due timers, claim what is ready and drive it here and now; return how many runs were driven."""
+        rows = self._services.store.write(lambda tx: self._claim(tx, self._threads))
+        for row in rows:
+            self.drive(row)
+        return len(rows)
+
+    def drive(self, row: RunRow) -> None:
+        """Drive one claimed run as far as it goes; whatever happens, the run is left in a state that can be resumed."""
+        services = self._services
+        try:
+            session = Session(
+                services.store,
+                row,
+                self._programs.get(row.program),
+                services.clock,
+                services.connections.redact,
+            )
+            session.load()
+            Stepper(services, session, self._steps).drive()
+        except StaleOwner:
+            log.warning("run %s was taken over by another worker; this one lets go", row.id)
+        except StoreUnavailable as error:
+            log.warning(
+                "run %s: the journal cannot be written (%s); it is resumed later", row.id, error
+            )
+            self._give_back(row)
+        except Exception:
+            log.exception("run %s: a fault of the engine; a person must look", row.id)
+            self._fault(row)
+
+    def _give_back(self, row: RunRow) -> None:
+        """Keep trying to hand the run back; when the lease runs out first, another owner takes it anyway."""
+        while not self._stop.wait(0.5):
+            try:
+                self._services.store.write(
+                    lambda tx: tx.runs.release(row.id, row.epoch, ready=True)
+                )
+            except StoreUnavailable:
+                continue
+            except StaleOwner:
+                pass
+            return
+
+    def _fault(self, row: RunRow) -> None:
+        from engine.domain.entry import Entry
+        from engine.domain.run import RunState
+
+        reason = "the engine itself failed; see its log. stanch retry resumes the run"
+
+        def write(tx: Tx) -> None:
+            tx.journal.append(
+                row.id,
+                [Entry("run.signal", {"signal": "stuck", "reason": reason, "actor": "stanch"})],
+                epoch=row.epoch,
+            )
+            tx.runs.update(row.id, row.epoch, state=RunState.NEEDS_HUMAN, reason=reason)
+            tx.runs.release(row.id, row.epoch)
+
+        try:
+            self._services.store.write(write)
+        except (StaleOwner, StoreUnavailable):
+            log.warning("run %s: the fault could not be recorded", row.id)
+
+    def _claim(self, tx: Tx, limit: int) -> list[RunRow]:
+        tx.timers.fire()
+        return list(tx.runs.claim(self.id, limit)) if limit > 0 else []
+
+    # ------------------------------------------------------------ with threads
+
+    def start(self) -> None:
+        """Begin to claim and drive in the background."""
+        self._services.store.write(lambda tx: tx.workers.beat(self.id, self._lease))
+        self._unlisten = self._services.store.listen(self._notified)
+        self._loop = threading.Thread(target=self._serve, name="worker", daemon=True)
+        self._heart = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+        self._loop.start()
+        self._heart.start()
+
+    def stop(self) -> None:
+        """Finish the steps in flight, hand the runs back, leave."""
+        self._stop.set()
+        self._wake.set()
+        self._unlisten()
+        if self._loop is not None:
+            self._loop.join()
+        self._pool.shutdown(wait=True)
+        self._steps.shutdown(wait=True)
+        if self._heart is not None:
+            self._heart.join()
+        try:
+            self._services.store.write(lambda tx: tx.workers.leave(self.id))
+        except StoreUnavailable:
+            log.warning("the worker's leave could not be recorded; its lease runs out by itself")
+
+    @property
+    def stopping(self) -> bool:
+        return self._stop.is_set()
+
+    def _notified(self, topic: str) -> None:
+        if topic == "runs":
+            self._wake.set()
+
+    def _serve(self) -> None:
+        while not self._stop.is_set():
+            try:
+                claimed, pause = self._round()
+            except StoreUnavailable as error:
+                log.warning("the journal is away: %s", error)
+                self._stop.wait(0.5)
+                continue
+            if not claimed:
+                self._wake.wait(pause)
+                self._wake.clear()
+
+    def _round(self) -> tuple[int, float]:
+        free = self._threads - self._busy
+        if free <= 0:
+            return 0, 0.5
+
+        def work(tx: Tx) -> tuple[list[RunRow], float]:
+            rows = self._claim(tx, free)
+            following = tx.timers.next()
+            pause = 1.0
+            if following is not None:
+                pause = min(pause, max(0.0, (following - tx.now()).total_seconds()))
+            return rows, pause
+
+        rows, pause = self._services.store.write(work)
+        for row in rows:
+            with self._lock:
+                self._busy += 1
+            self._pool.submit(self._driven, row)
+        return len(rows), pause
+
+    def _driven(self, row: RunRow) -> None:
+        try:
+            self.drive(row)
+        finally:
+            with self._lock:
+                self._busy -= 1
+            self._wake.set()
+
+    def _beat(self) -> None:
+        while not self._stop.wait(self._lease / 3):
+            try:
+                alive, recovered = self._services.store.write(
+                    lambda tx: (tx.workers.beat(self.id, self._lease), tx.workers.recover())
+                )
+            except StoreUnavailable:
+                continue
+            if not alive:
+                # Declared dead after a long stop: the runs have other owners by now, and fencing keeps
+                # this worker's writes out. It goes on under a new name.
+                log.warning("worker %s was declared dead; it goes on as a new one", self.id)
+                self.id = new_id("worker")
+            if recovered:
+                log.info("took over %d runs of a worker that is gone", len(recovered))
+                self._wake.set()
