@@ -61,7 +61,7 @@ class PlanStep:
             covered["target"] = self.planned.target.as_json()
             covered["before"] = to_json(self.planned.before)
             covered["after"] = to_json(self.planned.after)
-        if self.state in {"gate", "notify"}:
+        if self.state in {"gate", "notify", "restore"}:
             covered["detail"] = to_json(self.detail)
         return covered
 

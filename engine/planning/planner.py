@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -13,8 +13,10 @@ from engine.contract.action import Change, Notify, Read
 from engine.contract.registry import Registry
 from engine.contract.world import World
 from engine.domain.canonical import Json, JsonObject
+from engine.domain.clock import format_time
 from engine.domain.errors import ActionFailed, Category, InvalidInput, StanchError, Unplannable
 from engine.domain.plan import Planned, Target, Unknown
+from engine.domain.run import RunMode
 from engine.language.program import (
     ActionNode,
     EndNode,
@@ -27,6 +29,7 @@ from engine.language.program import (
 )
 from engine.language.templates import TemplateError, render
 from engine.planning.document import PlanDocument, PlanStep
+from engine.planning.inputs import checked_inputs
 from engine.planning.moves import (
     Begin,
     Close,
@@ -119,7 +122,7 @@ class Planner:
         """
         planning = Planning(progress.copy())
         planning.past_first_effect = not reads
-        self._play(program, inputs, facts, planning, stop_at_end=True)
+        self._play(program, inputs, facts, planning)
         self._play_rescue(program, inputs, facts, planning)
         document = PlanDocument(
             playbook=program.playbook,
@@ -131,6 +134,38 @@ class Planner:
         )
         return document, planning.reads
 
+    def preview(
+        self,
+        program: Program,
+        inputs: Mapping[str, Any],
+        *,
+        mode: RunMode = RunMode.DRY_RUN,
+        alert: JsonObject | None = None,
+        trigger: JsonObject | None = None,
+    ) -> PlanDocument:
+        """Plan a run that does not exist: reads happen, nothing is written, nothing is stored.
+
+        Raises:
+            InvalidInput: the inputs do not fit the playbook's schema.
+        """
+        checked = checked_inputs(program, inputs)
+        now = format_time(self._now())
+        given = trigger or trigger_of(alert, now)
+        facts = RunFacts(
+            trigger=given,
+            alert=alert,
+            run={"id": "preview", "started_at": now, "priority": 5, "mode": mode.value},
+        )
+        document, _ = self.plan(
+            program,
+            checked,
+            facts,
+            RunProgress(),
+            mode=mode.value,
+            revision=program.revision,
+        )
+        return document
+
     # ------------------------------------------------------------ playing the walk
 
     def _play(
@@ -139,8 +174,6 @@ class Planner:
         inputs: Mapping[str, Any],
         facts: RunFacts,
         planning: Planning,
-        *,
-        stop_at_end: bool,
     ) -> None:
         for _ in range(MAX_ROUNDS):
             walk = Walk(program, planning.progress, facts, self._now())
@@ -196,13 +229,11 @@ class Planner:
         aside.earlier = []
         for _ in range(MAX_ROUNDS):
             walk = Walk(program, aside.progress, facts, self._now())
-            walk._handler(program.rescue, place)  # noqa: SLF001  the same walk, from the rescue on
+            walk.handler(program.rescue, place)
             if not walk.moves:
                 break
             for move in walk.moves:
                 self._move(move, facts, aside)
-        from dataclasses import replace
-
         known = {step.address for step in planning.steps}
         planning.steps += [
             replace(step, conditional=True) for step in aside.steps if step.address not in known
@@ -408,21 +439,25 @@ class Planner:
         planning.steps.append(_line(address, node, state, reason=message))
 
     def _restore(self, address: str, node: RestoreNode, place: Place, planning: Planning) -> None:
+        """The way back of what is planned here and of what the run has changed already."""
+        applied = [
+            (change.address, Planned.from_json(change.planned))
+            for change in planning.progress.changes
+            if not change.undone
+        ]
+        coming = [
+            (line.address, line.planned) for line in planning.steps if line.planned is not None
+        ]
         fields: list[JsonObject] = []
-        for step in reversed(node.restore):
-            for line in reversed(planning.steps):
-                if line.planned is not None and _belongs(line.address, place, step):
-                    back = line.planned
-                    fields.append(
-                        {
-                            "target": str(back.target),
-                            "before": dict(back.after),
-                            "after": dict(back.before),
-                        }
-                    )
-                    planning.earlier.append(
-                        Planned(back.action, back.target, back.after, back.before)
-                    )
+        for name, back in reversed([*applied, *coming]):
+            if node.restore and not any(_belongs(name, place, step) for step in node.restore):
+                continue
+            line = {"step": name, "target": str(back.target), "before": dict(back.after)}
+            if back.reversible:
+                fields.append({**line, "after": dict(back.before), "counts": dict(back.counts)})
+                planning.earlier.append(Planned(back.action, back.target, back.after, back.before))
+            else:
+                fields.append({**line, "after": dict(back.after), "why": back.why_irreversible})
         self._passed(address, planning)
         planning.steps.append(
             _line(
@@ -457,6 +492,19 @@ class Planner:
         for prefix, child in _children(node):
             lines += self._opaque(f"{address}{prefix}{child.id}", child, reason)
         return lines
+
+
+def trigger_of(alert: JsonObject | None, at: str) -> JsonObject:
+    """Return the `trigger` of a run that an alert, or a person, asks for."""
+    if alert is None:
+        return {"kind": "manual", "labels": {}, "annotations": {}, "at": at, "value": None}
+    return {
+        "kind": "alert",
+        "labels": alert.get("labels", {}),
+        "annotations": alert.get("annotations", {}),
+        "at": alert.get("starts_at", at),
+        "value": None,
+    }
 
 
 def _belongs(address: str, place: Place, step: str) -> bool:

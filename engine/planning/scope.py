@@ -12,12 +12,12 @@ from engine.planning.moves import Place
 from engine.planning.progress import RunProgress, StepState, StepStatus
 
 # Marks a secret inside parameters. The value replaces it just before the call and never sooner.
-SECRET_MARK = "\u2063secret:{name}\u2063"
+_MARK = "\u2063secret:{name}\u2063"
 
 
 def secret_reference(name: str) -> str:
     """What `secret('name')` yields: a mark that is safe to journal."""
-    return SECRET_MARK.format(name=name)
+    return _MARK.format(name=name)
 
 
 @dataclass(frozen=True)

@@ -157,15 +157,15 @@ class Walk:
             if main.failure.policy == "undo" and not self.progress.undo_done:
                 self.moves.append(UndoAll("run"))
                 return _PENDING
-            rescue = self._handler(program.rescue, replace(handler, rescue=True))
+            rescue = self.handler(program.rescue, replace(handler, rescue=True))
             if rescue.flow is Flow.PENDING:
                 return rescue
             if rescue.flow is Flow.ENDED:
                 main = rescue
-        last = self._handler(program.finally_, handler)
+        last = self.handler(program.finally_, handler)
         return last if last.flow is Flow.PENDING else main
 
-    def _handler(self, nodes: Sequence[AnyNode], place: Place) -> Verdict:
+    def handler(self, nodes: Sequence[AnyNode], place: Place) -> Verdict:
         """Rescue and finally run to their own end even while the run is being stopped."""
         stopping, self._stopping = self._stopping, False
         try:

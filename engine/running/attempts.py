@@ -65,7 +65,7 @@ class Attempt:
 
     def carry(self, state: StepState | None) -> Carried:
         """Take the step one move on."""
-        action = self.services.registry.action(self.node.action)
+        action: Any = self.services.registry.action(self.node.action)
         if state is not None and state.in_doubt:
             return self._settle(action, state)
         if state is not None and state.status is StepStatus.APPLIED:

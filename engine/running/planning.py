@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from engine.planning.document import PlanDocument
-from engine.planning.progress import StepStatus
+from engine.planning.progress import RunProgress, StepStatus
+from engine.running.changes import source_changes
 from engine.running.services import Services
 from engine.running.session import Session
+
+
+def progress_for(services: Services, session: Session) -> RunProgress:
+    """The progress to plan on; an undo run's changes are those of the run that it undoes."""
+    return replace(session.progress, changes=source_changes(services, session))
 
 
 def first_plan(services: Services, session: Session) -> PlanDocument:
@@ -15,7 +23,7 @@ def first_plan(services: Services, session: Session) -> PlanDocument:
         session.program,
         row.inputs,
         session.facts,
-        session.progress,
+        progress_for(services, session),
         mode=row.mode.value,
         revision=row.program,
     )
@@ -38,7 +46,7 @@ def replan(services: Services, session: Session, skip: str | None = None) -> Pla
     Args:
         skip: the address of a gate that is being decided: the plan is of what lies behind it.
     """
-    progress = session.progress.copy()
+    progress = progress_for(services, session).copy()
     if skip is not None and skip in progress.steps:
         progress.set(skip, StepStatus.SUCCEEDED, known=False)
     document, _ = services.planner.plan(

@@ -78,6 +78,8 @@ class Stepper:
             return
         if progress.state in {RunState.QUEUED, RunState.PLANNING} and not self._begin():
             return
+        if progress.state in {RunState.FAILED, RunState.NEEDS_HUMAN} and progress.stuck is None:
+            self.session.move(RunState.RUNNING, "resumed by a person")
         while not self.services.stopping():
             step = self._once()
             if step is not None:

@@ -1,4 +1,4 @@
-"""Undo: before-images put back, newest first. The same code for `on_failure: undo`, cancel, restore and `stanch undo`."""
+"""Undo: before-images put back, newest first. One code for `on_failure: undo`, cancel, restore, `stanch undo`."""
 
 from __future__ import annotations
 
@@ -9,17 +9,15 @@ from typing import Any
 from engine.contract.action import Change
 from engine.domain.canonical import Json
 from engine.domain.entry import Entry
-from engine.domain.errors import ActionFailed, Category, StanchError
+from engine.domain.errors import ActionFailed, Category
 from engine.domain.plan import Planned, Receipt, to_json
 from engine.domain.run import RunState
 from engine.journal.store import Tx
-from engine.language.program import ActionNode, CallNode, GroupNode, Node, Program, RestoreNode
-from engine.language.program import ParallelNode, SwitchNode
-from engine.planning.fold import fold
+from engine.language.program import RestoreNode
 from engine.planning.moves import Place
-from engine.planning.progress import ChangeState, RunProgress, StepState
+from engine.planning.progress import ChangeState, StepState
 from engine.planning.retry import Again, decide
-from engine.planning.walk import find_node
+from engine.running.changes import changes_of, named, of_scope, source_of
 from engine.running.outcome import PROGRESSED, Carried
 from engine.running.services import Services
 from engine.running.session import Session
@@ -120,55 +118,6 @@ def undo_all(
     return problems
 
 
-# ---------------------------------------------------------------- which changes
-
-
-def of_scope(session: Session, scope: str) -> list[ChangeState]:
-    """Return the changes that an automatic undo takes back.
-
-    Args:
-        scope: `run` (all, but those marked `undo: never`) or `temporary` (what restore steps name).
-    """
-    program = session.program
-    if scope == "temporary":
-        named = _restored(program, "")
-        return [item for item in session.progress.changes if _named(item.address, named)]
-    return [item for item in session.progress.changes if not _never(program, item.address)]
-
-
-def _never(program: Program, address: str) -> bool:
-    try:
-        node = find_node(program, address)
-    except KeyError:
-        return False
-    return isinstance(node, ActionNode) and node.undo == "never"
-
-
-def _named(address: str, names: Sequence[str]) -> bool:
-    return any(address == name or address.startswith((f"{name}[", f"{name}.")) for name in names)
-
-
-def _restored(program: Program, prefix: str) -> list[str]:
-    """Addresses that restore steps name, anywhere in the program."""
-    found: list[str] = []
-
-    def visit(nodes: Sequence[Node]) -> None:
-        for node in nodes:
-            if isinstance(node, RestoreNode):
-                found.extend(prefix + name for name in node.restore)
-            elif isinstance(node, GroupNode | ParallelNode):
-                visit(node.steps)
-            elif isinstance(node, SwitchNode):
-                for case in node.cases:
-                    visit(case.steps)
-                visit(node.default)
-            elif isinstance(node, CallNode):
-                found.extend(_restored(node.program, f"{prefix}{node.id}."))
-
-    visit((*program.steps, *program.rescue, *program.finally_))
-    return found
-
-
 def carry_undo(services: Services, session: Session, scope: str) -> Carried:
     """Carry out an automatic undo, covered by the run's own approval."""
     if session.progress.state is not RunState.UNDOING:
@@ -177,34 +126,6 @@ def carry_undo(services: Services, session: Session, scope: str) -> Carried:
     session.note("undo.done", scope=scope, problems=problems)
     session.move(RunState.RUNNING, "undone" if not problems else "undone as far as possible")
     return PROGRESSED
-
-
-# ---------------------------------------------------------------- restore steps and undo runs
-
-
-def source_of(session: Session) -> str:
-    """The run whose changes a restore takes back: the run itself, or the one that an undo run undoes."""
-    return (
-        session.row.parent
-        if session.row.playbook == "undo" and session.row.parent
-        else session.row.id
-    )
-
-
-def source_changes(services: Services, session: Session) -> list[ChangeState]:
-    """The changes of the source run that are still in force."""
-    source = source_of(session)
-    if source == session.row.id:
-        return session.progress.changes
-    return changes_of(services, source)
-
-
-def changes_of(services: Services, run_id: str) -> list[ChangeState]:
-    """Fold another run's chain and return its changes."""
-    progress = RunProgress()
-    for entry in services.store.read(lambda tx: tx.journal.read(run_id)):
-        fold(progress, entry.kind, entry.body, entry.at, entry.n)
-    return progress.changes
 
 
 def carry_restore(
@@ -220,7 +141,7 @@ def carry_restore(
     if source != session.row.id:
         return _restore_other(services, session, address, node, source, state)
     names = [scope + name for scope in place.scopes for name in node.restore]
-    changes = [item for item in session.progress.changes if _named(item.address, names)]
+    changes = [item for item in session.progress.changes if named(item.address, names)]
     problems = undo_all(services, session, changes, source)
     _restored_outcome(session, address, [item.address for item in changes], problems)
     return PROGRESSED
@@ -239,7 +160,7 @@ def _restore_other(
     wanted = [
         item
         for item in changes_of(services, source)
-        if not item.undone and (not node.restore or _named(item.address, node.restore))
+        if not item.undone and (not node.restore or named(item.address, node.restore))
     ]
     own = {change.key: change for change in session.progress.changes}
     session.progress.changes = [own.get(item.key, item) for item in wanted]
@@ -275,20 +196,4 @@ def _restored_outcome(
         output=output,
         category=Category.DATA.value if problems else None,
         message="; ".join(problems),
-    )
-
-
-def undo_program(run_id: str, steps: Sequence[str]) -> Program:
-    """The program of an undo run: one restore step over the source's changes.
-
-    Raises:
-        StanchError: never; the source's changes are looked up when it is planned.
-    """
-    if not run_id:
-        raise StanchError("an undo needs the run that it undoes")
-    return Program(
-        playbook="undo",
-        summary=f"Undo {run_id}",
-        steps=(RestoreNode(id="undo", restore=tuple(steps)),),
-        revision=run_id,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import lru_cache
 
@@ -50,7 +51,7 @@ class Worker:
         self._steps: Executor = ThreadPoolExecutor(threads, thread_name_prefix="step")
         self._loop: threading.Thread | None = None
         self._heart: threading.Thread | None = None
-        self._unlisten = lambda: None
+        self._unlisten: Callable[[], None] = lambda: None
 
     # ------------------------------------------------------------ by hand
 
