@@ -1,0 +1,71 @@
+"""Real servers for the tests; each pytest-xdist worker has its own, started when first asked for."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from worlds.servers import AlertmanagerServer, PostgresServer, PrometheusServer, S3Server
+from worlds.servers.process import ServerProcess
+
+_numbers = itertools.count(1)
+
+
+def need(server: type[ServerProcess]) -> None:
+    """Skip, saying which package to install, where the server's program is missing."""
+    lacking = server.missing()
+    if lacking:
+        pytest.skip(f"needs {lacking}")
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    need(PostgresServer)
+    with PostgresServer(tmp_path_factory.mktemp("postgres")) as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_dsn(postgres_server: PostgresServer) -> Iterator[str]:
+    """A fresh database for one test."""
+    name = f"test_{next(_numbers)}"
+    yield postgres_server.create_database(name)
+    postgres_server.drop_database(name)
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    need(S3Server)
+    with S3Server(tmp_path_factory.mktemp("s3")) as server:
+        yield server
+
+
+@pytest.fixture
+def prometheus_server_factory(tmp_path: Path) -> Iterator[Callable[..., PrometheusServer]]:
+    """Call it with PrometheusServer's keywords; every server ends with the test."""
+    need(PrometheusServer)
+    with ExitStack() as stack:
+
+        def start(**options: Any) -> PrometheusServer:
+            folder = tmp_path / f"prometheus-{next(_numbers)}"
+            return stack.enter_context(PrometheusServer(folder, **options))
+
+        yield start
+
+
+@pytest.fixture
+def alertmanager_server_factory(tmp_path: Path) -> Iterator[Callable[..., AlertmanagerServer]]:
+    """Call it with AlertmanagerServer's keywords; every server ends with the test."""
+    need(AlertmanagerServer)
+    with ExitStack() as stack:
+
+        def start(**options: Any) -> AlertmanagerServer:
+            folder = tmp_path / f"alertmanager-{next(_numbers)}"
+            return stack.enter_context(AlertmanagerServer(folder, **options))
+
+        yield start
