@@ -1,0 +1,329 @@
+"""The `postgres` connection: settings, allow-list, and a client whose every transaction is bounded."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any, cast
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from actions.postgres.failures import failed
+from actions.postgres.parsing import Table
+from engine.contract import ActionFailed, Category, ConnectionKind, Opening, SecretRef, Target
+from engine.contract.fields import Seconds
+from engine.contract.redact import Redactor
+
+if TYPE_CHECKING:
+    import psycopg
+    from psycopg.rows import DictRow
+
+# What every transaction sets for itself, so that a pooler between us and the server changes nothing.
+# standard_conforming_strings is what the parser assumes; the others make texts of values exact.
+_LOCAL = {
+    "search_path": "public",
+    "standard_conforming_strings": "on",
+    "TimeZone": "UTC",
+    "DateStyle": "ISO, YMD",
+    "IntervalStyle": "postgres",
+    "bytea_output": "hex",
+    "extra_float_digits": "1",
+}
+
+
+class PostgresAllow(BaseModel):
+    """What statements may touch. Patterns may hold `*`. Leaving the whole list out leaves it to the role."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    schemas: list[str] = Field(default_factory=list, description="Schemas, all their tables")
+    tables: list[str] = Field(
+        default_factory=list, description="Tables with their schema", examples=[["public.jobs"]]
+    )
+    functions: list[str] = Field(
+        default_factory=list,
+        description="Volatile functions that statements may call, known to act within the transaction",
+        examples=[["public.touch"]],
+    )
+
+    def allows(self, table: Table) -> bool:
+        return any(fnmatchcase(table.schema, schema) for schema in self.schemas) or any(
+            fnmatchcase(str(table), pattern) for pattern in self.tables
+        )
+
+
+class PostgresSettings(BaseModel):
+    """Settings of a `postgres` connection."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    dsn: SecretRef | str = Field(
+        description="libpq DSN or URL, by reference; as plain text only without a password",
+        examples=[{"env": "STARFORGE_DSN"}, "postgresql://stanch@db.internal/starforge"],
+    )
+    password: SecretRef | None = Field(None, description="The password, where the DSN holds none")
+    read_dsn: SecretRef | str | None = Field(
+        None, description="DSN of a read-only role, used by postgres.query; `dsn` where missing"
+    )
+    token_schema: str = Field(
+        "stanch", min_length=1, description="Schema of the table that holds applied keys"
+    )
+    lock_timeout: Seconds = Field(2.0, gt=0, description="Longest wait for one lock")
+    statement_timeout: Seconds = Field(30.0, gt=0, description="Longest run of one statement")
+    connect_timeout: Seconds = Field(5.0, ge=1, description="Longest wait for a connection")
+    max_connections: int = Field(4, gt=0, le=50, description="Most connections held at one time")
+    allow: PostgresAllow | None = Field(None, description="Schemas and tables it may touch")
+
+    @field_validator("dsn", "read_dsn")
+    @classmethod
+    def _no_plain_password(cls, value: SecretRef | str | None) -> SecretRef | str | None:
+        if isinstance(value, str):
+            from psycopg import ProgrammingError
+            from psycopg.conninfo import conninfo_to_dict
+
+            try:
+                holds_one = bool(conninfo_to_dict(value).get("password"))
+            except ProgrammingError:
+                raise ValueError("is no DSN that libpq reads") from None
+            if holds_one:
+                raise ValueError("holds a password; write {env: NAME} or {file: path} instead")
+        return value
+
+
+class Work:
+    """One open transaction."""
+
+    def __init__(self, connection: psycopg.Connection[DictRow]) -> None:
+        self._connection = connection
+        self.committing = False
+
+    def run(self, sql: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:
+        """Run one statement with `$n` parameters by the extended protocol; return its rows, if any."""
+        return self.counted(sql, values)[1]
+
+    def counted(self, sql: str, values: Sequence[Any] = ()) -> tuple[int, list[dict[str, Any]]]:
+        """Like `run`, with the count of affected rows."""
+        from psycopg import RawCursor
+        from psycopg.rows import dict_row
+
+        with RawCursor(self._connection, row_factory=dict_row) as cursor:
+            # prepare=True is the extended protocol, which takes one statement however it is written.
+            cursor.execute(sql.encode(), list(values), prepare=True)
+            rows = cursor.fetchall() if cursor.description else []
+            return cursor.rowcount, rows
+
+    def fetch(self, sql: str, values: Sequence[Any], limit: int) -> list[dict[str, Any]]:
+        """Return at most `limit` rows of a query through a server-side cursor: no more leave the server."""
+        from psycopg import RawServerCursor
+        from psycopg.rows import dict_row
+
+        with RawServerCursor(self._connection, "stanch_rows", row_factory=dict_row) as cursor:
+            cursor.execute(sql.encode(), list(values))
+            return cursor.fetchmany(limit)
+
+
+class PostgresClient:
+    """Transactions on one database. Safe to share between threads."""
+
+    def __init__(self, opening: Opening) -> None:
+        self.name = opening.name
+        self.settings = cast(PostgresSettings, opening.settings)
+        self.writable = opening.writable
+        self._dsn, secrets = self._resolve(opening, self.settings.dsn)
+        self._read_dsn = self._dsn
+        if self.settings.read_dsn is not None:
+            self._read_dsn, more = self._resolve(opening, self.settings.read_dsn)
+            secrets += more
+        self.redactor = Redactor(secrets)
+        self._slots = threading.BoundedSemaphore(self.settings.max_connections)
+        self._idle: dict[str, list[psycopg.Connection[DictRow]]] = {}
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def _resolve(self, opening: Opening, dsn: SecretRef | str) -> tuple[str, list[str]]:
+        from psycopg import ProgrammingError
+        from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+        text = opening.secret(dsn) if isinstance(dsn, SecretRef) else dsn
+        try:
+            parts = conninfo_to_dict(text)
+        except ProgrammingError:  # libpq quotes the DSN in its message, password and all
+            what = f"postgres connection {self.name!r}: its dsn is no DSN that libpq reads"
+            raise ActionFailed(Category.CONFIGURATION, what, effect_possible=False) from None
+        if self.settings.password is not None:
+            parts["password"] = opening.secret(self.settings.password)
+        merged: dict[str, Any] = {
+            "connect_timeout": int(self.settings.connect_timeout),
+            "application_name": "stanch",
+            "keepalives_idle": 10,
+            "keepalives_interval": 5,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 30_000,
+            **parts,
+        }
+        secrets = [str(parts["password"])] if parts.get("password") else []
+        return make_conninfo(**merged), secrets
+
+    @contextmanager
+    def reading(self, statement_timeout: float | None = None, role: str = "read") -> Iterator[Work]:
+        """Open a READ ONLY transaction; `role="write"` opens it as the role that writes.
+
+        Raises:
+            ActionFailed: classified.
+        """
+        dsn = self._read_dsn if role == "read" else self._dsn
+        with self._transaction(dsn, "READ ONLY", statement_timeout, None, commit=False) as work:
+            yield work
+
+    @contextmanager
+    def rehearsing(
+        self, statement_timeout: float | None = None, lock_timeout: float | None = None
+    ) -> Iterator[Work]:
+        """Open a transaction that is always rolled back, whatever happens in it.
+
+        Raises:
+            ActionFailed: classified.
+        """
+        with self._transaction(
+            self._dsn, "READ WRITE", statement_timeout, lock_timeout, commit=False
+        ) as work:
+            yield work
+
+    @contextmanager
+    def writing(
+        self, statement_timeout: float | None = None, lock_timeout: float | None = None
+    ) -> Iterator[Work]:
+        """Open a transaction that commits at the end.
+
+        Raises:
+            ActionFailed: classified; (permanent) this is a read-only client.
+        """
+        if not self.writable:
+            what = (
+                f"postgres connection {self.name!r}: this world is read-only; nothing was written"
+            )
+            raise ActionFailed(Category.PERMANENT, what, effect_possible=False)
+        with self._transaction(
+            self._dsn, "READ WRITE", statement_timeout, lock_timeout, commit=True
+        ) as work:
+            yield work
+
+    @contextmanager
+    def _transaction(
+        self,
+        dsn: str,
+        access: str,
+        statement_timeout: float | None,
+        lock_timeout: float | None,
+        *,
+        commit: bool,
+    ) -> Iterator[Work]:
+        import psycopg
+
+        if not self._slots.acquire(timeout=self.settings.connect_timeout):
+            what = (
+                f"postgres connection {self.name!r}: all {self.settings.max_connections} are busy"
+            )
+            raise ActionFailed(Category.RESOURCE, what, effect_possible=False)
+        connection: psycopg.Connection[DictRow] | None = None
+        committing = False
+        try:
+            connection = self._begin(dsn, access, statement_timeout, lock_timeout)
+            yield Work(connection)
+            if commit:
+                committing = True
+                connection.execute(b"COMMIT")
+                committing = False
+        except psycopg.Error as error:
+            # With an SQLSTATE the server itself says that it rolled back, even at COMMIT.
+            lost = committing and error.sqlstate is None
+            raise failed(error, self.name, self.redactor, effect_possible=lost) from None
+        finally:
+            self._give_back(dsn, connection)
+            self._slots.release()
+
+    def _begin(
+        self, dsn: str, access: str, statement_timeout: float | None, lock_timeout: float | None
+    ) -> psycopg.Connection[DictRow]:
+        import psycopg
+
+        connection = self._take(dsn)
+        if connection is not None:
+            try:
+                connection.execute(f"BEGIN ISOLATION LEVEL READ COMMITTED {access}".encode())
+            except psycopg.OperationalError:  # it died while idle: one fresh connection instead
+                connection.close()
+                connection = None
+        if connection is None:
+            connection = cast("psycopg.Connection[DictRow]", psycopg.connect(dsn, autocommit=True))
+            connection.execute(f"BEGIN ISOLATION LEVEL READ COMMITTED {access}".encode())
+        settings = self.settings
+        timeouts = {
+            "statement_timeout": f"{(statement_timeout or settings.statement_timeout) * 1000:.0f}",
+            "lock_timeout": f"{(lock_timeout or settings.lock_timeout) * 1000:.0f}",
+            "idle_in_transaction_session_timeout": "60000",
+        }
+        local = {**_LOCAL, **timeouts}
+        calls = ", ".join("set_config(%s, %s, true)" for _ in local)
+        flat = [text for pair in local.items() for text in pair]
+        connection.execute(f"SELECT {calls}".encode(), flat)
+        return connection
+
+    def _take(self, dsn: str) -> psycopg.Connection[DictRow] | None:
+        with self._lock:
+            idle = self._idle.get(dsn)
+            return idle.pop() if idle else None
+
+    def _give_back(self, dsn: str, connection: psycopg.Connection[DictRow] | None) -> None:
+        """Roll back what is open and keep the connection for later, unless it is broken."""
+        import psycopg
+        from psycopg.pq import TransactionStatus
+
+        if connection is None:
+            return
+        try:
+            if connection.info.transaction_status is not TransactionStatus.IDLE:
+                connection.execute(b"ROLLBACK")
+        except psycopg.Error:
+            connection.close()
+        with self._lock:
+            if not connection.closed and not self._closed:
+                self._idle.setdefault(dsn, []).append(connection)
+                return
+        connection.close()
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed = True
+            idle = [connection for pool in self._idle.values() for connection in pool]
+            self._idle.clear()
+        for connection in idle:
+            connection.close()
+
+
+class PostgresKind(ConnectionKind):
+    """Connections to PostgreSQL databases."""
+
+    kind = "postgres"
+    Settings = PostgresSettings
+
+    def open(self, opening: Opening) -> PostgresClient:
+        return PostgresClient(opening)
+
+    def refuses(self, settings: BaseModel, target: Target) -> str | None:
+        assert isinstance(settings, PostgresSettings)
+        if settings.allow is None or settings.allow.allows(Table.parse(target.path)):
+            return None
+        return f"table {target.path} is not in the allow-list of connection {target.connection!r}"
+
+    def check(self, client: PostgresClient) -> Mapping[str, str]:
+        with client.reading(role="write") as work:
+            row = work.run(
+                "SELECT current_setting('server_version') AS v, current_user::text AS u"
+            )[0]
+        return {"version": row["v"], "role": row["u"]}
+
+    def close(self, client: PostgresClient) -> None:
+        client.close()
