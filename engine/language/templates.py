@@ -1,20 +1,59 @@
 """`{{ expr }}` in strict, sandboxed Jinja2 (LANGUAGE "YAML and templates"). Alert text is data, never a template.
 
-The interface; the names below are what planner and stepper call.
+A text that is exactly one `{{ }}` keeps the type of its expression; anything mixed is a text, in which
+maps, lists, booleans and null stand as JSON writes them. Nothing is guessed back from text.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from jinja2.runtime import Undefined
+
 from engine.domain.canonical import Json
-from engine.domain.errors import InvalidInput
+from engine.language.data import failure, plain, text_of
+from engine.language.expressions import Expression, parse_expression
+from engine.language.filters import FILTERS
+from engine.language.judge import Use
+from engine.language.predicates import TESTS
+from engine.language.scope import (
+    FUNCTIONS,
+    MAX_TEXT,
+    SCOPED_FUNCTIONS,
+    STATE_TESTS,
+    KnownAfterApply,
+    Scope,
+    StepView,
+    TemplateError,
+    kind_of,
+)
 
+__all__ = [
+    "FILTERS",
+    "FUNCTIONS",
+    "SCOPED_FUNCTIONS",
+    "STATE_TESTS",
+    "TESTS",
+    "KnownAfterApply",
+    "References",
+    "StepView",
+    "TemplateError",
+    "Use",
+    "evaluate",
+    "expression_references",
+    "is_constant",
+    "is_template",
+    "references",
+    "render",
+    "scan",
+]
 
-class TemplateError(InvalidInput):
-    """A template could not be compiled or evaluated; the message shows the expression and the cause."""
+_ATOMS = frozenset({str, int, float, bool, type(None)})
+_OPENINGS = ("{{", "{%", "{#")
+_PAIRS = {"(": ")", "[": "]", "{": "}"}
 
 
 @dataclass(frozen=True)
@@ -23,51 +62,259 @@ class References:
 
     Attributes:
         steps: ids that follow `steps.` (state tests such as `steps.x is failed` included).
-        roots: the top-level names (`inputs`, `steps`, `item`, `alert`, …).
+        roots: the top-level names (`inputs`, `steps`, `item`, `alert`, …; `secret` where it is called).
+        uses: every place with its whole static path; offsets count inside the text they stand in.
+        secrets: the names given to `secret(…)`.
     """
 
     steps: frozenset[str]
     roots: frozenset[str]
+    uses: tuple[Use, ...] = ()
+    secrets: frozenset[str] = frozenset()
+
+
+# ---- finding expressions in a text ----------------------------------------------------------------
+
+
+def scan(text: str) -> list[tuple[int, int, str]]:
+    """Return (start, end, expression) of every `{{ expression }}`: `text[start:end]` holds the braces too.
+
+    Raises:
+        TemplateError: a `{{` that is not closed, or a statement or comment; `offset` says where.
+    """
+    return list(_scan(text))
+
+
+def _scan(text: str) -> Iterator[tuple[int, int, str]]:
+    position = 0
+    while (start := text.find("{", position)) >= 0:
+        opening = text[start : start + 2]
+        if opening == "{{":
+            end = _closing(text, start)
+            yield start, end, text[start + 2 : end - 2]
+            position = end
+        elif opening in ("{%", "{#"):
+            what = "statements" if opening == "{%" else "comments"
+            hint = f"write one expression in {{{{ }}}}, or {{{{ '{opening}' }}}} for the characters"
+            raise TemplateError(
+                f"{what} ({opening} …) are not part of values", offset=start, hint=hint
+            )
+        else:
+            position = start + 1
+
+
+def _closing(text: str, start: int) -> int:
+    """Return the index after the `}}` that closes the `{{` at `start`, past quotes and brackets."""
+    if text[start + 2 : start + 3] in ("-", "+") and text[start + 3 : start + 4].isspace():
+        hint = "write {{ … }}"
+        raise TemplateError("white-space control is not offered", offset=start, hint=hint)
+    position, open_brackets = start + 2, []
+    while position < len(text):
+        character = text[position]
+        if character in "'\"":
+            position = _after_quote(text, position)
+            continue
+        if character in _PAIRS:
+            open_brackets.append(_PAIRS[character])
+        elif open_brackets and character == open_brackets[-1]:
+            open_brackets.pop()
+        elif character == "}" and text[position : position + 2] == "}}":
+            return position + 2
+        position += 1
+    raise TemplateError("a {{ is not closed", offset=start, hint="close it with }}")
+
+
+def _after_quote(text: str, start: int) -> int:
+    quote, position = text[start], start + 1
+    while position < len(text):
+        if text[position] == "\\":
+            position += 2
+        elif text[position] == quote:
+            return position + 1
+        else:
+            position += 1
+    raise TemplateError("a text's closing quote is missing", offset=start)
+
+
+def is_template(value: object) -> bool:
+    """Tell whether a value is a text that holds a template (or something written like one)."""
+    return isinstance(value, str) and "{" in value and any(o in value for o in _OPENINGS)
+
+
+# ---- compiled templates ---------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class StepView:
-    """What `steps.ID` stands for: its output for attribute and item access, its state for tests.
+class _Template:
+    parts: tuple[str | Expression, ...]
+    uses: tuple[Use, ...]
 
-    `state` is one of succeeded, failed, skipped, undone, unknown; `changed` marks a change that changed
-    something. Reading the output of a skipped or failed step raises TemplateError naming `address`,
-    unless `default` is given. A lone `{{ steps.x }}` yields the output itself.
-    """
+    def render(self, scope: Mapping[str, Any]) -> Json:
+        if len(self.parts) == 1 and isinstance(self.parts[0], Expression):
+            return _value(self.parts[0], scope)
+        try:
+            made = "".join(
+                part if isinstance(part, str) else part.run(scope, text_of) for part in self.parts
+            )
+        except KnownAfterApply as later:
+            return later.unknown
+        if len(made) > MAX_TEXT:
+            raise TemplateError(f"the text is {len(made)} characters long, more than {MAX_TEXT}")
+        return made
 
-    address: str
-    state: str
-    output: Json = None
-    changed: bool = False
+
+def _value(expression: Expression, names: Mapping[str, Any]) -> Json:
+    try:
+        return expression.run(names, _data)
+    except KnownAfterApply as later:
+        return later.unknown
+
+
+def _data(result: Any, scope: Scope) -> Json:
+    return result if type(result) in _ATOMS else plain(result, scope)
+
+
+def _boolean(result: Any, scope: Scope) -> bool:
+    del scope
+    if isinstance(result, bool):
+        return result
+    if isinstance(result, Undefined):
+        raise failure(result)
+    hint = "write a comparison, for example steps.count > 0"
+    raise TemplateError(f"it gives {kind_of(result)}, not true or false", hint=hint)
+
+
+@functools.lru_cache(maxsize=8192)
+def _template(text: str) -> _Template | None:
+    """Compile a text; None where it holds no template."""
+    parts: list[str | Expression] = []
+    uses: list[Use] = []
+    position = 0
+    for start, end, inner in _scan(text):
+        if start > position:
+            parts.append(text[position:start])
+        expression = _parsed(inner, start + 2)
+        uses += [_moved(use, start + 2) for use in expression.uses]
+        parts.append(expression)
+        position = end
+    if not parts:
+        return None
+    if position < len(text):
+        parts.append(text[position:])
+    return _Template(tuple(parts), tuple(uses))
+
+
+def _parsed(text: str, offset: int) -> Expression:
+    try:
+        return parse_expression(text)
+    except TemplateError as error:
+        raise TemplateError(
+            error.message, offset=offset + (error.offset or 0), hint=error.hint
+        ) from error
+
+
+def _moved(use: Use, by: int) -> Use:
+    return Use(use.path, use.offset + by, use.guarded, use.test)
+
+
+def _bare(text: str) -> tuple[Expression, int]:
+    """Return a condition's expression, written bare or as exactly one `{{ }}`, and where it starts."""
+    stripped = text.strip()
+    lead = len(text) - len(text.lstrip())
+    if stripped.startswith("{{"):
+        found = scan(stripped)
+        if len(found) == 1 and found[0][:2] == (0, len(stripped)):
+            return _parsed(found[0][2], lead + 2), lead + 2
+        hint = "write the whole condition as one expression"
+        raise TemplateError("a condition is more than one {{ }}", offset=lead, hint=hint)
+    return _parsed(text, 0), 0
+
+
+# ---- the interface --------------------------------------------------------------------------------
 
 
 def references(value: Json) -> References:
-    """Return what all templates inside `value` (a string or a tree of JSON) name."""
-    raise NotImplementedError
+    """Return what all templates inside `value` (a string or a tree of JSON) name.
+
+    Raises:
+        TemplateError: a template cannot be compiled; `offset` counts inside its own string.
+    """
+    uses: list[Use] = []
+    secrets: set[str] = set()
+    for text in _texts(value):
+        template = _template(text)
+        if template is not None:
+            uses += template.uses
+            for part in template.parts:
+                if isinstance(part, Expression):
+                    secrets.update(part.secrets)
+    return _references(uses, secrets)
 
 
 def expression_references(expression: str) -> References:
-    """Return what a bare expression (`when`, `until`) names."""
-    raise NotImplementedError
+    """Return what a bare expression (`when`, `until`) names.
+
+    Raises:
+        TemplateError: it cannot be compiled.
+    """
+    parsed, offset = _bare(expression)
+    return _references([_moved(use, offset) for use in parsed.uses], set(parsed.secrets))
+
+
+def _references(uses: list[Use], secrets: set[str]) -> References:
+    steps = frozenset(use.path[1] for use in uses if use.path[0] == "steps")
+    roots = frozenset(use.path[0] for use in uses)
+    return References(steps, roots, tuple(uses), frozenset(secrets))
+
+
+def _texts(value: Json) -> Iterator[str]:
+    if isinstance(value, str):
+        if is_template(value):
+            yield value
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            if is_template(key):
+                raise TemplateError(f"the key {key!r} is a template", hint="keys are plain text")
+            yield from _texts(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _texts(item)
 
 
 def render(value: Json, scope: Mapping[str, Any]) -> Json:
     """Return `value` with every template in it evaluated: a lone `{{ }}` keeps its type, mixed text is text.
 
+    A text that needs a value known only after apply is replaced by that `Unknown`.
+
     Raises:
         TemplateError: an undefined name, a skipped step's output, a filter's refusal, a limit.
     """
-    raise NotImplementedError
+    if isinstance(value, str):
+        if "{" not in value or not is_template(value):
+            return value
+        template = _template(value)
+        return value if template is None else template.render(scope)
+    if isinstance(value, Mapping):
+        return {key: render(item, scope) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [render(item, scope) for item in value]
+    return value
 
 
 def evaluate(expression: str, scope: Mapping[str, Any]) -> bool:
     """Evaluate a bare expression to a real boolean.
 
     Raises:
+        KnownAfterApply: it needs a value that is known only after an earlier effect.
         TemplateError: as `render`, and when the result is not a boolean.
     """
-    raise NotImplementedError
+    return _bare(expression)[0].run(scope, _boolean)
+
+
+def is_constant(expression: str) -> bool:
+    """Tell whether an expression names nothing, so that it always gives the same.
+
+    Raises:
+        TemplateError: it cannot be compiled.
+    """
+    return _bare(expression)[0].constant

@@ -11,6 +11,14 @@ from engine.domain.errors import InvalidInput
 from engine.language.matchers import Matcher, matches_all, parse_matchers
 from engine.language.matchindex import MatchIndex
 from engine.language.regexes import RegexError, compile_regex
+from engine.language.templates import (
+    StepView,
+    TemplateError,
+    evaluate,
+    is_constant,
+    references,
+    render,
+)
 from engine.language.units import (
     format_duration,
     format_quantity,
@@ -134,3 +142,106 @@ def test_shortcuts_agree_with_the_engine(pattern: str, value: str) -> None:
     assert regex.matches(value) == (expected is not None)
     assert not regex.matches(value) or value.startswith(regex.prefix)
     assert regex.literals is None or regex.matches(value) == (value in regex.literals)
+
+
+DATA = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | TEXTS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXTS, inner, max_size=4),
+    max_leaves=12,
+)
+PIECES = st.sampled_from(
+    [
+        *(
+            "{{",
+            "}}",
+            "{%",
+            "%}",
+            "{#",
+            " ",
+            "x",
+            "steps",
+            ".a",
+            "['b']",
+            "[x]",
+            "(",
+            ")",
+            "[",
+            "]",
+        ),
+        *(
+            "'",
+            '"',
+            "\\",
+            "|",
+            "default",
+            "number",
+            "upper",
+            "is",
+            "failed",
+            "not",
+            "and",
+            "if",
+            "else",
+        ),
+        *(
+            "+",
+            "*",
+            "**",
+            "~",
+            "%",
+            "1",
+            "0.5",
+            "range",
+            "map",
+            "json",
+            "{",
+            "}",
+            ":",
+            ",",
+            "\n",
+            "é",
+        ),
+    ]
+)
+
+
+@given(DATA)
+def test_any_data_comes_through_a_lone_template_unchanged(value: object) -> None:
+    assert render("{{ x }}", {"x": value}) == value
+    assert render("{{ steps.s }}", {"steps": {"s": StepView("s", "succeeded", value)}}) == value
+    assert render("{{ x | tojson | json }}", {"x": value}) == value
+
+
+@given(DATA)
+def test_data_written_as_yaml_comes_back(value: object) -> None:
+    assert render("{{ {'v': x} | yaml | yaml }}", {"x": value}) == {"v": value}
+
+
+@settings(max_examples=400)
+@given(st.lists(PIECES, max_size=14).map("".join) | st.text(max_size=30), DATA)
+def test_arbitrary_templates_give_a_value_or_a_template_error(text: str, value: object) -> None:
+    scope = {"x": value, "steps": {"a": StepView("a", "succeeded", value)}}
+    offsets = []
+    for template in (text, f"{{{{ {text} }}}}"):
+        for call in (render, evaluate):
+            try:
+                call(template, scope)
+            except TemplateError as error:
+                offsets.append((error.offset or 0, len(template)))
+        for judge in (references, is_constant):
+            try:
+                judge(template)
+            except TemplateError as error:
+                offsets.append((error.offset or 0, len(template)))
+    assert all(0 <= offset <= length for offset, length in offsets)
+
+
+@given(st.text(max_size=60))
+def test_text_that_holds_no_template_is_itself(text: str) -> None:
+    if not any(opening in text for opening in ("{{", "{%", "{#")):
+        assert render(text, {}) == text
+    assert render("{{ x }}!", {"x": text}) == f"{text}!"
