@@ -7,9 +7,12 @@ Durations: a number is seconds; a string is a template that yields seconds.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from engine.domain.canonical import digest
 
 Duration = float | str
 Expression = str  # a bare Jinja2 expression, without {{ }}
@@ -212,6 +215,16 @@ class Program(Frozen):
     revision: str = ""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    @cached_property
+    def frozen_text(self) -> str:
+        """The program as JSON, as runs keep it."""
+        return self.model_dump_json(by_alias=True, exclude_defaults=True)
+
+    @cached_property
+    def frozen_digest(self) -> str:
+        """Names the frozen text; plans and approvals bind to it."""
+        return digest(self.frozen_text)
 
 
 for _model in (Case, SwitchNode, GroupNode, ParallelNode, CallNode, Program):

@@ -162,7 +162,7 @@ class Planner:
             facts,
             RunProgress(),
             mode=mode.value,
-            revision=program.revision,
+            revision=program.frozen_digest,
         )
         return document
 

@@ -136,8 +136,10 @@ class Attempt:
         if blocked is not None:
             return blocked
         key = step_key(self.session.row.id, self.address)
+        self.services.on_effect("before", key)
         try:
             output = action.send(params, self._world(writable=True), key)
+            self.services.on_effect("after", key)
         except ActionFailed as error:
             if (
                 error.effect_possible
@@ -235,8 +237,10 @@ class Attempt:
     def _apply(self, action: Change[Any], planned: Planned) -> Carried:
         key = step_key(self.session.row.id, self.address)
         revealed = Planned.from_json(self.services.connections.reveal(planned.as_json()))
+        self.services.on_effect("before", key)
         try:
             receipt = action.apply(revealed, self._world(writable=True), key)
+            self.services.on_effect("after", key)
         except ActionFailed as error:
             return self._apply_failed(action, revealed, key, error)
         except Exception as error:  # noqa: BLE001  see _read

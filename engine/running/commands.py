@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from engine.domain.canonical import JsonObject, digest
+from engine.domain.canonical import JsonObject
 from engine.domain.entry import Entry
 from engine.domain.errors import InvalidInput, NotFound, Refused
 from engine.domain.ids import new_id
@@ -94,13 +94,12 @@ class Commands:
         request: RunRequest,
         parent: str | None,
     ) -> str:
-        text = program.model_dump_json(by_alias=True, exclude_defaults=True)
-        frozen = digest(text)
+        frozen = program.frozen_digest
         run_id = new_id("run")
         trigger = {"kind": "manual", **request.trigger}
         if request.alert is not None:
             trigger["alert"] = request.alert
-        tx.blobs.put_program(frozen, text)
+        tx.blobs.put_program(frozen, program.frozen_text)
         tx.runs.create(
             RunRow(
                 id=run_id,

@@ -45,3 +45,5 @@ class Services:
     budgets: Mapping[str, Limit] = field(default_factory=dict)
     on_end: RunEnded = field(default=lambda _tx, _row, _state, _reason: None)
     stopping: Callable[[], bool] = field(default=lambda: False)
+    # Called around every effect with ("before" | "after", key): where fault tests end the process.
+    on_effect: Callable[[str, str], None] = field(default=lambda _phase, _key: None)

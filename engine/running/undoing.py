@@ -74,7 +74,10 @@ def _try(
     for attempt in range(1, MAX_TRIES + 1):
         world = services.connections.world(writable=True)
         try:
-            return Undone(receipt=action.undo(planned, receipt, world, key))
+            services.on_effect("before", key)
+            undone = action.undo(planned, receipt, world, key)
+            services.on_effect("after", key)
+            return Undone(receipt=undone)
         except ActionFailed as error:
             again = decide(error.category, attempt, None, retry_after=error.retry_after)
             safe = action.protection_of(planned).retry_safe
