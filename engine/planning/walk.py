@@ -6,9 +6,8 @@ depends on one becomes an `Opaque` move instead of a decision.
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -25,9 +24,10 @@ from engine.language.program import (
     SwitchNode,
 )
 from engine.language.templates import TemplateError, evaluate, render
+from engine.planning.addresses import find_node
 from engine.planning.fold import expired
+from engine.planning.foreach import visit_foreach
 from engine.planning.inputs import checked_inputs, seconds
-from engine.planning.items import Tolerance, items_of
 from engine.planning.moves import (
     Begin,
     Close,
@@ -43,26 +43,8 @@ from engine.planning.moves import (
 )
 from engine.planning.progress import Failure, RunProgress, StepState, StepStatus
 from engine.planning.scope import RunFacts, expression_unknown, scope_of, value_unknown
+from engine.planning.verdict import OK, PENDING, STOPPED, Flow, Verdict
 
-
-class Flow(enum.Enum):
-    OK = "ok"
-    PENDING = "pending"
-    FAILED = "failed"
-    ENDED = "ended"
-    STOPPED = "stopped"  # cancelled, or the run's time is over
-
-
-@dataclass(frozen=True)
-class Verdict:
-    flow: Flow
-    failure: Failure | None = None
-    end: tuple[RunState, str] | None = None
-
-
-_OK = Verdict(Flow.OK)
-_PENDING = Verdict(Flow.PENDING)
-_STOPPED = Verdict(Flow.STOPPED)
 _CONTAINERS = (SwitchNode, GroupNode, ParallelNode, CallNode)
 
 
@@ -78,7 +60,7 @@ class Walk:
         self.now = now
         self.moves: list[Move] = []
         self.warnings: list[str] = []
-        self._stopping = False
+        self.stopping = False
 
     # ------------------------------------------------------------ the whole run
 
@@ -87,8 +69,8 @@ class Walk:
         place = self._root(inputs)
         timeout = self._seconds(self.program.timeout, place)
         timed_out = expired(self.progress.started_at, timeout, self.now)
-        self._stopping = self.progress.cancel is not None or timed_out
-        if self._stopping and self._must_settle():
+        self.stopping = self.progress.cancel is not None or timed_out
+        if self.stopping and self._must_settle():
             return self.moves
         if self.progress.cancel is not None and not self.progress.temporary_undone:
             self.moves.append(UndoAll("temporary"))
@@ -156,7 +138,7 @@ class Walk:
                 return main
             if main.failure.policy == "undo" and not self.progress.undo_done:
                 self.moves.append(UndoAll("run"))
-                return _PENDING
+                return PENDING
             rescue = self.handler(program.rescue, replace(handler, rescue=True))
             if rescue.flow is Flow.PENDING:
                 return rescue
@@ -167,18 +149,18 @@ class Walk:
 
     def handler(self, nodes: Sequence[AnyNode], place: Place) -> Verdict:
         """Rescue and finally run to their own end even while the run is being stopped."""
-        stopping, self._stopping = self._stopping, False
+        stopping, self.stopping = self.stopping, False
         try:
             return self._sequence(nodes, place)
         finally:
-            self._stopping = stopping
+            self.stopping = stopping
 
     def _sequence(self, nodes: Sequence[AnyNode], place: Place) -> Verdict:
         for node in nodes:
             verdict = self.visit(node, place)
             if verdict.flow is not Flow.OK:
                 return verdict
-        return _OK
+        return OK
 
     # ------------------------------------------------------------ one node
 
@@ -186,32 +168,32 @@ class Walk:
         """Visit a node where it stands: decide on `when`, go into containers, ask for leaves."""
         address = place.prefix + node.id
         if node.foreach is not None:
-            return self._foreach(node, address, place)
-        return self._single(node, address, place)
+            return visit_foreach(self, node, address, place)
+        return self.single(node, address, place)
 
-    def _single(self, node: Node, address: str, place: Place) -> Verdict:
+    def single(self, node: Node, address: str, place: Place) -> Verdict:
         state = self.progress.steps.get(address)
         if state is not None and not state.is_open:
-            return self._ended(node, state)
-        if self._stopping and state is None:
-            return _STOPPED
-        if state is None and not self._admitted(node, address, place):
-            return _PENDING
+            return self.ended(node, state)
+        if self.stopping and state is None:
+            return STOPPED
+        if state is None and not self.admitted(node, address, place):
+            return PENDING
         if isinstance(node, _CONTAINERS):
             return self._container(node, address, place, state)
-        if self._stopping:
-            return _STOPPED
+        if self.stopping:
+            return STOPPED
         if state is None:
             self.moves.append(Begin(address, node, place))
         else:
             self.moves.append(Continue(address, node, place, state))
-        return _PENDING
+        return PENDING
 
-    def _ended(self, node: Node, state: StepState) -> Verdict:
+    def ended(self, node: Node, state: StepState) -> Verdict:
         if state.status is StepStatus.FAILED:
             if node.on_failure == "continue":
                 self.warnings.append(state.address)
-                return _OK
+                return OK
             category = state.category or Category.UNCLASSIFIED
             inner = state.data.get("failure")
             failure = Failure(state.address, category, state.message, node.on_failure)
@@ -222,9 +204,9 @@ class Walk:
             return Verdict(Flow.FAILED, failure)
         if isinstance(node, EndNode) and state.status is StepStatus.SUCCEEDED:
             return Verdict(Flow.ENDED, end=(RunState(node.end), str(state.output or "")))
-        return _OK
+        return OK
 
-    def _admitted(self, node: Node, address: str, place: Place) -> bool:
+    def admitted(self, node: Node, address: str, place: Place) -> bool:
         """Decide `when`. False: a move says what becomes of the step instead."""
         if node.when is None:
             return True
@@ -233,7 +215,7 @@ class Walk:
             self.moves.append(Opaque(address, node, place, f"when {node.when}: {unknown}"))
             return False
         try:
-            holds = evaluate(node.when, self._scope(place))
+            holds = evaluate(node.when, self.scope(place))
         except TemplateError as error:
             self.moves.append(Fail(address, node, Category.PERMANENT, f"when: {error}"))
             return False
@@ -248,9 +230,9 @@ class Walk:
     ) -> Verdict:
         if state is None:
             self._open(node, address, place)
-            return _PENDING
+            return PENDING
         limit = self._seconds(node.timeout, place)
-        if expired(state.started_at, limit, self.now) and not self._stopping:
+        if expired(state.started_at, limit, self.now) and not self.stopping:
             self.moves.append(
                 Close(
                     address,
@@ -260,9 +242,9 @@ class Walk:
                     message=f"took longer than {limit:g} s",
                 )
             )
-            return _PENDING
+            return PENDING
         verdict, output = self._inside(node, address, place, state)
-        return self._close(node, address, verdict, output)
+        return self.close(node, address, verdict, output)
 
     def _open(self, node: Node, address: str, place: Place) -> None:
         data: dict[str, Any] = {}
@@ -274,13 +256,13 @@ class Walk:
                         Opaque(address, node, place, f"switch {node.switch}: {unknown}")
                     )
                     return
-                data = {"case": str(render(node.switch, self._scope(place)))}
+                data = {"case": str(render(node.switch, self.scope(place)))}
             elif isinstance(node, CallNode):
                 unknown = value_unknown(node.with_, place, self.progress)
                 if unknown:
                     self.moves.append(Opaque(address, node, place, f"with: {unknown}"))
                     return
-                given = render(node.with_, self._scope(place))
+                given = render(node.with_, self.scope(place))
                 data = {"inputs": checked_inputs(node.program, given)}
         except Exception as error:  # noqa: BLE001  a template or an input that does not fit fails the step
             self.moves.append(Fail(address, node, Category.PERMANENT, str(error)))
@@ -319,9 +301,9 @@ class Walk:
             for verdict in verdicts:
                 if verdict.flow is flow:
                     return verdict
-        return _OK
+        return OK
 
-    def _close(self, node: Node, address: str, verdict: Verdict, output: Any) -> Verdict:
+    def close(self, node: Node, address: str, verdict: Verdict, output: Any) -> Verdict:
         if verdict.flow in {Flow.PENDING, Flow.STOPPED}:
             return verdict
         if verdict.flow is Flow.ENDED:
@@ -341,211 +323,26 @@ class Walk:
                     {**failure.as_json(), "policy": failure.policy},
                 )
             )
-        return _PENDING
-
-    # ------------------------------------------------------------ foreach
-
-    def _foreach(self, node: Node, address: str, place: Place) -> Verdict:
-        assert node.foreach is not None
-        state = self.progress.steps.get(address)
-        if state is not None and not state.is_open:
-            return self._ended(node, state)
-        if state is None:
-            if self._stopping:
-                return _STOPPED
-            if not _names_item(node.when) and not self._admitted(node, address, place):
-                return _PENDING
-            self._open_items(node, address, place)
-            return _PENDING
-        return self._items(node, address, place, state.data["items"])
-
-    def _open_items(self, node: Node, address: str, place: Place) -> None:
-        assert node.foreach is not None
-        unknown = value_unknown(node.foreach.items, place, self.progress)
-        if unknown:
-            self.moves.append(Opaque(address, node, place, f"foreach: {unknown}"))
-            return
-        try:
-            items = items_of(node.foreach, self._scope(place))
-        except Exception as error:  # noqa: BLE001  see _open
-            self.moves.append(Fail(address, node, Category.PERMANENT, f"foreach: {error}"))
-            return
-        self.moves.append(Open(address, node, place, {"items": items}))
-
-    def _items(
-        self, node: Node, address: str, place: Place, items: Sequence[Mapping[str, Any]]
-    ) -> Verdict:
-        assert node.foreach is not None
-        tolerance = Tolerance.of(node.foreach.tolerate, len(items))
-        start = self.progress.cursor.get(address, 0)
-        busy, failed, stopped = 0, self._failed_before(address, items[:start]), False
-        bare = _without_foreach(node)
-        for index in range(start, len(items)):
-            if busy >= node.foreach.concurrency:
-                break
-            if tolerance.exceeded(failed) and not self._started(address, items[index]):
-                continue
-            item_place = replace(
-                place,
-                prefix=f"{address}[{items[index]['key']}].",
-                scopes=(f"{address}[{items[index]['key']}].", *place.scopes),
-                item=items[index]["item"],
-                key=items[index]["key"],
-                has_item=True,
-            )
-            verdict = self._item(bare, f"{address}[{items[index]['key']}]", item_place)
-            if verdict.flow is Flow.PENDING:
-                busy += 1
-            elif verdict.flow is Flow.STOPPED:
-                stopped = True
-            elif verdict.flow is Flow.ENDED:
-                return verdict
-            else:
-                if verdict.flow is Flow.FAILED:
-                    failed += (
-                        verdict.failure is None or verdict.failure.category is not Category.DATA
-                    )
-                if self.progress.cursor.get(address, 0) == index:
-                    self.progress.cursor[address] = index + 1
-        if busy:
-            return _PENDING
-        if stopped:
-            return _STOPPED
-        self._close_items(node, address, items, tolerance)
-        return _PENDING
-
-    def _item(self, node: Node, address: str, place: Place) -> Verdict:
-        if isinstance(node, GroupNode):
-            state = self.progress.steps.get(address)
-            if state is not None and not state.is_open:
-                return self._ended(node, state)
-            if state is None and not self._stopping:
-                if not self._admitted(node, address, place):
-                    return _PENDING
-                self.moves.append(Open(address, node, place))
-                return _PENDING
-            return self._close(node, address, self._sequence(node.steps, place), None)
-        return self._single(node, address, place)
-
-    def _started(self, address: str, item: Mapping[str, Any]) -> bool:
-        return f"{address}[{item['key']}]" in self.progress.steps
-
-    def _failed_before(self, address: str, items: Sequence[Mapping[str, Any]]) -> int:
-        return sum(
-            state.status is StepStatus.FAILED and state.category is not Category.DATA
-            for state in (self.progress.steps[f"{address}[{item['key']}]"] for item in items)
-        )
-
-    def _close_items(
-        self, node: Node, address: str, items: Sequence[Mapping[str, Any]], tolerance: Tolerance
-    ) -> None:
-        results, failures = [], []
-        for item in items:
-            state = self.progress.steps.get(f"{address}[{item['key']}]")
-            status = state.status if state else StepStatus.SKIPPED
-            if status is StepStatus.FAILED and state is not None:
-                failures.append(state)
-            results.append(
-                {
-                    "key": item["key"],
-                    "item": item["item"],
-                    "state": status.value,
-                    "output": state.output if state else None,
-                    "error": state.message if state and status is StepStatus.FAILED else None,
-                }
-            )
-        if tolerance.exceeded(len(failures)):
-            first = failures[0]
-            message = f"{len(failures)} of {len(items)} items failed, first {first.address}: {first.message}"
-            self.moves.append(Close(address, node, False, results, first.category, message))
-        else:
-            if failures:
-                self.warnings.append(address)
-            self.moves.append(Close(address, node, True, results))
+        return PENDING
 
     # ------------------------------------------------------------ small helps
 
-    def _scope(self, place: Place) -> dict[str, Any]:
+    def scope(self, place: Place) -> dict[str, Any]:
         return scope_of(place, self.progress, self.facts)
 
     def _seconds(self, value: float | str | None, place: Place) -> float | None:
-        return None if value is None else seconds(value, self._scope(place))
+        return None if value is None else seconds(value, self.scope(place))
 
     def _vars(self, program: Program, place: Place) -> Mapping[str, Any]:
         if not program.vars:
             return {}
-        rendered = render(program.vars, self._scope(place))
+        rendered = render(program.vars, self.scope(place))
         assert isinstance(rendered, dict)
         return rendered
 
     def _outputs(self, program: Program, place: Place) -> dict[str, Any]:
         if not program.outputs or value_unknown(program.outputs, place, self.progress):
             return {}
-        rendered = render(program.outputs, self._scope(place))
+        rendered = render(program.outputs, self.scope(place))
         assert isinstance(rendered, dict)
         return rendered
-
-
-def _without_foreach(node: Node) -> Node:
-    return node.model_copy(update={"foreach": None, "on_failure": "stop"})
-
-
-def _names_item(expression: str | None) -> bool:
-    if expression is None:
-        return False
-    from engine.language.templates import expression_references
-
-    return bool(expression_references(expression).roots & {"item", "key"})
-
-
-def find_node(program: Program, address: str) -> Node:
-    """Return the node that an address names.
-
-    Raises:
-        KeyError: there is none.
-    """
-    node = _find(program, address)
-    if node is None:
-        raise KeyError(address)
-    return node
-
-
-def _find(program: Program, address: str) -> Node | None:
-    head, _, rest = _split(address)
-    node = _by_id((*program.steps, *program.rescue, *program.finally_), head)
-    if node is None or not rest:
-        return node
-    if isinstance(node, CallNode):
-        return _find(node.program, rest)
-    if isinstance(node, GroupNode):
-        return _find(Program(playbook="", steps=node.steps), rest)
-    return None
-
-
-def _split(address: str) -> tuple[str, str, str]:
-    """Split `id[key].rest` into id, key and rest; keys may hold dots and brackets."""
-    end = next((i for i, char in enumerate(address) if char in ".["), len(address))
-    if end == len(address) or address[end] == ".":
-        return address[:end], "", address[end + 1 :]
-    depth = 0
-    for index in range(end, len(address)):
-        depth += {"[": 1, "]": -1}.get(address[index], 0)
-        if depth == 0:
-            return address[:end], address[end + 1 : index], address[index + 2 :]
-    return address[:end], address[end + 1 :], ""
-
-
-def _by_id(nodes: Sequence[AnyNode], name: str) -> Node | None:
-    for node in nodes:
-        if node.id == name:
-            return node
-        found: Node | None = None
-        if isinstance(node, GroupNode | ParallelNode):
-            found = _by_id(node.steps, name)
-        elif isinstance(node, SwitchNode):
-            for case in node.cases:
-                found = found or _by_id(case.steps, name)
-            found = found or _by_id(node.default, name)
-        if found is not None:
-            return found
-    return None

@@ -14,9 +14,9 @@ from engine.language.program import (
     RestoreNode,
     SwitchNode,
 )
+from engine.planning.addresses import find_node
 from engine.planning.fold import fold
 from engine.planning.progress import ChangeState, RunProgress
-from engine.planning.walk import find_node
 from engine.running.services import Services
 from engine.running.session import Session
 

@@ -13,11 +13,11 @@ from engine.domain.people import ENGINE, Actor
 from engine.domain.run import ENDS, RunMode, RunState
 from engine.journal.store import BrakeRow, GateRow, Page, RunRow, Store, Tx, VoteRow
 from engine.language.program import ManualNode, Program
+from engine.planning.addresses import find_node
 from engine.planning.fold import fold
 from engine.planning.inputs import checked_inputs
 from engine.planning.policy import check_vote
 from engine.planning.progress import RunProgress
-from engine.planning.walk import find_node
 from engine.running.budgeting import KILL_SWITCH
 from engine.running.changes import UNDO_PLAYBOOK, undo_program
 from engine.running.requests import RunRequest
