@@ -14,7 +14,7 @@ from engine.language.program import ManualNode, WaitNode
 from engine.language.templates import evaluate, render
 from engine.planning.inputs import seconds
 from engine.planning.moves import Place
-from engine.planning.planner import readable
+from engine.planning.playing import readable
 from engine.planning.progress import StepState
 from engine.planning.scope import scope_of
 from engine.running.outcome import PROGRESSED, Carried, Parked
