@@ -95,8 +95,18 @@ def read_yaml(text: str) -> Json:
 
 def write_yaml(value: Json) -> str:
     """Write JSON data as a YAML document in block style, keys in their own order."""
+    made = _dumped(value, True)
+    # PyYAML writes these line separators as they are and reads them back as spaces.
+    return _dumped(value, False) if any(mark in made for mark in "\x85\u2028\u2029") else made
+
+
+def _dumped(value: Json, allow_unicode: bool) -> str:
     return str(
         yaml.dump(
-            value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, default_flow_style=False
+            value,
+            Dumper=_Dumper,
+            sort_keys=False,
+            allow_unicode=allow_unicode,
+            default_flow_style=False,
         )
     )

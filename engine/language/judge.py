@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from jinja2 import nodes
@@ -70,6 +71,8 @@ class Judge:
                 raise TemplateError(
                     "an if has no else", offset=node.lineno, hint="write a if b else c"
                 )
+            case nodes.Const(value=float() as number) if not math.isfinite(number):
+                raise TemplateError("the number is too large", offset=node.lineno)
             case nodes.Concat():
                 items = nodes.List(node.nodes, lineno=node.lineno)
                 self._children(items, depth)
