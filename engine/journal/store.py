@@ -463,7 +463,17 @@ class Blobs(Protocol):
         """Seal (encrypt) a before-image and return the digest of its plain JSON."""
         ...
 
-    def image(self, run_id: str, key: str) -> Json: ...
+    def image(self, run_id: str, key: str) -> Json:
+        """The before-image, or None where there is none or it was pruned.
+
+        Raises:
+            InvalidInput: its key is missing, or it was changed in the database.
+        """
+        ...
+
+    def prune_images(self, before: datetime) -> int:
+        """Forget the images taken before this time; their digests stay. Return how many."""
+        ...
 
 
 class Schedules(Protocol):

@@ -1,0 +1,191 @@
+"""Alerts as they were accepted, and the deliveries that have something to show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, select, update
+
+from engine.domain.alert import Alert, AlertStatus, Delivery
+from engine.domain.ids import new_id
+from engine.journal import tables
+from engine.journal.codec import clean, dumps, instant, loads, maybe_instant, maybe_micros, micros
+from engine.journal.repository import Repository, newest
+from engine.journal.session import Row
+from engine.journal.statement import ONE, ZERO, Statement, dialect_insert, insert, p
+from engine.journal.store import AlertRow, DeliveryRow, Page
+
+T = tables.alerts
+D = tables.deliveries
+
+_COLUMNS = (
+    T.c.id,
+    T.c.fingerprint,
+    T.c.status,
+    T.c.labels,
+    T.c.annotations,
+    T.c.starts_at,
+    T.c.ends_at,
+    T.c.generator_url,
+    T.c.receiver,
+    T.c.group_key,
+    T.c.group_labels,
+    T.c.received_at,
+    T.c.decided,
+    T.c.deliveries,
+)
+
+
+def _accept(dialect: str) -> Any:
+    values = {c.name: p(c.name) for c in T.c if c.name not in {"seq", "decided", "deliveries"}}
+    core = dialect_insert(dialect, T).values({**values, "decided": ZERO, "deliveries": ONE})
+    return core.on_conflict_do_update(
+        index_elements=[T.c.fingerprint, T.c.starts_at, T.c.status],
+        set_={"deliveries": T.c.deliveries + ONE, "last_at": core.excluded.last_at},
+    ).returning(T.c.id, T.c.deliveries)
+
+
+ACCEPT = Statement(_accept)
+UNDECIDED = Statement(
+    select(*_COLUMNS)
+    .where(T.c.decided == ZERO)
+    .order_by(T.c.seq)
+    .limit(p("limit"))
+    .with_for_update(skip_locked=True)
+)
+CLAIM = Statement(
+    select(*_COLUMNS)
+    .where(T.c.id == p("id"), T.c.decided == ZERO)
+    .with_for_update(skip_locked=True)
+)
+DECIDED = Statement(update(T).where(T.c.id == p("id")).values(decided=ONE))
+GET = Statement(select(*_COLUMNS).where(T.c.id == p("id")))
+RESOLVED = Statement(
+    select(T.c.id).where(
+        T.c.fingerprint == p("fingerprint"),
+        T.c.starts_at == p("starts_at"),
+        T.c.status == p("status"),
+    )
+)
+LAST = Statement(select(func.max(T.c.last_at)).where(T.c.name == p("name")))
+ADD_DELIVERY = Statement(insert(D))
+
+
+def alert_row(row: Row) -> AlertRow:
+    alert = Alert(
+        fingerprint=row[1],
+        status=AlertStatus(row[2]),
+        labels=loads(row[3]),
+        annotations=loads(row[4]),
+        starts_at=instant(row[5]),
+        ends_at=maybe_instant(row[6]),
+        generator_url=row[7],
+    )
+    return AlertRow(
+        id=row[0],
+        alert=alert,
+        receiver=row[8],
+        group_key=row[9],
+        group_labels=loads(row[10]),
+        received_at=instant(row[11]),
+        decided=bool(row[12]),
+        deliveries=row[13],
+    )
+
+
+class Alerts(Repository):
+    def accept(self, delivery: Delivery) -> Sequence[tuple[str, bool]]:
+        now = self._now()
+        receiver, group_key = clean(delivery.receiver), clean(delivery.group_key)
+        group_labels = dumps(dict(delivery.group_labels))
+        answer = []
+        for alert in delivery.alerts:
+            ((alert_id, times),) = self._s.take(
+                ACCEPT,
+                id=new_id("alert"),
+                fingerprint=clean(alert.fingerprint),
+                status=alert.status.value,
+                starts_at=micros(alert.starts_at),
+                ends_at=maybe_micros(alert.ends_at),
+                name=clean(alert.name),
+                labels=dumps(dict(alert.labels)),
+                annotations=dumps(dict(alert.annotations)),
+                generator_url=clean(alert.generator_url),
+                receiver=receiver,
+                group_key=group_key,
+                group_labels=group_labels,
+                received_at=now,
+                last_at=now,
+            )
+            answer.append((alert_id, times == 1))
+        if delivery.truncated or delivery.over_limit or delivery.unreadable:
+            self._record(delivery, receiver, group_key, now)
+        self._s.touch("alerts")
+        return answer
+
+    def _record(self, delivery: Delivery, receiver: str, group_key: str, now: int) -> None:
+        unreadable = [{"reason": each.reason, "raw": each.raw} for each in delivery.unreadable]
+        self._s.run(
+            ADD_DELIVERY,
+            id=new_id("delivery"),
+            received_at=now,
+            receiver=receiver,
+            group_key=group_key,
+            truncated=delivery.truncated,
+            over_limit=delivery.over_limit,
+            unreadable=dumps(unreadable),
+        )
+
+    def undecided(self, limit: int) -> Sequence[AlertRow]:
+        return [alert_row(row) for row in self._s.all(UNDECIDED, limit=limit)]
+
+    def claim(self, ids: Iterable[str]) -> Sequence[AlertRow]:
+        found = (self._s.one(CLAIM, id=alert_id) for alert_id in ids)
+        return [alert_row(row) for row in found if row is not None]
+
+    def mark_decided(self, ids: Iterable[str]) -> None:
+        self._s.many(DECIDED, ({"id": alert_id} for alert_id in ids))
+
+    def get(self, alert_id: str) -> AlertRow | None:
+        row = self._s.one(GET, id=alert_id)
+        return None if row is None else alert_row(row)
+
+    def list(self, page: Page, *, labels: Mapping[str, str] | None = None) -> Sequence[AlertRow]:
+        core = select(*_COLUMNS)
+        for name, value in (labels or {}).items():
+            # Labels are stored as canonical JSON of a flat map, where `"name":"value"` can be nothing else.
+            pair = dumps({name: value})[1:-1]
+            core = core.where(self._tx.contains(T.c.labels, pair))
+        return [alert_row(row) for row in self._s.query(newest(core, T, page))]
+
+    def is_resolved(self, fingerprint: str, starts_at: datetime) -> bool:
+        found = self._s.one(
+            RESOLVED,
+            fingerprint=clean(fingerprint),
+            starts_at=micros(starts_at),
+            status=AlertStatus.RESOLVED.value,
+        )
+        return found is not None
+
+    def last_received(self, name: str) -> datetime | None:
+        ((last,),) = self._s.all(LAST, name=clean(name))
+        return maybe_instant(last)
+
+    def deliveries(self, page: Page) -> Sequence[DeliveryRow]:
+        core = select(
+            D.c.id,
+            D.c.received_at,
+            D.c.receiver,
+            D.c.group_key,
+            D.c.truncated,
+            D.c.over_limit,
+            D.c.unreadable,
+        )
+        return [
+            DeliveryRow(
+                row[0], instant(row[1]), row[2], row[3], row[4], row[5], tuple(loads(row[6]))
+            )
+            for row in self._s.query(newest(core, D, page))
+        ]

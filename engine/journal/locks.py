@@ -1,0 +1,134 @@
+"""Locks on targets (rows owned by a run) and the budgets of blast radius."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy import delete, func, select, update
+
+from engine.domain.plan import Target
+from engine.journal import tables
+from engine.journal.codec import clean
+from engine.journal.repository import Repository
+from engine.journal.statement import Statement, insert_new, p
+from engine.journal.tables import lock_waits, reservations
+
+T = tables.locks
+W = lock_waits
+B = reservations
+
+TAKE = Statement(insert_new(T, "connection", "path"))
+_TARGET = (T.c.connection == p("connection")) & (T.c.path == p("path"))
+HOLDER = Statement(select(T.c.run_id).where(_TARGET))
+# Waits for a release that is being committed just now, so that no waiter comes a moment too late.
+HOLDER_LOCKED = Statement(select(T.c.run_id).where(_TARGET).with_for_update())
+DROP = Statement(delete(T).where(_TARGET, T.c.run_id == p("run_id")))
+DROP_ALL = Statement(delete(T).where(T.c.run_id == p("run_id")).returning(T.c.connection, T.c.path))
+HELD = Statement(select(T.c.connection, T.c.path, T.c.run_id).order_by(T.c.connection, T.c.path))
+WAIT = Statement(insert_new(W, "connection", "path", "run_id"))
+WAITERS = Statement(
+    select(W.c.run_id).where(W.c.connection == p("connection"), W.c.path == p("path"))
+)
+STOP_WAITING = Statement(delete(W).where(W.c.run_id == p("run_id")))
+
+
+class Locks(Repository):
+    def acquire(self, run_id: str, targets: Sequence[Target]) -> Mapping[Target, str]:
+        taken: list[Target] = []
+        conflicts: dict[Target, str] = {}
+        for target in sorted(set(targets)):
+            holder = self._take(run_id, target)
+            if holder is None:
+                taken.append(target)
+            elif holder != run_id:
+                conflicts[target] = holder
+        if conflicts:
+            for target in taken:
+                self._s.run(DROP, **_key(target), run_id=run_id)
+        else:
+            self._s.run(STOP_WAITING, run_id=run_id)
+        return conflicts
+
+    def _take(self, run_id: str, target: Target) -> str | None:
+        """Take one lock; return None where this took it, else who has it."""
+        key = _key(target)
+        while not self._s.run(TAKE, **key, run_id=run_id):
+            row = self._s.one(HOLDER, **key)
+            if row is not None:
+                return str(row[0])
+            # It was released between the two statements: try again.
+        return None
+
+    def release(self, run_id: str) -> Sequence[str]:
+        freed = sorted(self._s.take(DROP_ALL, run_id=run_id))
+        self._s.run(STOP_WAITING, run_id=run_id)
+        waiters: dict[str, None] = {}
+        for connection, path in freed:
+            for row in self._s.all(WAITERS, connection=connection, path=path):
+                waiters[row[0]] = None
+        for waiter in waiters:
+            self._s.run(STOP_WAITING, run_id=waiter)
+        self._tx.run_rows.wake_all(waiters)
+        return list(waiters)
+
+    def wait(self, run_id: str, targets: Sequence[Target]) -> None:
+        free = False
+        for target in sorted(set(targets)):
+            self._s.run(WAIT, **_key(target), run_id=run_id)
+            free = self._s.one(HOLDER_LOCKED, **_key(target)) is None or free
+        if free:
+            self._tx.runs.wake(run_id)
+
+    def held(self) -> Mapping[Target, str]:
+        return {Target(row[0], row[1]): row[2] for row in self._s.all(HELD)}
+
+
+def _key(target: Target) -> dict[str, str]:
+    return {"connection": clean(target.connection), "path": clean(target.path)}
+
+
+_SCOPE = (B.c.scope == p("scope")) & (B.c.unit == p("unit"))
+RESERVE = Statement(insert_new(B, "scope", "unit", "key"))
+RESERVED = Statement(select(B.c.amount).where(_SCOPE, B.c.key == p("key")))
+SETTLE = Statement(update(B).where(_SCOPE, B.c.key == p("key")).values(amount=p("new_amount")))
+USED = Statement(select(func.coalesce(func.sum(B.c.amount), 0)).where(_SCOPE, B.c.at > p("since")))
+_EVER = -(1 << 62)
+
+
+class Budgets(Repository):
+    def reserve(
+        self,
+        scope: str,
+        unit: str,
+        amount: int,
+        *,
+        limit: int,
+        window: float | None,
+        run_id: str,
+        key: str,
+    ) -> int:
+        # Two nodes would otherwise both see room for the last of it.
+        self._s.serialise(f"budget {scope} {unit}")
+        if self._s.one(RESERVED, scope=scope, unit=unit, key=key) is not None:
+            return 0
+        missing = self.used(scope, unit, window=window) + amount - limit
+        if missing > 0:
+            return missing
+        self._s.run(
+            RESERVE,
+            scope=scope,
+            unit=unit,
+            key=key,
+            amount=amount,
+            run_id=run_id,
+            at=self._now(),
+        )
+        return 0
+
+    def settle(self, key: str, scope: str, unit: str, amount: int) -> None:
+        self._s.run(SETTLE, scope=scope, unit=unit, key=key, new_amount=amount)
+
+    def used(self, scope: str, unit: str, *, window: float | None) -> int:
+        since = _EVER if window is None else self._now() - int(window * 1_000_000)
+        ((used,),) = self._s.all(USED, scope=scope, unit=unit, since=since)
+        return int(used)

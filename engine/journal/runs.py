@@ -1,0 +1,238 @@
+"""Runs: who owns them, what is ready, and the one way to become an owner."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import case, func, select, update
+
+from engine.domain.errors import StaleOwner
+from engine.domain.run import ENDS, RunMode, RunState
+from engine.journal import tables
+from engine.journal.codec import clean, dumps, instant, loads, maybe_instant, maybe_micros, micros
+from engine.journal.repository import Repository, newest
+from engine.journal.session import Row
+from engine.journal.statement import ONE, ZERO, Statement, insert, p
+from engine.journal.store import Page, RunRow
+
+T = tables.runs
+
+_COLUMNS = (
+    T.c.id,
+    T.c.playbook,
+    T.c.program,
+    T.c.rule,
+    T.c.incident_id,
+    T.c.state,
+    T.c.mode,
+    T.c.priority,
+    T.c.inputs,
+    T.c.trigger,
+    T.c.requester,
+    T.c.created_at,
+    T.c.ended_at,
+    T.c.epoch,
+    T.c.owner,
+    T.c.reason,
+    T.c.concurrency_group,
+    T.c.parent,
+)
+_OWNED = (T.c.id == p("id")) & (T.c.epoch == p("epoch")) & T.c.owner.is_not(None)
+
+CREATE = Statement(insert(T))
+GET = Statement(select(*_COLUMNS).where(T.c.id == p("id")))
+BEGINS = Statement(
+    select(*_COLUMNS)
+    .where(T.c.id >= p("text"), T.c.id < p("after"))
+    .order_by(T.c.id)
+    .limit(p("limit"))
+)
+ENDS_WITH = Statement(
+    select(*_COLUMNS).where(T.c.id.like(p("pattern"), escape="!")).limit(p("limit"))
+)
+ACTIVE = Statement(
+    select(*_COLUMNS)
+    .where(T.c.concurrency_group == p("group"), T.c.ended_at.is_(None))
+    .order_by(T.c.seq)
+)
+_picked = (
+    select(T.c.seq)
+    .where(T.c.ready == ONE, T.c.owner.is_(None))
+    .order_by(T.c.priority.desc(), T.c.seq)
+    .limit(p("limit"))
+    .with_for_update(skip_locked=True)
+    .cte("picked")
+)
+CLAIM = Statement(
+    update(T)
+    .where(T.c.seq.in_(select(_picked.c.seq)))
+    .values(owner=p("owner"), epoch=T.c.epoch + ONE, ready=ZERO)
+    .returning(*_COLUMNS, T.c.seq)
+)
+ANY_READY = Statement(select(T.c.seq).where(T.c.ready == ONE, T.c.owner.is_(None)).limit(ONE))
+MOVE = Statement(
+    update(T)
+    .where(_OWNED)
+    .values(
+        state=func.coalesce(p("state"), T.c.state),
+        reason=func.coalesce(p("reason"), T.c.reason),
+        ended_at=case(
+            (p("ending") == 1, p("now")),
+            (p("ending") == -1, None),
+            else_=T.c.ended_at,
+        ),
+    )
+)
+RELEASE = Statement(
+    update(T).where(_OWNED).values(owner=None, ready=case((p("ready") == 1, ONE), else_=T.c.ready))
+)
+WAKE = Statement(update(T).where(T.c.id == p("id"), T.c.ready == ZERO).values(ready=ONE))
+COUNTS = Statement(select(T.c.state, func.count()).group_by(T.c.state))
+FOUND_AT_MOST = 10
+
+
+def run_row(row: Row) -> RunRow:
+    return RunRow(
+        id=row[0],
+        playbook=row[1],
+        program=row[2],
+        rule=row[3],
+        incident_id=row[4],
+        state=RunState(row[5]),
+        mode=RunMode(row[6]),
+        priority=row[7],
+        inputs=loads(row[8]),
+        trigger=loads(row[9]),
+        requester=row[10],
+        created_at=instant(row[11]),
+        ended_at=maybe_instant(row[12]),
+        epoch=row[13],
+        owner=row[14],
+        reason=row[15],
+        group=row[16],
+        parent=row[17],
+    )
+
+
+def stale(run_id: str, epoch: int) -> StaleOwner:
+    return StaleOwner(
+        f"run {run_id} is not owned under epoch {epoch} any more; nothing was written"
+    )
+
+
+class Runs(Repository):
+    def create(self, row: RunRow) -> None:
+        self._s.run(
+            CREATE,
+            id=row.id,
+            playbook=row.playbook,
+            program=row.program,
+            rule=row.rule,
+            incident_id=row.incident_id,
+            state=row.state.value,
+            mode=row.mode.value,
+            priority=row.priority,
+            inputs=dumps(row.inputs),
+            trigger=dumps(row.trigger),
+            requester=clean(row.requester),
+            created_at=micros(row.created_at),
+            ended_at=maybe_micros(row.ended_at),
+            epoch=row.epoch,
+            owner=row.owner,
+            ready=1,
+            reason=clean(row.reason),
+            concurrency_group=None if row.group is None else clean(row.group),
+            parent=row.parent,
+        )
+        self._s.touch("runs")
+
+    def get(self, run_id: str) -> RunRow | None:
+        row = self._s.one(GET, id=run_id)
+        return None if row is None else run_row(row)
+
+    def find(self, text: str) -> Sequence[RunRow]:
+        text = clean(text)
+        if not text:
+            return []
+        after = text[:-1] + chr(ord(text[-1]) + 1)
+        rows = list(self._s.all(BEGINS, text=text, after=after, limit=FOUND_AT_MOST))
+        if not rows:
+            pattern = "%" + "".join(f"!{c}" if c in "!%_" else c for c in text)
+            rows = list(self._s.all(ENDS_WITH, pattern=pattern, limit=FOUND_AT_MOST))
+            rows = [row for row in rows if row[0].endswith(text)]  # LIKE ignores case on SQLite
+        return [run_row(row) for row in rows]
+
+    def list(
+        self,
+        page: Page,
+        *,
+        states: Iterable[RunState] | None = None,
+        incident_id: str | None = None,
+        playbook: str | None = None,
+    ) -> Sequence[RunRow]:
+        core = select(*_COLUMNS)
+        if states is not None:
+            core = core.where(T.c.state.in_([state.value for state in states]))
+        if incident_id is not None:
+            core = core.where(T.c.incident_id == incident_id)
+        if playbook is not None:
+            core = core.where(T.c.playbook == playbook)
+        return [run_row(row) for row in self._s.query(newest(core, T, page))]
+
+    def active_in_group(self, group: str) -> Sequence[RunRow]:
+        # Two nodes that each start a first run of the group would otherwise see none.
+        self._s.serialise(f"group {group}")
+        return [run_row(row) for row in self._s.all(ACTIVE, group=clean(group))]
+
+    def claim(self, worker: str, limit: int) -> Sequence[RunRow]:
+        # Asked again and again while nothing is ready: then nothing is written and nothing synced.
+        if limit <= 0 or self._s.one(ANY_READY) is None:
+            return []
+        if not self._tx.worker_rows.may_own(worker):
+            return []
+        rows = sorted(
+            self._s.take(CLAIM, owner=worker, limit=limit), key=lambda row: (-row[7], row[-1])
+        )
+        return [run_row(row) for row in rows]
+
+    def update(
+        self,
+        run_id: str,
+        epoch: int,
+        *,
+        state: RunState | None = None,
+        reason: str | None = None,
+        ended: bool = False,
+    ) -> None:
+        # A person's retry takes an ended run up again: it has then not ended.
+        ending = 1 if ended else (-1 if state is not None and state not in ENDS else 0)
+        changed = self._s.run(
+            MOVE,
+            id=run_id,
+            epoch=epoch,
+            state=None if state is None else state.value,
+            reason=None if reason is None else clean(reason),
+            ending=ending,
+            now=self._now(),
+        )
+        if not changed:
+            raise stale(run_id, epoch)
+
+    def release(self, run_id: str, epoch: int, *, ready: bool = False) -> None:
+        if not self._s.run(RELEASE, id=run_id, epoch=epoch, ready=int(ready)):
+            raise stale(run_id, epoch)
+        self._s.touch("runs")
+
+    def wake(self, run_id: str) -> None:
+        if self._s.run(WAKE, id=run_id):
+            self._s.touch("runs")
+
+    def wake_all(self, run_ids: Iterable[str]) -> None:
+        rows: list[dict[str, Any]] = [{"id": run_id} for run_id in run_ids]
+        if rows:
+            self._s.many(WAKE, rows)
+            self._s.touch("runs")
+
+    def counts(self) -> Mapping[RunState, int]:
+        return {RunState(state): int(count) for state, count in self._s.all(COUNTS)}

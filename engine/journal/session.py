@@ -1,0 +1,164 @@
+"""What a repository asks of a connection: run a statement, fetch rows, say what it touched."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy.engine import Dialect
+from sqlalchemy.sql.expression import Executable
+
+from engine.domain.errors import StanchError, StoreUnavailable
+from engine.journal.statement import Statement, arguments, compile_statement
+
+Row = tuple[Any, ...]
+
+
+class Raced(StanchError):
+    """Another node was quicker; the work is run again on what it left. Seen outside only when that never ends."""
+
+
+class Broken(StoreUnavailable):
+    """The transaction is lost, and with it every work in it.
+
+    Attributes:
+        again: whether the same work may well succeed on a new try (deadlock, connection cut).
+    """
+
+    def __init__(self, message: str, *, again: bool) -> None:
+        super().__init__(message)
+        self.again = again
+
+
+class Session(ABC):
+    """One connection in one transaction.
+
+    Attributes:
+        touched: topics that this work changed; told to listeners after the commit.
+        changed: whether anything was written since `begin`.
+    """
+
+    dialect: Dialect
+
+    def __init__(self) -> None:
+        self.touched: set[str] = set()
+        self.changed = False
+
+    # ------------------------------------------------------------ statements
+
+    def run(self, statement: Statement, **values: Any) -> int:
+        """Run a writing statement; return how many rows it changed."""
+        compiled = statement.compiled(self.dialect)
+        count = self._execute(compiled[0], arguments(compiled, values))
+        if count > 0:
+            self.changed = True
+        return count
+
+    def take(self, statement: Statement, **values: Any) -> Sequence[Row]:
+        """Run a writing statement that returns rows."""
+        compiled = statement.compiled(self.dialect)
+        rows = self._fetch(compiled[0], arguments(compiled, values))
+        if rows:
+            self.changed = True
+        return rows
+
+    def all(self, statement: Statement, **values: Any) -> Sequence[Row]:
+        compiled = statement.compiled(self.dialect)
+        return self._fetch(compiled[0], arguments(compiled, values))
+
+    def one(self, statement: Statement, **values: Any) -> Row | None:
+        rows = self.all(statement, **values)
+        return rows[0] if rows else None
+
+    def many(self, statement: Statement, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Run a writing statement once for each of `rows`."""
+        compiled = statement.compiled(self.dialect)
+        prepared = [arguments(compiled, values) for values in rows]
+        if prepared:
+            self._execute_many(compiled[0], prepared)
+            self.changed = True
+
+    def query(self, core: Executable) -> Sequence[Row]:
+        """Run a statement that is put together for the occasion (lists with filters)."""
+        compiled = compile_statement(core, self.dialect)
+        return self._fetch(compiled[0], arguments(compiled, {}))
+
+    def touch(self, topic: str) -> None:
+        self.touched.add(topic)
+
+    @abstractmethod
+    def _execute(self, sql: str, values: Sequence[Any]) -> int: ...
+
+    @abstractmethod
+    def _execute_many(self, sql: str, rows: Sequence[Sequence[Any]]) -> None: ...
+
+    @abstractmethod
+    def _fetch(self, sql: str, values: Sequence[Any]) -> Sequence[Row]: ...
+
+    # ------------------------------------------------------------ the database's clock and locks
+
+    @abstractmethod
+    def clock(self) -> int:
+        """The database's clock, in microseconds since the epoch."""
+
+    @abstractmethod
+    def serialise(self, name: str) -> None:
+        """Wait until no other transaction holds `name`, and hold it to the end of this one."""
+
+    @abstractmethod
+    def enter(self, worker: str) -> bool:
+        """Hold a lock in the name of `worker` that the system frees when this process dies."""
+
+    @abstractmethod
+    def left(self, worker: str) -> None:
+        """Let go of that lock."""
+
+    @abstractmethod
+    def gone(self, worker: str) -> bool:
+        """Whether that lock is free, which it is only when its process died."""
+
+
+class WriteSession(Session):
+    """A session of the writer: a group of works, each in a savepoint of its own.
+
+    Attributes:
+        group_limit: works that share a commit at most.
+    """
+
+    group_limit: int
+
+    @abstractmethod
+    def begin(self) -> None:
+        """Start the group's transaction and the first work's savepoint. Raises Broken."""
+
+    @abstractmethod
+    def keep(self) -> None:
+        """End the work's savepoint and start the next one's."""
+
+    @abstractmethod
+    def undo(self) -> None:
+        """Roll back to the start of the work."""
+
+    @abstractmethod
+    def commit(self) -> None:
+        """Make the group durable. Raises Broken where it certainly was not kept."""
+
+    @abstractmethod
+    def abort(self) -> None:
+        """Roll the group back; never raises. Leaves a session that `begin` can use, or reconnects there."""
+
+    @abstractmethod
+    def close(self) -> None: ...
+
+
+class ReadSession(Session):
+    @abstractmethod
+    def snapshot(self) -> None:
+        """Start a transaction that sees one state. Raises Broken."""
+
+    @abstractmethod
+    def done(self) -> None: ...
+
+    @abstractmethod
+    def close(self) -> None: ...

@@ -1,0 +1,287 @@
+"""SQLite: one file, WAL, synchronous FULL, one writer a process and as many readers as ask."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from engine.journal.session import Broken, ReadSession, Row, Session, WriteSession
+from engine.journal.statement import SQLITE
+from engine.journal.tx import system_micros
+
+BUSY_SECONDS = 5.0
+POLL_SECONDS = 0.2
+
+# What is wrong with the database, not with the statement, by SQLite's primary result code.
+_AWAY = {
+    sqlite3.SQLITE_BUSY: "another process holds the file; if it stays so, find who with `fuser`",
+    sqlite3.SQLITE_LOCKED: "another connection holds the table",
+    sqlite3.SQLITE_FULL: "the disk is full (or the file's size limit is reached); make room",
+    sqlite3.SQLITE_IOERR: "reading or writing the file failed; look at the disk and its log",
+    sqlite3.SQLITE_READONLY: "the file or its folder is read-only for this process",
+    sqlite3.SQLITE_CANTOPEN: "the file cannot be opened; look at the path and its rights",
+    sqlite3.SQLITE_CORRUPT: "the file is damaged; restore it from a backup",
+    sqlite3.SQLITE_NOTADB: "the file is not an SQLite database",
+    sqlite3.SQLITE_PROTOCOL: "locking the file failed; is it on a network file system?",
+    sqlite3.SQLITE_NOMEM: "there is no memory left",
+    sqlite3.SQLITE_PERM: "the file's rights do not allow it",
+}
+_AGAIN = {sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}
+
+
+def broken(path: Path, error: sqlite3.Error) -> Broken | None:
+    """Return what to raise where the database itself is the trouble, None for a wrong statement."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    advice = _AWAY.get(code)
+    if advice is None:
+        return None
+    return Broken(
+        f"the journal {path} cannot be used: {error}. Nothing was kept: {advice}",
+        again=code in _AGAIN,
+    )
+
+
+def connect(path: Path, busy: float = BUSY_SECONDS) -> sqlite3.Connection:
+    """Open a connection with the settings that the promises rest on. Raises Broken."""
+    try:
+        connection = sqlite3.connect(
+            path,
+            timeout=busy,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=512,
+        )
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA temp_store = MEMORY")
+        connection.execute("PRAGMA cache_size = -16384")
+    except sqlite3.Error as error:
+        raise broken(path, error) or error from None
+    return connection
+
+
+class _SqliteSession(Session):
+    dialect = SQLITE
+
+    def __init__(self, path: Path, connection: sqlite3.Connection, presence: Presence) -> None:
+        super().__init__()
+        self._presence = presence
+        self._path = path
+        self._connection = connection
+        self._cursor = connection.cursor()
+
+    def _execute(self, sql: str, values: Sequence[Any]) -> int:
+        try:
+            return self._cursor.execute(sql, values).rowcount
+        except sqlite3.Error as error:
+            raise broken(self._path, error) or error from None
+
+    def _execute_many(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
+        try:
+            self._cursor.executemany(sql, rows)
+        except sqlite3.Error as error:
+            raise broken(self._path, error) or error from None
+
+    def _fetch(self, sql: str, values: Sequence[Any]) -> Sequence[Row]:
+        try:
+            return self._cursor.execute(sql, values).fetchall()
+        except sqlite3.Error as error:
+            raise broken(self._path, error) or error from None
+
+    def clock(self) -> int:
+        return system_micros()
+
+    def serialise(self, name: str) -> None:
+        """Nothing to do: a write transaction is alone anyway."""
+
+    def enter(self, worker: str) -> bool:
+        return self._presence.enter(worker)
+
+    def left(self, worker: str) -> None:
+        self._presence.left(worker)
+
+    def gone(self, worker: str) -> bool:
+        return self._presence.gone(worker)
+
+    def _quietly(self, sql: str) -> None:
+        try:
+            self._connection.execute(sql)
+        except sqlite3.Error:
+            self._connection.close()
+
+
+class SqliteWriter(_SqliteSession, WriteSession):
+    """The writer's session.
+
+    Args:
+        open_: opens a connection; asked again after one was lost.
+        presence: where the locks in the workers' names are held.
+    """
+
+    group_limit = 256
+
+    def __init__(self, path: Path, presence: Presence, busy: float) -> None:
+        super().__init__(path, connect(path, busy), presence)
+        self._busy = busy
+
+    def begin(self) -> None:
+        self.changed = False
+        self.touched = set()
+        try:
+            # IMMEDIATE: the wait for another process's write is here, never in the middle.
+            self._cursor.execute("BEGIN IMMEDIATE")
+            self._cursor.execute("SAVEPOINT work")
+        except sqlite3.ProgrammingError:  # closed by abort
+            self._reopen()
+            self.begin()
+        except sqlite3.Error as error:
+            raise broken(self._path, error) or error from None
+
+    def _reopen(self) -> None:
+        self._connection = connect(self._path, self._busy)
+        self._cursor = self._connection.cursor()
+
+    def keep(self) -> None:
+        self._control("RELEASE work")
+        self._control("SAVEPOINT work")
+
+    def undo(self) -> None:
+        self._control("ROLLBACK TO work")
+
+    def commit(self) -> None:
+        self._control("COMMIT")
+
+    def _control(self, sql: str) -> None:
+        try:
+            self._cursor.execute(sql)
+        except sqlite3.Error as error:
+            # Some errors (a full disk, an I/O error) have rolled everything back by themselves.
+            raise (
+                broken(self._path, error)
+                or Broken(f"the journal's transaction ended early: {error}", again=False)
+            ) from None
+
+    def abort(self) -> None:
+        if self._connection.in_transaction:
+            self._quietly("ROLLBACK")
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+class SqliteReader(_SqliteSession, ReadSession):
+    def __init__(self, path: Path, presence: Presence, busy: float) -> None:
+        connection = connect(path, busy)
+        connection.execute("PRAGMA query_only = ON")
+        super().__init__(path, connection, presence)
+
+    def snapshot(self) -> None:
+        self._control("BEGIN")
+
+    def done(self) -> None:
+        if self._connection.in_transaction:
+            self._quietly("ROLLBACK")
+
+    def _control(self, sql: str) -> None:
+        try:
+            self._cursor.execute(sql)
+        except sqlite3.Error as error:
+            raise broken(self._path, error) or error from None
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+class Presence:
+    """Locked files beside the database, one a worker: the system frees the lock when the process dies."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._held: dict[str, int] = {}
+        self._pid = os.getpid()
+
+    def _file(self, worker: str) -> Path:
+        name = hashlib.sha256(worker.encode()).hexdigest()[:24]
+        return self._path.with_name(f"{self._path.name}-worker-{name}")
+
+    def enter(self, worker: str) -> bool:
+        if self._pid != os.getpid():
+            self._held, self._pid = {}, os.getpid()
+        if worker in self._held:
+            return True
+        try:
+            descriptor = os.open(self._file(worker), os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError:
+            return False  # no such file can be made here: the lease alone decides
+        if not _locked(descriptor):
+            os.close(descriptor)
+            return False
+        self._held[worker] = descriptor
+        return True
+
+    def left(self, worker: str) -> None:
+        descriptor = self._held.pop(worker, None)
+        if descriptor is not None:
+            self._file(worker).unlink(missing_ok=True)
+            os.close(descriptor)
+
+    def gone(self, worker: str) -> bool:
+        if worker in self._held and self._pid == os.getpid():
+            return False
+        path = self._file(worker)
+        try:
+            descriptor = os.open(path, os.O_RDWR)
+        except FileNotFoundError:
+            return True
+        except OSError:
+            return False
+        try:
+            if not _locked(descriptor):
+                return False
+            path.unlink(missing_ok=True)
+            return True
+        finally:
+            os.close(descriptor)
+
+    def close(self) -> None:
+        if self._pid == os.getpid():
+            for worker in list(self._held):
+                os.close(self._held.pop(worker))
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in {errno.EWOULDBLOCK, errno.EACCES}:
+            return False
+        raise
+    return True
+
+
+def watch(path: Path, tell: Callable[[], None], stop: threading.Event) -> None:
+    """Ask every 200 ms whether anybody committed, and tell. Ends when `stop` is set."""
+    connection: sqlite3.Connection | None = None
+    seen: int | None = None
+    while not stop.wait(POLL_SECONDS):
+        try:
+            if connection is None:
+                connection = connect(path)
+            (version,) = connection.execute("PRAGMA data_version").fetchone()
+        except (sqlite3.Error, Broken):
+            if connection is not None:
+                connection.close()
+            connection, version = None, None
+        if version != seen:
+            seen = version
+            tell()
+    if connection is not None:
+        connection.close()

@@ -1,0 +1,97 @@
+"""One transaction as a unit of work sees it: a repository a word, and the database's clock."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, func
+
+from engine.domain.clock import Clock
+from engine.journal import store
+from engine.journal.alerts import Alerts
+from engine.journal.blobs import Blobs, Tokens
+from engine.journal.chains import Journal
+from engine.journal.codec import instant, micros
+from engine.journal.decisions import Decisions, Schedules, Windows
+from engine.journal.episodes import Episodes, Incidents
+from engine.journal.gates import Brakes, Gates
+from engine.journal.keys import Keys
+from engine.journal.locks import Budgets, Locks
+from engine.journal.runs import Runs
+from engine.journal.session import Session
+from engine.journal.timers import Timers
+from engine.journal.workers import Workers
+
+
+class Time:
+    """Where transactions read the time.
+
+    Args:
+        clock: where given, this clock is the time (rehearsals); else it is the database's.
+        offset: seconds to add to it, asked each time (tests move it).
+    """
+
+    def __init__(
+        self, clock: Clock | None = None, offset: Callable[[], float] | None = None
+    ) -> None:
+        self._clock = clock
+        self._offset = offset
+
+    def read(self, session: Session) -> int:
+        now = session.clock() if self._clock is None else micros(self._clock.now())
+        return now if self._offset is None else now + int(self._offset() * 1_000_000)
+
+
+class Transaction:
+    """The repositories over one session. Made once a connection, renewed with each work."""
+
+    def __init__(self, session: Session, keys: Keys, time_: Time) -> None:
+        self.session = session
+        self.keys = keys
+        self._time = time_
+        self._micros: int | None = None
+        self._now: datetime | None = None
+        self.alerts: store.Alerts = Alerts(self)
+        self.decisions: store.Decisions = Decisions(self)
+        self.windows: store.Windows = Windows(self)
+        self.episodes: store.Episodes = Episodes(self)
+        self.incidents: store.Incidents = Incidents(self)
+        self.run_rows = Runs(self)
+        self.runs: store.Runs = self.run_rows
+        self.journal: store.Journal = Journal(self)
+        self.timers: store.Timers = Timers(self)
+        self.gates: store.Gates = Gates(self)
+        self.locks: store.Locks = Locks(self)
+        self.budgets: store.Budgets = Budgets(self)
+        self.brakes: store.Brakes = Brakes(self)
+        self.blobs: store.Blobs = Blobs(self)
+        self.schedules: store.Schedules = Schedules(self)
+        self.worker_rows = Workers(self)
+        self.workers: store.Workers = self.worker_rows
+        self.tokens: store.Tokens = Tokens(self)
+
+    def renew(self) -> None:
+        """Start a work: its time is read again, once."""
+        self._micros = self._now = None
+
+    def now_micros(self) -> int:
+        if self._micros is None:
+            self._micros = self._time.read(self.session)
+        return self._micros
+
+    def now(self) -> datetime:
+        if self._now is None:
+            self._now = instant(self.now_micros())
+        return self._now
+
+    def contains(self, column: ColumnElement[str], part: str) -> ColumnElement[bool]:
+        """Whether a text column contains `part`, to the letter."""
+        find = func.instr if self.session.dialect.name == "sqlite" else func.strpos
+        return find(column, part) > 0
+
+
+def system_micros() -> int:
+    """The machine's clock in whole microseconds."""
+    return time.time_ns() // 1000

@@ -1,0 +1,274 @@
+"""The one writer: works queue up, what queued meanwhile shares a commit, one that raises fails alone."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from queue import Empty, SimpleQueue
+from typing import Any, Literal, TypeVar
+
+from engine.domain.errors import StoreUnavailable
+from engine.journal.session import Broken, Raced, WriteSession
+from engine.journal.store import Tx
+from engine.journal.tx import Transaction
+
+T = TypeVar("T")
+Phase = Literal["before", "after"]
+CommitHook = Callable[[int, Phase], None]
+
+GROUP_SECONDS = 0.005  # and for how long one is kept open for what still comes
+TRIES = 5  # of one work that loses races or meets deadlocks
+
+
+class Job:
+    """One work and who waits for it."""
+
+    __slots__ = ("done", "error", "future", "result", "work")
+
+    def __init__(self, work: Callable[[Tx], Any], future: Future[Any] | None) -> None:
+        self.work = work
+        self.future = future
+        self.result: Any = None
+        self.error: BaseException | None = None
+        self.done = threading.Lock()
+        self.done.acquire()
+
+    def settle(self) -> None:
+        """Tell who waits."""
+        if self.future is None:
+            self.done.release()
+        elif self.future.set_running_or_notify_cancel():
+            if self.error is None:
+                self.future.set_result(self.result)
+            else:
+                self.future.set_exception(self.error)
+
+    def fail(self, error: BaseException) -> None:
+        self.result, self.error = None, error
+        self.settle()
+
+
+class Writer:
+    """Runs works on one connection, in a thread of its own that starts with the first work.
+
+    Args:
+        connect: opens the session and its transaction; raises Broken where the database is away.
+        committed: told the topics of each commit, from the writer's thread.
+        hook: called with (n, "before") and (n, "after") around the store's nth commit that changes
+            anything; fault tests end the process there.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[], tuple[WriteSession, Transaction]],
+        committed: Callable[[set[str]], None],
+        hook: CommitHook | None = None,
+    ) -> None:
+        self._connect = connect
+        self._committed = committed
+        self._hook = hook
+        self._commits = 0
+        self._start = threading.Lock()
+        self._reset()
+
+    def _reset(self) -> None:
+        self._pid = os.getpid()
+        self._queue: SimpleQueue[Job | None] = SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._session: WriteSession | None = None
+        self._tx: Transaction | None = None
+        self._closed = False
+
+    # ------------------------------------------------------------ callers
+
+    def write(self, work: Callable[[Tx], T]) -> T:
+        """Run a work and wait until it is durable."""
+        job = Job(work, None)
+        self._put(job)
+        job.done.acquire()
+        if job.error is not None:
+            raise job.error
+        result: T = job.result
+        return result
+
+    def submit(self, work: Callable[[Tx], T]) -> Future[T]:
+        future: Future[T] = Future()
+        self._put(Job(work, future))
+        return future
+
+    def _put(self, job: Job) -> None:
+        thread = self._thread
+        if thread is None or self._pid != os.getpid():
+            thread = self._ensure()
+        if thread is threading.current_thread():
+            raise RuntimeError(
+                "a unit of work, or a listener, wrote to the store that is running it; "
+                "write with the transaction it was given, or from another thread"
+            )
+        if self._closed:
+            raise StoreUnavailable("the store is closed; nothing was kept")
+        self._queue.put(job)
+
+    def _ensure(self) -> threading.Thread:
+        with self._start:
+            if self._pid != os.getpid():
+                # A fork: neither the thread nor the connection are ours. The connection is left as it
+                # is, since closing it would end the parent's too.
+                _orphans.append(self._session)
+                self._reset()
+            if self._thread is None and not self._closed:
+                self._thread = threading.Thread(target=self._serve, name="journal", daemon=True)
+                self._thread.start()
+            return self._thread or threading.Thread()
+
+    def close(self) -> None:
+        """Finish what is queued, then end."""
+        with self._start:
+            if self._closed or self._pid != os.getpid():
+                return
+            self._closed = True
+            thread = self._thread
+            self._queue.put(None)
+        if thread is not None:
+            thread.join()
+        self._refuse_rest(StoreUnavailable("the store is closed; nothing was kept"))
+
+    # ------------------------------------------------------------ the thread
+
+    def _serve(self) -> None:
+        while True:
+            job = self._queue.get()
+            if job is None or not self._group(job):
+                break
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+
+    def _group(self, first: Job) -> bool:
+        """Run and commit one group. Returns False once told to end."""
+        try:
+            session, tx = self._begin()
+        except Broken as error:
+            first.fail(error)
+            return self._refuse_rest(error)
+        jobs: list[Job] = []
+        going = True
+        job: Job | None = first
+        until = time.monotonic() + GROUP_SECONDS
+        try:
+            while job is not None:
+                jobs.append(job)
+                _run(session, tx, job)
+                if len(jobs) >= session.group_limit or time.monotonic() >= until:
+                    break
+                try:
+                    job = self._queue.get_nowait()
+                    going = job is not None
+                except Empty:
+                    break
+            self._commit(session)
+        except Broken as error:
+            session.abort()
+            self._one_by_one(jobs, error)
+            return going
+        self._settle(session, jobs)
+        return going
+
+    def _begin(self) -> tuple[WriteSession, Transaction]:
+        if self._session is None or self._tx is None:
+            self._session, self._tx = self._connect()
+        try:
+            self._session.begin()
+        except Broken as error:
+            self._session.abort()
+            if not error.again:
+                raise
+            self._session.begin()  # the connection had been cut while idle: one try on a new one
+        return self._session, self._tx
+
+    def _commit(self, session: WriteSession) -> None:
+        if not session.changed:
+            session.abort()
+            return
+        self._commits += 1
+        if self._hook is not None:
+            self._hook(self._commits, "before")
+        session.commit()
+        if self._hook is not None:
+            self._hook(self._commits, "after")
+
+    def _settle(self, session: WriteSession, jobs: list[Job]) -> None:
+        topics, session.touched = session.touched, set()
+        for job in jobs:
+            job.settle()
+        if topics:
+            self._committed(topics)
+
+    def _one_by_one(self, jobs: list[Job], error: Broken) -> None:
+        """The group failed as a whole: each gets a transaction of its own, so that only the culprit fails."""
+        while jobs:
+            job = jobs.pop(0)
+            for attempt in range(TRIES):
+                try:
+                    session, tx = self._begin()
+                except Broken as away:
+                    for each in (job, *jobs):
+                        each.fail(away)
+                    return
+                try:
+                    _run(session, tx, job)
+                    self._commit(session)
+                except Broken as again:
+                    session.abort()
+                    error = again
+                    if not again.again:
+                        job.fail(again)
+                        break
+                    time.sleep(0.002 * 2**attempt)
+                else:
+                    self._settle(session, [job])
+                    break
+            else:
+                job.fail(error)
+
+    def _refuse_rest(self, error: BaseException) -> bool:
+        """Fail everything queued, so that nobody waits for a database that is away. False: told to end."""
+        while True:
+            try:
+                job = self._queue.get_nowait()
+            except Empty:
+                return True
+            if job is None:
+                return False
+            job.fail(error)
+
+
+def _run(session: WriteSession, tx: Transaction, job: Job) -> None:
+    """Run one work in its savepoint; its own errors are its own, a broken transaction is everybody's."""
+    job.result = job.error = None
+    touched = set(session.touched)
+    for attempt in range(TRIES):
+        tx.renew()
+        try:
+            job.result = job.work(tx)
+        except Broken:
+            raise
+        except Raced as error:
+            session.undo()
+            if attempt + 1 < TRIES:
+                continue
+            job.error = error
+        except BaseException as error:  # noqa: BLE001 - whatever a work raises is its caller's
+            session.undo()
+            job.error = error
+        else:
+            session.keep()
+            return
+        session.touched = touched
+        return
+
+
+_orphans: list[Any] = []
