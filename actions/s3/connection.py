@@ -1,0 +1,251 @@
+"""The `s3` connection: settings, allow-list, and a boto3 client that refuses what it should not send."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self, cast
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from actions.s3.failures import failed
+from engine.contract import ActionFailed, Category, ConnectionKind, Opening, SecretRef, Target
+from engine.contract.fields import Seconds
+from engine.contract.redact import Redactor
+
+READS = frozenset(
+    {
+        "GetBucketVersioning",
+        "GetObject",
+        "HeadBucket",
+        "HeadObject",
+        "ListBuckets",
+        "ListObjectVersions",
+        "ListObjectsV2",
+    }
+)
+WRITES = frozenset({"DeleteObject", "DeleteObjects", "PutObject"})
+
+
+class S3Allow(BaseModel):
+    """What may be read and written."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    buckets: list[str] = Field(default_factory=list, description="Whole buckets")
+    prefixes: list[str] = Field(
+        default_factory=list,
+        description="`bucket/prefix`: keys that start so",
+        examples=[["etl-output/tmp/"]],
+    )
+
+    def allows(self, bucket: str, key: str) -> bool:
+        return bucket in self.buckets or any(
+            f"{bucket}/{key}".startswith(prefix) for prefix in self.prefixes if "/" in prefix
+        )
+
+
+class S3Settings(BaseModel):
+    """Settings of an `s3` connection."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    endpoint_url: str | None = Field(
+        None,
+        description="The server; Amazon's own where missing",
+        pattern=r"^https?://",
+        examples=["http://127.0.0.1:8333"],
+    )
+    region: str = Field("us-east-1", description="Region that requests are signed for")
+    access_key: SecretRef | None = Field(None, description="Access key id")
+    secret_key: SecretRef | None = Field(None, description="Secret access key")
+    session_token: SecretRef | None = Field(None, description="Token of temporary credentials")
+    ca: Path | None = Field(None, description="CA bundle to verify the server with")
+    verify: bool = Field(True, description="Whether to verify the server's certificate")
+    timeout: Seconds = Field(20.0, gt=0, le=300, description="Longest wait for one answer")
+    connect_timeout: Seconds = Field(5.0, gt=0, le=60, description="Longest wait for a connection")
+    allow: S3Allow | None = Field(None, description="Buckets and prefixes it may touch")
+
+    @model_validator(mode="after")
+    def _both_keys(self) -> Self:
+        if (self.access_key is None) != (self.secret_key is None):
+            raise ValueError(
+                "give access_key and secret_key, or neither for the machine's own role"
+            )
+        return self
+
+
+class S3Client:
+    """A guarded boto3 client. Safe to share between threads."""
+
+    def __init__(self, opening: Opening) -> None:
+        self.name = opening.name
+        self.settings = cast(S3Settings, opening.settings)
+        self.writable = opening.writable
+        secrets: list[str] = []
+
+        def secret(reference: SecretRef | None) -> str | None:
+            if reference is None:
+                return None
+            secrets.append(opening.secret(reference))
+            return secrets[-1]
+
+        # The key id only names who signs, and servers repeat it in errors; it is masked all the same.
+        access, key = secret(self.settings.access_key), secret(self.settings.secret_key)
+        token = secret(self.settings.session_token)
+        self._redactor = Redactor(secrets)
+        self._boto = _boto(self.settings, access, key, token)
+        events = self._boto.meta.events
+        events.register("before-parameter-build.s3", self._guard)
+
+    def _guard(self, params: Mapping[str, Any], model: Any, **_: Any) -> None:
+        """Runs inside boto3 before every request, whoever makes it."""
+        operation: str = model.name
+        if operation not in READS and not (self.writable and operation in WRITES):
+            what = f"this world is read-only, and {operation} is a write; not sent"
+            if self.writable:
+                what = f"{operation} is no operation of these actions; not sent"
+            raise self.failure(Category.PERMANENT, what)
+        bucket = params.get("Bucket")
+        if self.settings.allow is None or bucket is None or operation.endswith("BucketVersioning"):
+            return
+        keys = [item["Key"] for item in params.get("Delete", {}).get("Objects", [])]
+        keys = keys or [params.get("Key", params.get("Prefix", ""))]
+        for key in keys:
+            if not self.settings.allow.allows(bucket, key) and operation != "HeadBucket":
+                what = f"{bucket}/{key} is not in the allow-list"
+                raise self.failure(Category.CONFIGURATION, what)
+
+    @contextmanager
+    def calling(self, *, writes: bool = False) -> Iterator[Any]:
+        """Hand out the boto3 client and classify whatever goes wrong.
+
+        Args:
+            writes: whether a request of this block may have taken effect although it failed.
+
+        Raises:
+            ActionFailed: classified.
+        """
+        import botocore.exceptions as problems
+
+        try:
+            yield self._boto
+        except (problems.ClientError, problems.BotoCoreError) as error:
+            raise failed(error, self.name, self._redactor, writes=writes) from None
+
+    def head(self, bucket: str, key: str, version: str | None = None) -> dict[str, Any] | None:
+        """Return what HEAD says of an object, or None where there is none.
+
+        Raises:
+            ActionFailed: classified; no such bucket is permanent.
+        """
+        import botocore.exceptions as problems
+
+        extra = {"VersionId": version} if version else {}
+        with self.calling() as boto:
+            try:
+                return cast(dict[str, Any], boto.head_object(Bucket=bucket, Key=key, **extra))
+            except problems.ClientError as error:
+                status = error.response["ResponseMetadata"].get("HTTPStatusCode")
+                if status not in (404, 405):  # 405: that version is a delete marker
+                    raise
+            boto.head_bucket(Bucket=bucket)  # a HEAD has no body: is it the key or the bucket?
+        return None
+
+    def versioned(self, bucket: str) -> bool:
+        """Whether overwritten and deleted objects are kept as versions; no where that may not be asked."""
+        try:
+            with self.calling() as boto:
+                answer = boto.get_bucket_versioning(Bucket=bucket)
+        except ActionFailed as error:
+            if error.category is Category.CONFIGURATION:
+                return False
+            raise
+        return bool(answer.get("Status") == "Enabled")
+
+    def objects(self, bucket: str, prefix: str, limit: int) -> list[dict[str, Any]]:
+        """Return at most `limit` objects below `prefix`, page by page."""
+        found: list[dict[str, Any]] = []
+        with self.calling() as boto:
+            pages = boto.get_paginator("list_objects_v2").paginate(
+                Bucket=bucket, Prefix=prefix, PaginationConfig={"PageSize": min(1000, limit)}
+            )
+            for page in pages:
+                found += page.get("Contents", [])
+                if len(found) >= limit:
+                    break
+        return found[:limit]
+
+    def failure(self, category: Category, what: str, *, sent: bool = False) -> ActionFailed:
+        message = self._redactor.text(f"s3 connection {self.name!r}: {what}")
+        return ActionFailed(category, message, effect_possible=sent)
+
+    def close(self) -> None:
+        self._boto.close()
+
+
+def _boto(settings: S3Settings, access: str | None, key: str | None, token: str | None) -> Any:
+    import boto3
+    from botocore.config import Config
+
+    config = Config(
+        connect_timeout=settings.connect_timeout,
+        read_timeout=settings.timeout,
+        # The engine's retry policy decides about retries, so the library makes none.
+        retries={"total_max_attempts": 1, "mode": "standard"},
+        s3={"addressing_style": "path" if settings.endpoint_url else "auto"},
+        signature_version="s3v4",
+        # Servers other than Amazon's refuse the newer checksum trailers.
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+    )
+    session = boto3.session.Session(
+        aws_access_key_id=access,
+        aws_secret_access_key=key,
+        aws_session_token=token,
+        region_name=settings.region,
+    )
+    return session.client(
+        "s3",
+        endpoint_url=settings.endpoint_url,
+        verify=str(settings.ca) if settings.ca else settings.verify,
+        config=config,
+    )
+
+
+class S3Kind(ConnectionKind):
+    """Connections to S3 and to what speaks its API."""
+
+    kind = "s3"
+    Settings = S3Settings
+
+    def open(self, opening: Opening) -> S3Client:
+        return S3Client(opening)
+
+    def refuses(self, settings: BaseModel, target: Target) -> str | None:
+        assert isinstance(settings, S3Settings)
+        bucket, _, key = target.path.partition("/")
+        if settings.allow is None or settings.allow.allows(bucket, key):
+            return None
+        return f"{target.path} is not in the allow-list of connection {target.connection!r}"
+
+    def check(self, client: S3Client) -> Mapping[str, str]:
+        allow = client.settings.allow
+        names = (
+            sorted({*allow.buckets, *(p.partition("/")[0] for p in allow.prefixes)})
+            if allow
+            else []
+        )
+        with client.calling() as boto:
+            if not names:
+                boto.list_buckets()
+            for name in names:
+                boto.head_bucket(Bucket=name)
+        return {
+            "endpoint": client.settings.endpoint_url or "Amazon S3",
+            "buckets": ", ".join(names),
+        }
+
+    def close(self, client: S3Client) -> None:
+        client.close()
