@@ -25,28 +25,6 @@ BOB = Actor("bob", frozenset({"sre"}))
 CAROL = Actor("carol", frozenset({"viewer"}))
 
 
-def program(*steps: JsonObject, **more: Any) -> Program:
-    """A program out of node JSON; `kind` is `action` unless said."""
-    return Program.model_validate(
-        {
-            "playbook": "toys/test",
-            "inputs": {"type": "object", "additionalProperties": True},
-            "steps": [node(step) for step in steps],
-            **{key: _nodes(value) for key, value in more.items()},
-        }
-    )
-
-
-def node(step: JsonObject) -> JsonObject:
-    return {"kind": "action", **step}
-
-
-def _nodes(value: Any) -> Any:
-    if isinstance(value, list):
-        return [node(item) for item in value]
-    return value
-
-
 class Harness:
     """One engine. `settle` drives every ready run until nothing moves; `pass_time` moves the clock first."""
 

@@ -289,10 +289,10 @@ def _belongs(address: str, place: Place, step: str) -> bool:
 def _children(node: Node) -> list[tuple[str, Node]]:
     """Children of a container that was not entered, with what stands before their ids."""
     inner: list[Node] = []
-    for name in ("steps", "default"):
-        inner += getattr(node, name, ())
+    inner += getattr(node, "steps", ())
     for case in getattr(node, "cases", ()):
         inner += case.steps
+    inner += getattr(node, "default", ())
     program = getattr(node, "program", None)
     if program is not None:
         inner += [*program.steps, *program.finally_]

@@ -9,7 +9,8 @@ import pytest
 from engine.domain.errors import ActionFailed, Category, InvalidInput, Refused
 from engine.domain.people import Actor
 from engine.domain.run import RunMode, RunState
-from tests.harness import ALICE, BOB, CAROL, Harness, program
+from tests.harness import ALICE, BOB, CAROL, Harness
+from tests.harness_programs import program, setting
 from tests.toys import Table
 
 
@@ -21,10 +22,6 @@ def table() -> Table:
 @pytest.fixture
 def engine(tmp_path: Path, table: Table) -> Harness:
     return Harness(tmp_path, table)
-
-
-def setting(step: str, name: str, value: object, **more: object) -> dict[str, object]:
-    return {"id": step, "action": "toy.set", "with": {"name": name, "value": value}, **more}
 
 
 # ---------------------------------------------------------------- the straight way
