@@ -7,10 +7,12 @@ from typing import Any
 
 from engine.domain.canonical import JsonObject
 from engine.domain.clock import ManualClock
+from engine.domain.entry import StoredEntry
 from engine.domain.people import Actor
 from engine.domain.run import ENDS, RunMode
-from engine.journal.open import open_store
-from engine.journal.store import RunRow, Store, StoredEntry
+from engine.journal.database import open_store
+from engine.journal.keys import KeyRing, Keys
+from engine.journal.store import RunRow, Store
 from engine.language.program import Program
 from engine.planning.planner import Planner
 from engine.running.commands import Commands
@@ -38,13 +40,17 @@ class Harness:
     ) -> None:
         self.table = table
         self.clock = clock or ManualClock()
-        self.store: Store = open_store(url or f"sqlite:///{folder}/stanch.db", clock=self.clock)
+        self.store: Store = open_store(
+            url or f"sqlite:///{folder}/stanch.db",
+            keys=Keys(KeyRing.generate(), KeyRing.generate()),
+            clock=self.clock,
+        )
         self.programs: dict[str, Program] = {}
         registry = toy_registry(table)
-        self.allow: list[str] = []
+        self.settings = ToySettings()
         self.connections = Connections(
             registry,
-            {"toy": Connection("toy", registry.kinds["toy"], ToySettings(allow=self.allow))},
+            {"toy": Connection("toy", registry.kinds["toy"], self.settings)},
             Secrets(self._secret),
             self.clock,
             lambda _reference: "",

@@ -57,11 +57,8 @@ def compile_statement(core: Executable, dialect: Dialect) -> Compiled:
         dialect=dialect, compile_kwargs={"render_postcompile": True}
     )
     names = tuple(name.removeprefix("p_") for name in compiled.positiontup or ())
-    fixed = {
-        name.removeprefix("p_"): value
-        for name, value in compiled.params.items()
-        if value is not None
-    }
+    # A value fixed in the statement may be None; only the named parameters are given later.
+    fixed = {name: value for name, value in compiled.params.items() if not name.startswith("p_")}
     return str(compiled), names, fixed
 
 

@@ -219,7 +219,7 @@ class Program(Frozen):
     @cached_property
     def frozen_text(self) -> str:
         """The program as JSON, as runs keep it."""
-        return self.model_dump_json(by_alias=True, exclude_defaults=True)
+        return self.model_dump_json(by_alias=True)
 
     @cached_property
     def frozen_digest(self) -> str:

@@ -40,9 +40,9 @@ class PlanStep:
 
     @property
     def is_change(self) -> bool:
-        return self.planned is not None or (
-            self.state == "unknown" and self.detail.get("changes", False)
-        )
+        if self.state in {"unknown", "restore"}:
+            return bool(self.detail.get("changes"))
+        return self.planned is not None
 
     def covered(self) -> JsonObject:
         """What the fingerprint covers of this step (LANGUAGE "Plans"): not counts, reads or samples."""

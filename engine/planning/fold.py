@@ -192,6 +192,7 @@ def _manual_done(progress: RunProgress, body: JsonObject, at: datetime) -> None:
 
 def _undo_intent(progress: RunProgress, body: JsonObject, at: datetime) -> None:
     del at
+    progress.undoing.add(body["of"])
     for change in progress.changes:
         if change.key == body["of"] and not change.undone:
             change.undoing = True
@@ -200,6 +201,7 @@ def _undo_intent(progress: RunProgress, body: JsonObject, at: datetime) -> None:
 
 def _undo_outcome(progress: RunProgress, body: JsonObject, at: datetime) -> None:
     del at
+    progress.undoing.discard(body["of"])
     for change in progress.changes:
         if change.key == body["of"] and not change.undone:
             change.undoing = False
@@ -207,7 +209,7 @@ def _undo_outcome(progress: RunProgress, body: JsonObject, at: datetime) -> None
             change.undo_failed = "" if change.undone else body.get("message", "")
             change.conflict = bool(body.get("conflict"))
             step = progress.steps.get(change.address)
-            if change.undone and step is not None:
+            if change.undone and step is not None and step.status is not StepStatus.FAILED:
                 step.status = StepStatus.UNDONE
             break
 

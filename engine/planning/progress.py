@@ -133,6 +133,7 @@ class RunProgress:
     hold: str | None = None  # a person or a brake holds the run
     stuck: str | None = None  # needs_human: what a person must decide
     reask: str | None = None  # the world drifted: the plan must be asked about again
+    undoing: set[str] = field(default_factory=set)  # keys of undos begun and not known to be over
     undo_done: bool = False
     temporary_undone: bool = False
     ended: RunState | None = None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from engine.domain.errors import Category
@@ -25,7 +25,6 @@ from engine.language.program import (
 )
 from engine.language.templates import TemplateError, evaluate, render
 from engine.planning.addresses import find_node
-from engine.planning.fold import expired
 from engine.planning.foreach import visit_foreach
 from engine.planning.inputs import checked_inputs, seconds
 from engine.planning.moves import (
@@ -60,6 +59,7 @@ class Walk:
         self.now = now
         self.moves: list[Move] = []
         self.warnings: list[str] = []
+        self.deadlines: list[datetime] = []  # when a time-out of the run or of a container is due
         self.stopping = False
 
     # ------------------------------------------------------------ the whole run
@@ -68,7 +68,7 @@ class Walk:
         """Walk the whole program and return the moves."""
         place = self._root(inputs)
         timeout = self._seconds(self.program.timeout, place)
-        timed_out = expired(self.progress.started_at, timeout, self.now)
+        timed_out = self._late(self.progress.started_at, timeout)
         self.stopping = self.progress.cancel is not None or timed_out
         if self.stopping and self._must_settle():
             return self.moves
@@ -232,7 +232,7 @@ class Walk:
             self._open(node, address, place)
             return PENDING
         limit = self._seconds(node.timeout, place)
-        if expired(state.started_at, limit, self.now) and not self.stopping:
+        if self._late(state.started_at, limit) and not self.stopping:
             self.moves.append(
                 Close(
                     address,
@@ -332,6 +332,14 @@ class Walk:
 
     def _seconds(self, value: float | str | None, place: Place) -> float | None:
         return None if value is None else seconds(value, self.scope(place))
+
+    def _late(self, since: datetime | None, limit: float | None) -> bool:
+        if since is None or limit is None:
+            return False
+        due = since + timedelta(seconds=limit)
+        if self.now < due:
+            self.deadlines.append(due)
+        return self.now >= due
 
     def _vars(self, program: Program, place: Place) -> Mapping[str, Any]:
         if not program.vars:

@@ -63,6 +63,7 @@ class Stepper:
         self._pool = pool
         self._busy: dict[str, Future[Carried]] = {}
         self._parked: dict[str, Parked] = {}
+        self._deadlines: list[datetime] = []
 
     def drive(self) -> None:
         """Take the run as far as it goes now.
@@ -152,9 +153,9 @@ class Stepper:
             stop = self._own_gates()
             if stop is not None:
                 return stop
-        moves = Walk(session.program, progress, session.facts, self.services.clock.now()).run(
-            session.row.inputs
-        )
+        walk = Walk(session.program, progress, session.facts, self.services.clock.now())
+        moves = walk.run(session.row.inputs)
+        self._deadlines = walk.deadlines
         if self._book(moves):
             return None
         finish = next((move for move in moves if isinstance(move, Finish)), None)
@@ -172,6 +173,9 @@ class Stepper:
             if gate is None or gate.state != "open":
                 continue
             verdict = judge(self.services, self.session, gate)
+            if verdict == "void":
+                gate = self.session.progress.gates[address]  # the one that asks again
+                verdict = None
             if verdict is None:
                 wake = gate.expires_at
                 self._parked = {address: Parked(wake, "approval")}
@@ -324,6 +328,7 @@ class Stepper:
 
     def _park(self) -> None:
         wakes = [item.wake for item in self._parked.values() if item.wake is not None]
+        wakes += self._deadlines
         reasons = {item.why for item in self._parked.values()}
         why = next((name for name in ("approval", "verifying") if name in reasons), "waiting")
         state = _PARKED_STATES[why]

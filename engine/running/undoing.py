@@ -165,8 +165,9 @@ def _restore_other(
         for item in changes_of(services, source)
         if not item.undone and (not node.restore or named(item.address, node.restore))
     ]
-    own = {change.key: change for change in session.progress.changes}
-    session.progress.changes = [own.get(item.key, item) for item in wanted]
+    for item in wanted:
+        item.undoing = item.key in session.progress.undoing
+    session.progress.changes = wanted
 
     def told(change: ChangeState, result: Undone) -> None:
         body = {

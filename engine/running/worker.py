@@ -57,7 +57,12 @@ class Worker:
 
     def step(self) -> int:
         """Fire due timers, claim what is ready and drive it here and now; return how many runs were driven."""
-        rows = self._services.store.write(lambda tx: self._claim(tx, self._threads))
+
+        def work(tx: Tx) -> list[RunRow]:
+            tx.workers.beat(self.id, self._lease)
+            return self._claim(tx, self._threads)
+
+        rows = self._services.store.write(work)
         for row in rows:
             self.drive(row)
         return len(rows)

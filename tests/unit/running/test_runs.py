@@ -664,7 +664,7 @@ def test_undo_of_one_step_and_its_conflict(engine: Harness, table: Table) -> Non
     table.values["y"] = 55
     engine.commands.approve(created, BOB)
     engine.settle()
-    assert engine.row(created).state is RunState.FAILED
+    assert engine.row(created).state is RunState.NEEDS_HUMAN
     assert "y is 55" in engine.row(created).reason
     assert table.values == {"x": 2, "y": 55, "list": ["a", "b", "c"], "rate": 0.5}
 
@@ -722,7 +722,7 @@ def test_two_runs_never_hold_one_target(engine: Harness, table: Table) -> None:
 def test_a_connections_allow_list_holds_whatever_the_inputs_say(
     engine: Harness, table: Table
 ) -> None:
-    engine.allow.append("y")
+    engine.settings.allow.append("y")
     row = engine.run(program(setting("set", "{{ inputs.which }}", 2)), which="x")
     assert row.state is RunState.FAILED
     assert "does not allow x" in row.reason
