@@ -1,8 +1,9 @@
 """Binding of named parameters into PromQL text.
 
 `$name` inside quotes becomes part of that string, escaped for its quote (and as a literal for the
-regular expressions of `=~` and `!~`, so that a label value can never widen a matcher). Outside quotes only
-numbers and durations may stand. `$$` inside quotes is one dollar sign. Comments are left out.
+regular expressions of `=~` and `!~`, so that a label value can never widen a matcher). A label's value may
+also be a bare `$name` (`{namespace=$ns}`), which is then quoted. Elsewhere outside quotes only numbers and
+durations may stand. `$$` inside quotes is one dollar sign. Comments are left out.
 
 Source of the lexical rules: Prometheus, "Querying basics", string literals and duration literals.
 """
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +22,14 @@ _REGEX_SPECIAL = re.compile(r"([\\.+*?()|\[\]{}^$])")  # what RE2 treats as an o
 
 
 class PromqlError(ValueError):
-    """The query or its parameters cannot be bound; the message says where and what to do."""
+    """The query or its parameters cannot be bound; the message says where and what to do.
+
+    `offset` is the index of the character in the query where it is, or None.
+    """
+
+    def __init__(self, message: str, offset: int | None = None) -> None:
+        super().__init__(message)
+        self.offset = offset
 
 
 @dataclass(frozen=True)
@@ -34,6 +42,7 @@ class _Piece:
     regex: bool = False  # in a string after =~ or !~
     ranged: bool = False  # between [ and ], or after `offset`
     column: int = 0
+    bare: bool = False  # a label's whole value without quotes
 
 
 def placeholders(query: str) -> frozenset[str]:
@@ -56,24 +65,37 @@ def bind(query: str, params: Mapping[str, Any]) -> str:
         PromqlError: a name is unbound or unused, or a value cannot stand where its name stands.
     """
     pieces = list(_pieces(query))
-    wanted = {piece.name for piece in pieces if piece.name}
-    unbound = sorted(wanted - set(params))
-    if unbound:
-        known = ", ".join(sorted(params)) or "none"
-        raise PromqlError(f"params has no value for ${unbound[0]}; given: {known}")
-    unused = sorted(set(params) - wanted)
-    if unused:
-        raise PromqlError(f"params.{unused[0]} is not used: the query has no ${unused[0]}")
+    _check(pieces, params)
     return "".join(
         piece.text if piece.name is None else _value(piece, params[piece.name]) for piece in pieces
     )
 
 
+def check_names(query: str, given: Collection[str]) -> None:
+    """Check that `query` wants exactly the names `given`, without their values.
+
+    Raises:
+        PromqlError: a name is unbound or unused, or the query's quotes are wrong.
+    """
+    _check(list(_pieces(query)), given)
+
+
+def _check(pieces: list[_Piece], given: Collection[str]) -> None:
+    for piece in pieces:
+        if piece.name and piece.name not in given:
+            known = ", ".join(sorted(given)) or "none"
+            message = f"params has no value for ${piece.name}; given: {known}"
+            raise PromqlError(message, piece.column - 1)
+    unused = sorted(set(given) - {piece.name for piece in pieces if piece.name})
+    if unused:
+        raise PromqlError(f"params.{unused[0]} is not used: the query has no ${unused[0]}")
+
+
 def _pieces(query: str) -> Iterator[_Piece]:
     start = index = 0
-    quote = ""
+    quote, opened = "", 0
     regex = False
-    brackets = 0
+    brackets = braces = 0
     while index < len(query):
         char = query[index]
         if quote:
@@ -93,7 +115,7 @@ def _pieces(query: str) -> Iterator[_Piece]:
                 start = index = match.end()
                 continue
         elif char in "\"'`":
-            quote = char
+            quote, opened = char, index
             regex = query[:index].rstrip().endswith(("=~", "!~"))
         elif char == "#":
             yield _Piece(query[start:index])
@@ -103,21 +125,37 @@ def _pieces(query: str) -> Iterator[_Piece]:
         elif char == "$":
             match = _NAME.match(query, index + 1)
             if match is None:
-                raise PromqlError(f"column {index + 1}: a $ outside quotes must name a parameter")
-            ranged = brackets > 0 or re.search(r"\boffset\s*-?\s*\Z", query[:index]) is not None
+                raise PromqlError(
+                    f"column {index + 1}: a $ outside quotes must name a parameter", index
+                )
             yield _Piece(query[start:index])
-            yield _Piece("", match.group(), ranged=ranged, column=index + 1)
+            yield _unquoted(query, match, braces > 0, brackets > 0)
             start = index = match.end()
             continue
         elif char in "[]":
             brackets += 1 if char == "[" else -1
+        elif char in "{}":
+            braces += 1 if char == "{" else -1
         index += 1
     if quote:
-        raise PromqlError(f"the query ends inside a string: its closing {quote} is missing")
+        raise PromqlError(f"the query ends inside a string: its closing {quote} is missing", opened)
     yield _Piece(query[start:])
 
 
+def _unquoted(query: str, match: re.Match[str], labels: bool, ranged: bool) -> _Piece:
+    """The placeholder outside quotes whose name `match` is: a label's whole value, or a number."""
+    before = query[: match.start() - 1].rstrip()
+    column = match.start()
+    if labels and before.endswith(("=", "=~", "!~")):
+        like = before.endswith("~")
+        return _Piece("", match.group(), '"', like, column=column, bare=True)
+    ranged = ranged or re.search(r"\boffset\s*-?\s*\Z", query[: match.start() - 1]) is not None
+    return _Piece("", match.group(), ranged=ranged, column=column)
+
+
 def _value(piece: _Piece, value: Any) -> str:
+    if piece.bare:
+        return f'"{_quoted(piece, value)}"'
     if piece.quote:
         return _quoted(piece, value)
     if isinstance(value, bool) or not isinstance(value, int | float | str):
@@ -174,4 +212,5 @@ def _code(char: str) -> str:
 def _wrong(piece: _Piece, value: Any, expected: str) -> PromqlError:
     shown = repr(value)
     shown = shown if len(shown) <= 60 else shown[:57] + "..."
-    return PromqlError(f"column {piece.column}: ${piece.name} is {shown}; expected {expected}")
+    message = f"column {piece.column}: ${piece.name} is {shown}; expected {expected}"
+    return PromqlError(message, piece.column - 1)
