@@ -24,6 +24,7 @@ class SecretRef(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    conceals: ClassVar[bool] = True  # messages about it never show what was written instead
 
     env: str | None = None
     file: Path | None = None

@@ -1,1 +1,1 @@
-"""From accepted alerts to decisions, episodes, incidents and runs."""
+"""From alert to decision to incident: triage, episodes, lifecycle."""

@@ -1,0 +1,357 @@
+"""The configuration: `stanch.yaml`, or $STANCH_CONFIG, or --config. Everything has a default."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError, WithJsonSchema
+
+from engine.contract.registry import Registry, load_registry
+from engine.contract.world import SecretRef
+from engine.language.diagnostics import (
+    Diagnostic,
+    InvalidProject,
+    arranged,
+    clipped,
+    described,
+    listed,
+    suggestion,
+)
+from engine.language.explain import Report, read_form, report_errors
+from engine.language.fields import Form, Seconds, Size, bad, bad_type
+from engine.language.project import read_source
+from engine.language.yamlsource import Node
+
+DEFAULT_PATH = "stanch.yaml"
+_NAME = re.compile(r"[a-z][a-z0-9_-]*\Z")
+_PASSWORD = re.compile(r"\w+://[^/@\s]*:[^/@\s]+@")
+_LISTEN = re.compile(r"(?P<host>\[[0-9a-fA-F:.]+\]|[^\s:\[\]]+):(?P<port>[0-9]{1,5})\Z")
+
+
+def _listen(value: object) -> str:
+    if not isinstance(value, str):
+        bad_type(value, "an address and a port such as 127.0.0.1:9780")
+    match = _LISTEN.match(value)
+    if match is None or int(match["port"]) > 65535:
+        bad(f"{value!r} is no address and port", "write for example 127.0.0.1:9780 or [::1]:9780")
+    return value
+
+
+def _store(value: object) -> Any:
+    if isinstance(value, dict):
+        return SecretRef.model_validate(value)
+    if not isinstance(value, str):
+        bad_type(value, "a URL such as sqlite:///var/stanch.db, or {env: NAME}")
+    if not value.startswith(("sqlite:///", "postgresql://")):
+        bad(
+            "this is no store",
+            "write sqlite:///var/stanch.db or postgresql://user@host/database",
+        )
+    if _PASSWORD.match(value):
+        bad("a password cannot stand in the configuration", "write store: {env: STANCH_STORE}")
+    return value
+
+
+def _path(value: object) -> Path:
+    if not isinstance(value, str) or not value:
+        bad_type(value, "a path")
+    return Path(value)
+
+
+Listen = Annotated[str, PlainValidator(_listen), WithJsonSchema({"type": "string"})]
+StoreUrl = Annotated[
+    str | SecretRef,
+    PlainValidator(_store),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"$ref": "#/$defs/SecretRef"}]}),
+]
+PathText = Annotated[Path, PlainValidator(_path), WithJsonSchema({"type": "string"})]
+
+
+class BasicAuth(Form):
+    """User name and password."""
+
+    username: str = Field(description="The user's name", min_length=1)
+    password: SecretRef = Field(description="Where the password stands", examples=["{env: NAME}"])
+
+
+class IntakeAuth(Form):
+    """How Alertmanager proves who it is: one of the two."""
+
+    bearer: SecretRef | None = Field(None, description="Where the bearer token stands")
+    basic: BasicAuth | None = Field(None, description="User name and password")
+
+
+class WatchdogConfig(Form):
+    """An alert that always fires; when it stops coming, Stanch raises an alarm."""
+
+    alertname: str = Field("Watchdog", description="Its alertname", min_length=1)
+    missing_after: Seconds = Field(600.0, description="How long it may stay away; 10m")
+
+
+class IntakeConfig(Form):
+    """How alerts come in."""
+
+    drop_labels: list[str] = Field([], description="Labels that differ between replicas")
+    max_alert_age: Seconds | None = Field(
+        6 * 3600.0, description="Older alerts are asked about instead of acted on; 6h"
+    )
+    max_body: Size = Field(4 * 2**20, description="Largest delivery; 4Mi")
+    max_alerts: int = Field(1000, ge=1, description="Most alerts of one delivery")
+    watchdog: WatchdogConfig | None = Field(None, description="An alert that always fires")
+    auth: IntakeAuth | None = Field(None, description="Needed beyond loopback")
+
+
+class WorkersConfig(Form):
+    """The workers of this process."""
+
+    threads: int = Field(8, ge=1, le=256, description="How many steps run at the same time")
+    lease: Seconds = Field(5.0, gt=0, description="How soon another worker takes over; 5s")
+
+
+class BudgetLimit(Form):
+    """A blast radius: the most of a unit within a sliding window."""
+
+    limit: int = Field(ge=0, description="The most", examples=[50])
+    within: Seconds = Field(description="The window", examples=["1h"])
+
+
+class ApprovalConfig(Form):
+    """The gate that `mode: approve` puts before a run's first change."""
+
+    role: str = Field("sre", description="Who may approve", min_length=1)
+    approvals: int = Field(1, ge=1, le=20, description="How many people must approve")
+    within: Seconds = Field(4 * 3600.0, description="How long it stays open; 4h")
+
+
+class KeysConfig(Form):
+    """Keys that are kept outside the store; made at first start where the file is missing."""
+
+    images: SecretRef = Field(
+        SecretRef(file=Path("var/images.key")), description="Encrypts before-images"
+    )
+    seal: SecretRef = Field(SecretRef(file=Path("var/seal.key")), description="Seals the journal")
+
+
+class Connection(BaseModel):
+    """A connection: its kind, and the settings that the kind has checked."""
+
+    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
+
+    kind: str
+    settings: BaseModel
+
+
+class ConfigFile(Form):
+    """The configuration of Stanch."""
+
+    store: StoreUrl = Field(
+        "sqlite:///var/stanch.db", description="SQLite file or PostgreSQL database"
+    )
+    listen: Listen = Field("127.0.0.1:9780", description="Address and port of the server")
+    rules: list[PathText] = Field([Path("rules")], description="Files or folders of rules")
+    playbooks: list[PathText] = Field(
+        [Path("playbooks")], description="Files or folders of playbooks"
+    )
+    actions: list[PathText] = Field([], description="Folders of plugin modules")
+    connections: Annotated[
+        dict[str, Any],
+        WithJsonSchema(
+            {"type": "object", "additionalProperties": {"$ref": "#/$defs/ConnectionSettings"}}
+        ),
+    ] = Field({}, description="The systems outside, by name")
+    intake: IntakeConfig = Field(IntakeConfig(), description="How alerts come in")
+    roles: dict[str, list[str]] = Field({}, description="Who has which role")
+    secrets: dict[str, SecretRef] = Field({}, description="What secret('name') stands for")
+    approval: ApprovalConfig = Field(
+        ApprovalConfig(), description="The gate that mode: approve puts before the first change"
+    )
+    decisions_log: PathText = Field(
+        Path("var/decisions.log"), description="Where log.decision writes"
+    )
+    workers: WorkersConfig = Field(WorkersConfig(), description="The workers of this process")
+    budgets: dict[str, BudgetLimit] = Field({}, description="Blast radius of all runs, by unit")
+    keys: KeysConfig = Field(KeysConfig(), description="Keys kept outside the store")
+
+
+class Config(ConfigFile):
+    """The configuration made ready: paths beside the file, connections checked by their kinds.
+
+    Attributes:
+        connections: by name; `settings` is the kind's own model.
+        path: the file it was read from, None for the embedded default.
+    """
+
+    connections: dict[str, Connection] = Field({})
+    path: Path | None = Field(None)
+
+    @property
+    def kinds(self) -> dict[str, str]:
+        """Each connection's kind, by its name."""
+        return {name: one.kind for name, one in self.connections.items()}
+
+    def store_url(self, read: Callable[[SecretRef], str]) -> str:
+        """Return the store's URL; `read` resolves a secret reference."""
+        return self.store if isinstance(self.store, str) else read(self.store)
+
+
+def default_path(environ: Mapping[str, str] = os.environ) -> Path:
+    """Return where the configuration is looked for when no path is given."""
+    return Path(environ.get("STANCH_CONFIG") or DEFAULT_PATH)
+
+
+def load_config(path: Path | str | None = None, registry: Registry | None = None) -> Config:
+    """Read the configuration.
+
+    Args:
+        path: the file. None: $STANCH_CONFIG, else stanch.yaml, else the embedded default; a missing
+            stanch.yaml is no mistake, a missing file that was named is one.
+        registry: the actions and connection kinds; None loads the installed ones and `actions:`.
+
+    Raises:
+        InvalidProject: with every mistake of the file.
+        PluginError: a plugin cannot be loaded.
+    """
+    named = path is not None or "STANCH_CONFIG" in os.environ
+    chosen = Path(path) if path is not None else default_path()
+    if not chosen.exists() and (not named or chosen == Path(DEFAULT_PATH)):
+        return _existing(Config(path=None), set())
+    report = Report()
+    if not chosen.is_file():
+        hint = "check the path; config.example.yaml shows what can stand in it"
+        message = "there is no such configuration file"
+        raise InvalidProject([Diagnostic(chosen.as_posix(), 1, 1, message, hint=hint)])
+    root = read_source(chosen, report)
+    config = read_config(root, registry, report) if root is not None else None
+    if config is None or report.failed:
+        raise InvalidProject(arranged(report.diagnostics))
+    return config
+
+
+def check_config(root: Node, registry: Registry | None = None) -> list[Diagnostic]:
+    """Return every mistake of a configuration file."""
+    report = Report()
+    read_config(root, registry, report)
+    return report.diagnostics
+
+
+def read_config(root: Node, registry: Registry | None, report: Report) -> Config | None:
+    """Read a configuration from its YAML tree; report what is wrong with it."""
+    form = read_form(ConfigFile, root, report, what="the configuration", sections=_ELSEWHERE)
+    _check_names(root, report)
+    _check_auth(root, report)
+    if form is None:
+        return None
+    path = Path(root.source.name)
+    base = path.parent
+    if registry is None:
+        registry = load_registry(base / folder for folder in form.actions)
+    node = root.get("connections")
+    connections = {
+        name: connection
+        for name, item in (node.entries() if node is not None else ())
+        if (connection := _connection(name, item, registry, report)) is not None
+    }
+    values = {name: getattr(form, name) for name in ConfigFile.model_fields}
+    values |= {"connections": connections, "path": path}
+    return _existing(_beside(Config.model_construct(**values), base), set(root.keys))
+
+
+_ELSEWHERE = {
+    "database": "write store:",
+    "port": "write listen: 127.0.0.1:9780",
+    "host": "write listen: 127.0.0.1:9780",
+    "users": "write roles:, who has which role",
+    "plugins": "write actions:",
+}
+
+
+def _check_names(root: Node, report: Report) -> None:
+    for section in ("connections", "roles", "secrets"):
+        node = root.get(section)
+        for name in node.keys if node is not None else ():
+            assert node is not None
+            if not _NAME.match(name):
+                hint = f"write for example {re.sub('[^a-z0-9]+', '_', name.lower()).strip('_')}"
+                message = f"{clipped(name)} is no name of small letters, digits, - and _"
+                report.error(node.key(name), message, hint=hint)
+
+
+def _check_auth(root: Node, report: Report) -> None:
+    auth = root.at("intake").get("auth") if root.get("intake") else None
+    if auth is not None and isinstance(auth.value, dict) and len(auth.value) != 1:
+        found = listed(auth.keys) if auth.keys else "an empty mapping"
+        report.error(
+            auth,
+            "intake.auth is one way in",
+            found=found,
+            expected="bearer or basic",
+            hint="keep one of them",
+        )
+
+
+def _connection(name: str, node: Node, registry: Registry, report: Report) -> Connection | None:
+    if not isinstance(node.value, dict):
+        report.error(
+            node,
+            f"the connection {name!r} must be a mapping",
+            found=described(node.value) if not isinstance(node.value, str) else "a text",
+            expected="kind and the kind's settings",
+        )
+        return None
+    kind = node.value.get("kind")
+    if not isinstance(kind, str) or kind not in registry.kinds:
+        report.error(
+            node.get("kind") or node,
+            f"there is no connection kind {clipped(kind)}"
+            if isinstance(kind, str)
+            else f"the connection {name!r} has no kind",
+            expected=listed(registry.kinds),
+            hint=suggestion(kind, registry.kinds) if isinstance(kind, str) else "add kind:",
+        )
+        return None
+    model = registry.kinds[kind].Settings
+    settings = {key: value for key, value in node.value.items() if key != "kind"}
+    try:
+        return Connection(kind=kind, settings=model.model_validate(settings))
+    except ValidationError as error:
+        errors = error.errors(include_url=False, include_input=False)
+    what = f"the {kind} connection {name!r}"
+    report_errors(model, node, errors, report, what=what)
+    return None
+
+
+def _beside(config: Config, base: Path) -> Config:
+    """Return the configuration with its relative paths counted from its own folder."""
+    if base == Path():
+        return config
+    paths = {
+        name: [base / path for path in getattr(config, name)]
+        for name in ("rules", "playbooks", "actions")
+    }
+    store = config.store
+    if isinstance(store, str) and store.startswith("sqlite:///") and not store[10:].startswith("/"):
+        store = f"sqlite:///{(base / store[10:]).as_posix()}"
+    keys = KeysConfig(
+        images=_file_beside(config.keys.images, base), seal=_file_beside(config.keys.seal, base)
+    )
+    secrets = {name: _file_beside(one, base) for name, one in config.secrets.items()}
+    log = base / config.decisions_log
+    changes = {**paths, "store": store, "keys": keys, "secrets": secrets, "decisions_log": log}
+    return config.model_copy(update=changes)
+
+
+def _file_beside(secret: SecretRef, base: Path) -> SecretRef:
+    return SecretRef(file=base / secret.file) if secret.file is not None else secret
+
+
+def _existing(config: Config, written: set[str]) -> Config:
+    """Return the configuration without default folders that are not there."""
+    changes: dict[str, list[Path]] = {}
+    for name in ("rules", "playbooks"):
+        if name not in written:
+            changes[name] = [path for path in getattr(config, name) if path.exists()]
+    return config.model_copy(update=changes)
