@@ -9,11 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from worlds.servers import AlertmanagerServer, PostgresServer, PrometheusServer, S3Server
 from worlds.servers.process import ServerProcess
 
 _numbers = itertools.count(1)
+
+# Properties say what holds, not how fast: a busy machine must not fail them.
+settings.register_profile("stanch", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("stanch")
 
 
 def need(server: type[ServerProcess]) -> None:

@@ -166,8 +166,11 @@ class Scope(Context):
 
 def _step(names: Mapping[str, Any], step: str) -> Any:
     steps = names.get("steps")
-    if isinstance(steps, Mapping) and step in steps:
-        return steps[step]
+    if isinstance(steps, Mapping):
+        try:
+            return steps[step]
+        except KeyError:
+            pass
     return Absent(why=lambda: TemplateError(f"step {step} has not run, so it has no output"))
 
 
