@@ -5,3 +5,5 @@ from actions.http.get import HttpGet
 from actions.http.request import HttpRequest
 
 DECLARATIONS = (HttpKind, HttpGet, HttpRequest)
+
+__all__ = ["DECLARATIONS", "HttpGet", "HttpKind", "HttpRequest"]

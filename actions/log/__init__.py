@@ -4,3 +4,5 @@ from actions.log.decision import LogDecision
 from actions.log.file import DecisionsKind
 
 DECLARATIONS = (DecisionsKind, LogDecision)
+
+__all__ = ["DECLARATIONS", "DecisionsKind", "LogDecision"]

@@ -21,6 +21,7 @@ _CATEGORIES = {
     errno.EACCES: Category.CONFIGURATION,
     errno.EPERM: Category.CONFIGURATION,
     errno.EROFS: Category.CONFIGURATION,
+    errno.EEXIST: Category.CONFIGURATION,
     errno.EISDIR: Category.CONFIGURATION,
     errno.ENOTDIR: Category.CONFIGURATION,
     errno.ENOENT: Category.CONFIGURATION,
@@ -85,14 +86,20 @@ class DecisionsLog:
             if flags & os.O_CREAT:
                 self._path.parent.mkdir(parents=True, exist_ok=True)
             file = os.open(self._path, flags, 0o640)
-            try:
-                yield file
-            finally:
-                os.close(file)
         except OSError as error:
-            category = _CATEGORIES.get(error.errno or 0, Category.TRANSIENT)
-            what = f"decisions log {self._path}: {error.strerror}"
-            raise ActionFailed(category, what) from None
+            raise self._failed(error, possible=False) from None
+        try:
+            yield file
+        except OSError as error:
+            raise self._failed(error, possible=True) from None
+        finally:
+            os.close(file)
+
+    def _failed(self, error: OSError, *, possible: bool) -> ActionFailed:
+        # A parent that is a file is reported as one that exists.
+        category = _CATEGORIES.get(error.errno or 0, Category.TRANSIENT)
+        what = f"decisions log {self._path}: {error.strerror}"
+        return ActionFailed(category, what, effect_possible=possible)
 
 
 def _has_line(file: int, ending: str) -> bool:

@@ -5,3 +5,5 @@ from actions.postgres.execute import PostgresExecute
 from actions.postgres.query import PostgresQuery
 
 DECLARATIONS = (PostgresKind, PostgresQuery, PostgresExecute)
+
+__all__ = ["DECLARATIONS", "PostgresExecute", "PostgresKind", "PostgresQuery"]

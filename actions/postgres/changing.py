@@ -50,7 +50,7 @@ def run_sampled(
     """
     if statement.kind == "MergeStmt":  # RETURNING came to MERGE with PostgreSQL 17
         return Effect(run_plain(work, statement))
-    work.run("SAVEPOINT stanch_sample")
+    work.control("SAVEPOINT stanch_sample")
     text = (
         f"WITH stanch_changed AS ({_returning(statement, shape)}) "
         f"SELECT count(*) OVER () AS stanch_rows, * FROM stanch_changed LIMIT {int(few)}"
@@ -65,10 +65,10 @@ def run_sampled(
         before, seen = seen, {}
     elif statement.kind == "UpdateStmt" and key:
         assert statement.written is not None
-        work.run("ROLLBACK TO SAVEPOINT stanch_sample")
+        work.control("ROLLBACK TO SAVEPOINT stanch_sample")
         before = select(work, statement.written, shape, key, list(seen))
         run_plain(work, statement)  # again, so that what is checked after it sees its effect
-    work.run("RELEASE SAVEPOINT stanch_sample")
+    work.control("RELEASE SAVEPOINT stanch_sample")
     return Effect(int(count), before, seen)
 
 
@@ -88,9 +88,9 @@ def run_kept(
     before: dict[KeyOf, Row] = {}
     if statement.kind == "UpdateStmt":
         assert statement.written is not None
-        work.run("SAVEPOINT stanch_look")
+        work.control("SAVEPOINT stanch_look")
         expected = list(_by_key(work.run(text, values), key))
-        work.run("ROLLBACK TO SAVEPOINT stanch_look")
+        work.control("ROLLBACK TO SAVEPOINT stanch_look")
         before = select(work, statement.written, shape, key, expected, lock=True)
     rows = work.run(text, values)
     found = _by_key(rows, key)

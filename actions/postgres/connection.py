@@ -31,6 +31,7 @@ _LOCAL = {
     "bytea_output": "hex",
     "extra_float_digits": "1",
 }
+_NEVER = 10**9  # prepare only what is asked for: a pooler may hand us another session
 
 
 class PostgresAllow(BaseModel):
@@ -99,8 +100,12 @@ class Work:
         self._connection = connection
         self.committing = False
 
+    def control(self, sql: str) -> None:
+        """Run a statement of our own that steers the transaction, such as SAVEPOINT."""
+        self._connection.execute(sql.encode())
+
     def run(self, sql: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:
-        """Run one statement with `$n` parameters by the extended protocol; return its rows, if any."""
+        """Run one statement with `$n` parameters and return its rows, if any."""
         return self.counted(sql, values)[1]
 
     def counted(self, sql: str, values: Sequence[Any] = ()) -> tuple[int, list[dict[str, Any]]]:
@@ -109,8 +114,9 @@ class Work:
         from psycopg.rows import dict_row
 
         with RawCursor(self._connection, row_factory=dict_row) as cursor:
-            # prepare=True is the extended protocol, which takes one statement however it is written.
-            cursor.execute(sql.encode(), list(values), prepare=True)
+            # The extended protocol takes one statement, however it is written. The driver uses it
+            # where there are values; without any, only a prepared statement makes it do so.
+            cursor.execute(sql.encode(), list(values), prepare=None if values else True)
             rows = cursor.fetchall() if cursor.description else []
             return cursor.rowcount, rows
 
@@ -257,7 +263,10 @@ class PostgresClient:
                 connection.close()
                 connection = None
         if connection is None:
-            connection = cast("psycopg.Connection[DictRow]", psycopg.connect(dsn, autocommit=True))
+            connection = cast(
+                "psycopg.Connection[DictRow]",
+                psycopg.connect(dsn, autocommit=True, prepare_threshold=_NEVER),
+            )
             connection.execute(f"BEGIN ISOLATION LEVEL READ COMMITTED {access}".encode())
         settings = self.settings
         timeouts = {

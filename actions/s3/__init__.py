@@ -6,3 +6,5 @@ from actions.s3.listing import S3List
 from actions.s3.put import S3Put
 
 DECLARATIONS = (S3Kind, S3List, S3Put, S3Delete)
+
+__all__ = ["DECLARATIONS", "S3Delete", "S3Kind", "S3List", "S3Put"]

@@ -1,0 +1,108 @@
+"""S3's cases, with and without versions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from actions.s3 import S3Delete, S3Kind, S3List, S3Put
+from engine.contract import Category
+from tests.contract.actions.cases import ChangeCase, Fault, ReadCase
+from tests.contract.actions.conftest import Buckets
+from tests.contract.actions.worlds import Connections
+from worlds.servers.process import free_port
+from worlds.servers.s3 import ADMIN
+
+
+def connections(url: str, secret: str = ADMIN.secret_key, **settings: Any) -> Connections:
+    raw: Mapping[str, Any] = {
+        "endpoint_url": url,
+        "access_key": {"env": "ACCESS"},
+        "secret_key": {"env": "SECRET"},
+        "timeout": 5,
+        **settings,
+    }
+    return Connections({"s3": (S3Kind(), raw)}, {"ACCESS": ADMIN.access_key, "SECRET": secret})
+
+
+def _faults(buckets: Buckets, params: Mapping[str, Any]) -> dict[str, Fault]:
+    good = connections(buckets.recorder.url)
+    return {
+        "unreachable": Fault(
+            Category.TRANSIENT, connections(f"http://127.0.0.1:{free_port()}"), params
+        ),
+        "credentials": Fault(
+            Category.CONFIGURATION, connections(buckets.recorder.url, "not+the/secret"), params
+        ),
+        "missing": Fault(Category.PERMANENT, good, {**params, "bucket": "no-such-bucket"}),
+    }
+
+
+def _parts(request: pytest.FixtureRequest, params: Mapping[str, Any]) -> tuple[Any, ...]:
+    buckets: Buckets = request.getfixturevalue("buckets")
+    whole = {"connection": "s3", **params}
+    if "bucket" not in whole:
+        whole["bucket"] = buckets.plain
+    elif whole["bucket"] == "versioned":
+        whole["bucket"] = buckets.versioned
+    allow = {"buckets": [buckets.plain, buckets.versioned]}
+    return (
+        connections(buckets.recorder.url, allow=allow),
+        whole,
+        buckets.state,
+        buckets.recorder.http_writes,
+        _faults(buckets, whole),
+        [ADMIN.secret_key, "not+the/secret"],
+    )
+
+
+def _meddle(request: pytest.FixtureRequest, versioned: bool, key: str) -> Any:
+    buckets: Buckets = request.getfixturevalue("buckets")
+    bucket = buckets.versioned if versioned else buckets.plain
+    return lambda: buckets.boto.put_object(Bucket=bucket, Key=key, Body=b"others")
+
+
+def _change(parts: Any, action: Any, meddle: Any, conflict: str) -> ChangeCase:
+    case = ChangeCase(*parts, action=action)
+    case.meddle, case.conflict = meddle, conflict
+    return case
+
+
+def _put(key: str, **params: Any) -> Any:
+    def build(request: pytest.FixtureRequest) -> ChangeCase:
+        parts = _parts(request, {"key": key, "value": {"paused": True}, **params})
+        meddle = _meddle(request, "bucket" in params, key)
+        return _change(parts, S3Put(), meddle, f"{key}, ETag")
+
+    return build
+
+
+def _delete(**params: Any) -> Any:
+    def build(request: pytest.FixtureRequest) -> ChangeCase:
+        parts = _parts(request, params)
+        meddle = _meddle(request, True, "tmp/a") if "bucket" in params else None
+        return _change(parts, S3Delete(), meddle, "tmp/a, ETag")
+
+    return build
+
+
+def listing(request: pytest.FixtureRequest) -> ReadCase:
+    def check(output: Any) -> None:
+        assert [item["key"] for item in output["objects"]] == ["tmp/a", "tmp/b"]
+        assert (output["count"], output["bytes"], output["truncated"]) == (2, 14, False)
+
+    return ReadCase(*_parts(request, {"prefix": "tmp/"}), action=S3List(), check=check)
+
+
+CHANGES = {
+    "s3.put: over an object": _put("keep"),
+    "s3.put: a new object": _put("new/one"),
+    "s3.put: a new version": _put("keep", bucket="versioned"),
+    "s3.put: a first version": _put("new/one", bucket="versioned"),
+    "s3.delete: by prefix": _delete(prefix="tmp/"),
+    "s3.delete: by key": _delete(keys=["keep", "gone"]),
+    "s3.delete: versions": _delete(prefix="tmp/", bucket="versioned"),
+}
+READS = {"s3.list": listing}

@@ -1,0 +1,159 @@
+"""Targets of the contract suite, each behind a recorder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from tests.conftest import need
+from tests.contract.actions.recorder import Recorder
+from tests.contract.actions.service import Service
+from worlds.servers import PostgresServer, PrometheusServer, S3Server
+
+TABLES = """
+CREATE TYPE mood AS ENUM ('calm', 'busy');
+CREATE TABLE queue_jobs (
+    id bigint PRIMARY KEY, kind text NOT NULL, state text NOT NULL, cost numeric(12, 4),
+    notes json, extra jsonb, raw bytea, at timestamptz, span interval, mood mood, tags text[],
+    fixed char(5), ratio double precision, label text GENERATED ALWAYS AS (kind || '/' || state) STORED
+);
+INSERT INTO queue_jobs
+SELECT n, CASE WHEN n % 2 = 0 THEN 'backfill' ELSE 'live' END, 'ready', n * 1.10,
+       '{"b": 1,  "a": [1, 1.50], "a": 2}', '{"b": 1}', decode('00ff5c', 'hex'),
+       timestamptz '2026-11-23 03:15:00.123456+02', interval '1 day 02:03', 'busy',
+       ARRAY['x', NULL, 'y"z'], 'ab', 'NaN'
+  FROM generate_series(1, 10) AS n;
+CREATE TABLE other (id int PRIMARY KEY, note text);
+INSERT INTO other VALUES (1, 'untouched');
+CREATE SEQUENCE counter;
+"""
+
+
+@dataclass
+class Database:
+    """A fresh database with tables, the direct way in, and the recorded one."""
+
+    direct: str
+    recorder: Recorder
+
+    @property
+    def recorded(self) -> str:
+        name = self.direct.rsplit("/", 1)[1]
+        options = "sslmode=disable&gssencmode=disable"
+        return f"postgresql://postgres@127.0.0.1:{self.recorder.port}/{name}?{options}"
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        import psycopg
+
+        with psycopg.connect(self.direct, autocommit=True) as connection:
+            return connection.execute(sql.encode()).fetchall()
+
+    def run(self, *statements: str) -> None:
+        import psycopg
+
+        with psycopg.connect(self.direct, autocommit=True) as connection:
+            for statement in statements:
+                connection.execute(statement.encode())
+
+    def state(self) -> Any:
+        """Every row as PostgreSQL writes it, and the sequence, which no rollback gives back."""
+        jobs = self.rows("SELECT j::text FROM queue_jobs AS j ORDER BY id")
+        other = self.rows("SELECT o::text FROM other AS o ORDER BY id")
+        return jobs, other, self.rows("SELECT last_value, is_called FROM counter")
+
+
+@pytest.fixture
+def database(postgres_server: PostgresServer, postgres_dsn: str) -> Iterator[Database]:
+    with Recorder(postgres_server.port) as recorder:
+        made = Database(postgres_dsn, recorder)
+        made.run(*[part for part in TABLES.split(";\n") if part.strip()])
+        yield made
+
+
+@dataclass
+class Buckets:
+    """Two emptied buckets, one that keeps versions, with objects in them."""
+
+    boto: Any
+    plain: str
+    versioned: str
+    recorder: Recorder
+
+    def state(self) -> Any:
+        """Every current object with all that a reader of it sees."""
+        return {
+            f"{bucket}/{item['Key']}": self._object(bucket, item["Key"])
+            for bucket in (self.plain, self.versioned)
+            for item in self.boto.list_objects_v2(Bucket=bucket).get("Contents", [])
+        }
+
+    def _object(self, bucket: str, key: str) -> Any:
+        answer = self.boto.get_object(Bucket=bucket, Key=key)
+        return answer["Body"].read(), answer["ContentType"], answer["Metadata"]
+
+
+@pytest.fixture(scope="session")
+def two_buckets(s3_server: S3Server) -> tuple[str, str]:
+    """Made once: every bucket takes volumes of the server, of which it has few."""
+    boto = s3_server.client()
+    for bucket in ("stanch-plain", "stanch-versioned"):
+        boto.create_bucket(Bucket=bucket)
+    boto.put_bucket_versioning(
+        Bucket="stanch-versioned", VersioningConfiguration={"Status": "Enabled"}
+    )
+    return "stanch-plain", "stanch-versioned"
+
+
+def _empty(boto: Any, bucket: str) -> None:
+    found = boto.list_object_versions(Bucket=bucket)
+    for item in [*found.get("Versions", []), *found.get("DeleteMarkers", [])]:
+        boto.delete_object(Bucket=bucket, Key=item["Key"], VersionId=item["VersionId"])
+
+
+@pytest.fixture
+def buckets(s3_server: S3Server, two_buckets: tuple[str, str]) -> Iterator[Buckets]:
+    with Recorder(s3_server.port) as recorder:
+        made = Buckets(s3_server.client(), *two_buckets, recorder)
+        for bucket in two_buckets:
+            _empty(made.boto, bucket)
+        for bucket in (made.plain, made.versioned):
+            for name in ("tmp/a", "tmp/b", "keep"):
+                made.boto.put_object(
+                    Bucket=bucket,
+                    Key=name,
+                    Body=f"{name}\0\xff".encode("latin-1"),
+                    ContentType="text/csv",
+                    Metadata={"owner": "alice"},
+                )
+        yield made
+
+
+@dataclass
+class Served:
+    """The HTTP service behind a recorder."""
+
+    service: Service
+    recorder: Recorder
+
+
+@pytest.fixture
+def served() -> Iterator[Served]:
+    with Service() as service, Recorder(service.port) as recorder:
+        yield Served(service, recorder)
+
+
+@pytest.fixture(scope="session")
+def metrics_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrometheusServer]:
+    """One Prometheus without targets: the queries of these tests make their own samples."""
+    need(PrometheusServer)
+    with PrometheusServer(tmp_path_factory.mktemp("metrics")) as server:
+        yield server
+
+
+@pytest.fixture
+def metrics(metrics_server: PrometheusServer) -> Iterator[Recorder]:
+    with Recorder(metrics_server.port) as recorder:
+        yield recorder
