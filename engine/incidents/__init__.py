@@ -1,1 +1,1 @@
-"""From alert to decision to incident: triage, episodes, lifecycle."""
+"""From accepted alerts to decisions, episodes, incidents and runs."""

@@ -1,0 +1,201 @@
+"""The measurements. Each returns figures; none judges them."""
+
+from __future__ import annotations
+
+import signal
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench import matching
+from bench.subjects import FloorProcess, StanchProcess, effects_port, load
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much is done. `quick` shows that everything runs; its figures mean little."""
+
+    rounds: int
+    singles: int  # posts of the latency measurement
+    posts: int  # posts of a throughput measurement
+    steps: int
+    starts: int
+
+    @classmethod
+    def of(cls, *, quick: bool) -> Size:
+        return cls(1, 10, 40, 5, 1) if quick else cls(3, 300, 2000, 100, 3)
+
+
+@dataclass(frozen=True)
+class Throughput:
+    """Alerts a second: accepted, and with their effect seen."""
+
+    accepted: float
+    acted: float
+
+
+def percentile(values: list[float], share: float) -> float:
+    """Return the value below which `share` of the values lie; NaN where there are none."""
+    if not values:
+        return float("nan")
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+class Numbers:
+    """Hands out alert numbers, so that no alert of a run comes twice."""
+
+    def __init__(self) -> None:
+        self._next = 1
+
+    def take(self, count: int) -> int:
+        first, self._next = self._next, self._next + count
+        return first
+
+
+class Bench:
+    """Measures one subject after the other, in folders below `folder`."""
+
+    def __init__(self, folder: Path, size: Size, say: Callable[[str], None]) -> None:
+        self.folder = folder
+        self.size = size
+        self.say = say
+        self.numbers = Numbers()
+        self.effects = effects_port()
+
+    # ------------------------------------------------------------ serving
+
+    def latency(self, subject: FloorProcess | StanchProcess) -> tuple[float, float]:
+        """Return (p50, p99) in ms from POST to first effect, one post at a time."""
+        figures = load(
+            subject,
+            self.effects,
+            posts=self.size.singles,
+            first=self.numbers.take(self.size.singles),
+            pause=0.003,
+        )
+        _complete(figures, self.size.singles, subject)
+        return percentile(figures["to_effect_ms"], 0.5), percentile(figures["to_effect_ms"], 0.99)
+
+    def throughput(self, subject: FloorProcess | StanchProcess, per_post: int) -> Throughput:
+        """Return medians over the rounds."""
+        posts = max(10, self.size.posts // per_post)
+        accepted, acted = [], []
+        for _ in range(self.size.rounds):
+            alerts = posts * per_post
+            figures = load(
+                subject,
+                self.effects,
+                posts=posts,
+                per_post=per_post,
+                connections=16,
+                first=self.numbers.take(alerts),
+                within=120,
+            )
+            _complete(figures, alerts, subject)
+            accepted.append(alerts / figures["accepted_s"])
+            acted.append(alerts / figures["effects_s"])
+        return Throughput(statistics.median(accepted), statistics.median(acted))
+
+    def step_ms(self, stanch: StanchProcess) -> tuple[float, float]:
+        """Return what one durable step costs in ms: alone (one run), and at load (many runs at once)."""
+        alone = []
+        for _ in range(self.size.rounds):
+            figures = self._many(stanch, 1, 1)
+            alone.append(_span_ms(figures["seen"]) / (stanch.steps - 1))
+        runs = max(4, self.size.steps // 4)
+        figures = self._many(stanch, runs, 8)
+        at_load = figures["effects_s"] * 1000 / (runs * stanch.steps)
+        return statistics.median(alone), at_load
+
+    def _many(self, stanch: StanchProcess, runs: int, connections: int) -> dict[str, Any]:
+        figures = load(
+            stanch,
+            self.effects,
+            posts=runs,
+            connections=connections,
+            effects_each=stanch.steps,
+            first=self.numbers.take(runs),
+            alertname="BenchMany",
+            within=120,
+            seen=True,
+        )
+        _complete(figures, runs * stanch.steps, stanch)
+        return figures
+
+    # ------------------------------------------------------------ starting and crashing
+
+    def start_s(self) -> float:
+        """Return the median time from start to ready."""
+        taken = []
+        for n in range(self.size.starts):
+            with StanchProcess(self.folder / f"start-{n}", self.effects) as stanch:
+                taken.append(stanch.ready_s)
+        return statistics.median(taken)
+
+    def recovery_s(self) -> tuple[float, int]:
+        """Kill -9 in the middle of runs and start again.
+
+        Returns:
+            Seconds from the new start until the last of them had ended, and how many runs were cut.
+        """
+        runs = max(4, self.size.steps)
+        stanch = StanchProcess(self.folder / "crash", self.effects, steps=20)
+        with stanch:
+            _wait_for_load(self, stanch, runs)
+            assert stanch.process is not None
+            stanch.process.send_signal(signal.SIGKILL)
+            stanch.process.wait()
+            stanch.process = None
+            before = stanch.ended_runs()
+            began = time.monotonic()
+            stanch.start()
+            while stanch.ended_runs() < runs:
+                if time.monotonic() - began > 60:
+                    ended = stanch.ended_runs()
+                    raise RuntimeError(f"only {ended} of {runs} runs ended\n{stanch.tail()}")
+                time.sleep(0.02)
+            return time.monotonic() - began, runs - before
+
+    def matching_us(self) -> dict[int, float]:
+        """Return the microseconds an alert against 1, 100 and 10,000 rules."""
+        return {count: matching.microseconds(count, self.size.rounds) for count in (1, 100, 10_000)}
+
+
+def _wait_for_load(bench: Bench, stanch: StanchProcess, runs: int) -> None:
+    """Post alerts and return while their runs are under way: accepted, not all ended."""
+    figures = load(
+        stanch,
+        bench.effects,
+        posts=runs,
+        connections=8,
+        effects_each=0,
+        first=bench.numbers.take(runs),
+        alertname="BenchMany",
+    )
+    if figures["refused"]:
+        raise RuntimeError(f"{figures['refused']} posts were refused\n{stanch.tail()}")
+
+
+def _complete(
+    figures: dict[str, object], wanted: int, subject: FloorProcess | StanchProcess
+) -> None:
+    """A figure over lost or doubled work would be worthless.
+
+    Raises:
+        RuntimeError: posts were refused, effects are missing, or some came twice.
+    """
+    if figures["refused"] or figures["twice"] or figures["effects"] != wanted:
+        raise RuntimeError(
+            f"{subject.title}: {figures['effects']} of {wanted} effects, "
+            f"{figures['refused']} posts refused, {figures['twice']} effects twice\n{subject.tail()}"
+        )
+
+
+def _span_ms(seen: object) -> float:
+    assert isinstance(seen, dict)
+    moments = list(seen.values())
+    return float(max(moments) - min(moments)) / 1e6

@@ -1,0 +1,361 @@
+"""Decides prepared alerts inside one transaction, and writes down what follows.
+
+The transaction may be run again from the start (a lost race for an episode), so nothing here has an
+effect outside `tx`. What one transaction has learnt it keeps (episodes, run states, brakes), so that a
+storm asks the store once a key and not once an alert.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from engine.domain.alert import AlertStatus
+from engine.domain.canonical import JsonObject
+from engine.domain.entry import Entry
+from engine.domain.errors import InvalidInput, NotFound, Refused
+from engine.domain.ids import new_id
+from engine.domain.incident import MAINTENANCE_PRIORITY, PRIORITIES
+from engine.domain.people import ENGINE, Actor
+from engine.domain.run import RunMode, RunState
+from engine.incidents import lifecycle
+from engine.incidents.casebook import Case, Casebook, label_key, severity_of
+from engine.incidents.facts import FactFinder
+from engine.incidents.matching import Match, Prepared, RuleBook
+from engine.incidents.ports import CreateRun, OnResolved, leave_running
+from engine.journal.store import AlertRow, DecisionRow, EpisodeRow, Page, Tx
+from engine.language.rules import Priority, Rule
+from engine.language.templates import evaluate, render
+from engine.planning.decision import (
+    Decision,
+    Reason,
+    Verdict,
+    condition_not_met,
+    decide,
+    failed,
+    no_rule,
+    recorded,
+    rule_gone,
+)
+from engine.running.requests import RunRequest
+
+QUEUE_POLL = timedelta(
+    seconds=60
+)  # a queued alert is released by its run's end; this is the net below
+_TELLS_PEOPLE = frozenset({Reason.PAUSED, Reason.COOLDOWN, Reason.TOO_OLD, Reason.ERROR})
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What deciding needs besides the transaction.
+
+    Attributes:
+        node: names the node's own journal chain.
+        max_alert_age: seconds; older alerts are asked about. None: never.
+    """
+
+    create_run: CreateRun
+    on_resolved: OnResolved = leave_running
+    node: str = "local"
+    max_alert_age: float | None = None
+
+
+class Deciding:
+    """One transaction's decisions. Call `finish` before the transaction ends."""
+
+    def __init__(self, tx: Tx, book: RuleBook, desk: Desk) -> None:
+        self._tx = tx
+        self._book = book
+        self._desk = desk
+        self._now = tx.now()
+        self._cases = Casebook(tx, self._now)
+        self._facts = FactFinder(tx, self._cases, self._now, desk.max_alert_age)
+        self._outside: list[JsonObject] = []
+        self.counts: Counter[tuple[str, str]] = Counter()
+
+    # ------------------------------------------------------------ alerts
+
+    def alert(self, prepared: Prepared) -> None:
+        """Decide one alert: every rule that took it, one after another."""
+        row = prepared.row
+        if row.alert.status is AlertStatus.RESOLVED:
+            self._alert_resolved(row)
+            return
+        if prepared.postponed is not None:
+            if not self._tx.decisions.done(row.id, prepared.postponed):
+                return  # another node has decided it meanwhile
+            if not prepared.matches:
+                self.record(row, prepared.postponed, rule_gone(prepared.postponed))
+        elif not prepared.matches:
+            self.record(row, "", no_rule())
+        incident_id: str | None = None  # rules that take the same alert tell one story
+        for match in prepared.matches:
+            incident_id = self._match(prepared, match, incident_id) or incident_id
+
+    def act(self, prepared: Prepared, rule: Rule, actor: Actor) -> str:
+        """Run `rule` for the alert because `actor` says so, whatever its age, windows or brakes.
+
+        Raises:
+            Refused: a run of the episode is at work. InvalidInput, NotFound: the run cannot be made.
+        """
+        case = self._case(prepared, rule, actor)
+        episode = self._cases.episode(rule.name, case.key)
+        if episode is not None and episode.run_id is not None:
+            state = self._cases.run_state(episode.run_id)
+            if state in lifecycle.AT_WORK:
+                raise Refused(
+                    f"run {episode.run_id} of this episode is {state.value}; end it first"
+                )
+        mode = RunMode.APPROVE if rule.mode == "off" else RunMode(rule.mode)
+        text = f"{actor.name} asked for it"
+        decision = Decision(Verdict.RUN, Reason.MATCHED, text, mode=mode)
+        run_id = self._start(case, decision, None)
+        self._cases.flush()
+        incident_id = self._cases.incident_of(case)
+        if incident_id is not None:
+            lifecycle.reopen(self._tx, incident_id, text)
+        return run_id
+
+    def fire(self, case: Case) -> Decision:
+        """Decide a schedule's or a query's fire."""
+        decision, case = self._decide(case)
+        self._carry(case, decision, None)
+        return decision
+
+    def would(self, case: Case) -> Decision:
+        """What `fire` would decide now, without doing it."""
+        return self._decide(case)[0]
+
+    def finish(self) -> None:
+        """Write the journal entries that have gathered."""
+        self._cases.flush()
+        if self._outside:
+            entry = Entry("decisions.made", {"decisions": self._outside})
+            self._tx.journal.append(f"node:{self._desk.node}", [entry])
+            self._outside = []
+
+    # ------------------------------------------------------------ one rule
+
+    def _match(self, prepared: Prepared, match: Match, shared: str | None) -> str | None:
+        rule = match.rule
+        if match.refused is not None:
+            self.record(prepared.row, rule.name, condition_not_met(rule, match.refused))
+            return None
+        decision, case = self._decide(self._case(prepared, rule, ENGINE))
+        if match.note:
+            decision = replace(decision, text=f"{decision.text}; {match.note}")
+        return self._carry(case, decision, shared)
+
+    def _case(self, prepared: Prepared, rule: Rule, actor: Actor) -> Case:
+        row = prepared.row
+        names = tuple(row.group_labels) if rule.run_per is None else rule.run_per
+        source = row.group_labels if rule.run_per is None else row.alert.labels
+        return Case(
+            rule=rule,
+            scope=prepared.scope,
+            key=label_key(names, source),
+            labels=row.alert.labels,
+            alert=row,
+            firing=(row.alert.fingerprint, row.alert.starts_at),
+            requester=actor,
+            asked_before=self._last(row.id, rule.name) if prepared.postponed else None,
+        )
+
+    def _decide(self, case: Case) -> tuple[Decision, Case]:
+        try:
+            facts = self._facts.about(case)
+        except InvalidInput as error:
+            return failed(f"concurrency.group of rule {case.rule.name}: {error}"), case
+        return decide(case.rule, facts), replace(case, group=facts.group)
+
+    # ------------------------------------------------------------ what follows
+
+    def _carry(self, case: Case, decision: Decision, shared: str | None) -> str | None:
+        """Do what the decision says; return the incident that the alert now belongs to."""
+        if decision.verdict is Verdict.RUN:
+            try:
+                self._start(case, decision, shared)
+            except (InvalidInput, NotFound, Refused) as error:
+                what = f"rule {case.rule.name} matched, but its run cannot be made: {error}"
+                return self._hold_back(case, failed(what), shared)
+            return self._cases.incident_of(case)
+        if decision.verdict is Verdict.JOIN:
+            return self._join(case, decision, shared)
+        if decision.verdict is Verdict.WAIT:
+            return self._wait(case, decision, shared)
+        if decision.code in _TELLS_PEOPLE:
+            return self._hold_back(case, decision, shared)
+        return self._left_alone(case, decision)
+
+    def _start(self, case: Case, decision: Decision, shared: str | None) -> str:
+        """Create the run.
+
+        Raises:
+            InvalidInput, NotFound, Refused: a template or the playbook refuses; nothing was written.
+        """
+        rule = case.rule
+        inputs = render(rule.inputs, case.scope)
+        priority = _priority(rule, case.scope)
+        incident_id = self._cases.incident(case, severity_of(priority), shared)
+        run_id = self._desk.create_run(
+            self._tx,
+            RunRequest(
+                playbook=rule.playbook,
+                inputs=inputs,
+                rule=rule.name,
+                alert=case.scope.get("alert"),
+                trigger=case.scope["trigger"],
+                mode=decision.mode or RunMode.APPROVE,
+                priority=priority,
+                requester=case.requester,
+                incident_id=incident_id,
+                group=case.group,
+            ),
+        )
+        self._cases.started(case, incident_id, run_id)
+        if rule.throttle is not None:
+            key = label_key(rule.throttle.by, case.labels)
+            self._tx.windows.set_last_run(rule.name, key, self._now)
+        self.record(case.alert, rule.name, decision, run_id=run_id, incident_id=incident_id)
+        return run_id
+
+    def _join(self, case: Case, decision: Decision, shared: str | None) -> str | None:
+        run = self._tx.runs.get(decision.run_id or "")
+        running = run.incident_id if run is not None else None
+        incident_id = self._cases.join(case, running or shared, decision.text)
+        if decision.code is Reason.RUN_ENDED and incident_id is not None:
+            self._cases.flush()
+            lifecycle.reopen(self._tx, incident_id, f"another alert fires: {decision.text}")
+        self.record(
+            case.alert,
+            case.rule.name,
+            decision,
+            run_id=decision.run_id,
+            incident_id=incident_id,
+        )
+        return incident_id
+
+    def _wait(self, case: Case, decision: Decision, shared: str | None) -> str | None:
+        queued = decision.code is Reason.QUEUED
+        if case.alert is not None:
+            due = decision.until or self._now + QUEUE_POLL
+            group = case.group if queued else None
+            self._tx.decisions.postpone(case.alert.id, case.rule.name, due, group=group)
+        before = case.asked_before
+        if before is not None and before.reason.startswith(f"{decision.code.value}:"):
+            return before.incident_id  # still waiting for the same thing: nothing new to tell
+        incident_id = self._cases.join(case, shared, decision.text) if queued else None
+        self.record(case.alert, case.rule.name, decision, incident_id=incident_id)
+        return incident_id
+
+    def _hold_back(self, case: Case, decision: Decision, shared: str | None) -> str | None:
+        """Nothing runs although something is wrong: an incident says so to people."""
+        incident_id = self._cases.join(case, shared, decision.text)
+        if incident_id is not None:
+            body = {"text": decision.text, "rule": case.rule.name, "code": decision.code.value}
+            self._cases.entry(incident_id, Entry("incident.note", body))
+        self.record(case.alert, case.rule.name, decision, incident_id=incident_id)
+        return incident_id
+
+    def _left_alone(self, case: Case, decision: Decision) -> str | None:
+        """A rule's own restraint (throttle, count, busy): it joins an open episode, and opens none."""
+        incident_id = None
+        firing = decision.code is not Reason.RESOLVED and decision.code is not Reason.OFF
+        if firing and self._cases.episode(case.rule.name, case.key) is not None:
+            incident_id = self._cases.join(case, None, decision.text)
+        self.record(case.alert, case.rule.name, decision, incident_id=incident_id)
+        return incident_id
+
+    # ------------------------------------------------------------ resolved
+
+    def _alert_resolved(self, row: AlertRow) -> None:
+        """Recorded, never a trigger. The last one lets the run know and may close the episode."""
+        alert = row.alert
+        episodes = self._tx.episodes.resolve(alert.fingerprint, alert.starts_at)
+        if not episodes:
+            self.record(row, "", recorded("resolved; it belongs to no open episode"))
+        for episode in episodes:
+            self._cases.forget(episode)
+            left = self._tx.episodes.firing(episode.id)
+            text = (
+                f"resolved; {left} of its episode still fire" if left else "resolved, the last one"
+            )
+            self.record(
+                row,
+                episode.rule,
+                recorded(text),
+                run_id=episode.run_id,
+                incident_id=episode.incident_id,
+            )
+            if episode.incident_id is not None:
+                body = {"alert": row.id, "name": alert.name, "rule": episode.rule, "firing": left}
+                self._cases.entry(episode.incident_id, Entry("incident.alert_resolved", body))
+            if not left:
+                self.all_resolved(episode)
+
+    def all_resolved(self, episode: EpisodeRow) -> None:
+        """Nothing of the episode fires any more."""
+        self._cases.flush()
+        self._cases.forget(episode)
+        if lifecycle.settle(self._tx, episode):
+            if episode.incident_id is not None:
+                lifecycle.resolve_if_over(self._tx, episode.incident_id)
+            return
+        assert episode.run_id is not None, "an episode without a run is settled"
+        if self._cases.run_state(episode.run_id) is RunState.NEEDS_HUMAN:
+            return
+        rule = self._book.rules.get(episode.rule)
+        self._desk.on_resolved(self._tx, episode.run_id, rule.on_resolved if rule else "note")
+
+    # ------------------------------------------------------------ the record
+
+    def record(
+        self,
+        alert: AlertRow | None,
+        rule: str,
+        decision: Decision,
+        *,
+        run_id: str | None = None,
+        incident_id: str | None = None,
+    ) -> None:
+        row = DecisionRow(
+            id=new_id("dec"),
+            alert_id=alert.id if alert else None,
+            rule=rule,
+            verdict=decision.verdict.value,
+            reason=decision.reason,
+            at=self._now,
+            run_id=run_id,
+            incident_id=incident_id,
+        )
+        self._tx.decisions.add(row)
+        self.counts[decision.verdict.value, decision.code.value] += 1
+        if incident_id is None and run_id is None:  # told in no incident's chain and in no run's
+            self._outside.append(
+                {
+                    "alert": row.alert_id,
+                    "rule": rule,
+                    "verdict": row.verdict,
+                    "reason": row.reason,
+                }
+            )
+
+    def _last(self, alert_id: str, rule: str) -> DecisionRow | None:
+        found = self._tx.decisions.list(Page(limit=1), alert_id=alert_id, rule=rule)
+        return found[0] if found else None
+
+
+def _priority(rule: Rule, scope: JsonObject) -> int:
+    """P0 is asked first, then P1, then P2; the first that holds. A bare schedule is maintenance.
+
+    Raises:
+        TemplateError: an expression cannot be evaluated.
+    """
+    if rule.schedule is not None and rule.priority == Priority():
+        return MAINTENANCE_PRIORITY
+    for name, case in sorted(rule.priority.cases):
+        holds = case if isinstance(case, bool) else evaluate(case, scope)
+        if holds:
+            return PRIORITIES[name]
+    return rule.priority.default

@@ -1,0 +1,39 @@
+"""What triage needs of others; wiring plugs it in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from engine.journal.store import Tx
+from engine.language.program import Query
+from engine.running.requests import RunRequest
+
+
+class QueryPort(Protocol):
+    """Asks a metrics connection."""
+
+    def value(self, query: Query) -> float | None:
+        """Return the first sample's value of an instant query, None for an empty vector.
+
+        `query.params` are rendered already; they are bound as `$name` and escaped into label values.
+
+        Raises:
+            ActionFailed: the query could not be answered.
+        """
+        ...
+
+
+CreateRun = Callable[[Tx, RunRequest], str]
+"""Store a run in the caller's transaction and return its id.
+
+Raises InvalidInput, NotFound or Refused (inputs, unknown playbook, policy) before it writes anything.
+"""
+
+OnResolved = Callable[[Tx, str, str], None]
+"""(transaction, run id, `verify` | `note` | `cancel`): every alert of the run's episode has resolved."""
+
+
+def leave_running(tx: Tx, run_id: str, how: str) -> None:
+    """An `OnResolved` that leaves the run to itself."""
+    del tx, run_id, how

@@ -1,0 +1,213 @@
+"""What people see of alerts, decisions and incidents, as JSON; the CLI, the API and the pages show these.
+
+Call them inside `store.read`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from engine.domain.alert import AlertStatus
+from engine.domain.canonical import JsonObject
+from engine.domain.clock import format_time
+from engine.domain.entry import StoredEntry
+from engine.domain.errors import NotFound
+from engine.incidents.timeline import describe
+from engine.journal.store import (
+    AlertRow,
+    DecisionRow,
+    DeliveryRow,
+    IncidentRow,
+    Page,
+    RunRow,
+    Tx,
+)
+
+_MANY = 1000
+
+
+def decision_json(row: DecisionRow) -> JsonObject:
+    """One decision: its verdict, the reason's code and its sentence."""
+    code, _, text = row.reason.partition(": ")
+    return {
+        "id": row.id,
+        "alert": row.alert_id,
+        "rule": row.rule or None,
+        "verdict": row.verdict,
+        "code": code,
+        "reason": text.replace("--alert ID", f"--alert {row.alert_id}"),
+        "at": format_time(row.at),
+        "run": row.run_id,
+        "incident": row.incident_id,
+    }
+
+
+def alert_json(tx: Tx, row: AlertRow) -> JsonObject:
+    """One alert with what was decided about it, newest decision first."""
+    alert = row.alert
+    resolved = alert.status is AlertStatus.RESOLVED or tx.alerts.is_resolved(
+        alert.fingerprint, alert.starts_at
+    )
+    decisions = [
+        decision_json(one) for one in tx.decisions.list(Page(limit=_MANY), alert_id=row.id)
+    ]
+    return {
+        "id": row.id,
+        "name": alert.name,
+        **alert.as_json(),
+        "resolved": resolved,
+        "receiver": row.receiver,
+        "group_key": row.group_key,
+        "group_labels": dict(row.group_labels),
+        "received_at": format_time(row.received_at),
+        "deliveries": row.deliveries,
+        "decided": row.decided,
+        "decisions": decisions,
+    }
+
+
+def alerts(tx: Tx, page: Page, *, labels: Mapping[str, str] | None = None) -> Sequence[JsonObject]:
+    """A page of alerts, newest first."""
+    return [alert_json(tx, row) for row in tx.alerts.list(page, labels=labels)]
+
+
+def alert(tx: Tx, alert_id: str) -> JsonObject:
+    """Raises NotFound where there is no such alert."""
+    row = tx.alerts.get(alert_id)
+    if row is None:
+        raise NotFound(f"there is no alert {alert_id}")
+    return alert_json(tx, row)
+
+
+def decisions(
+    tx: Tx, page: Page, *, alert_id: str | None = None, rule: str | None = None
+) -> Sequence[JsonObject]:
+    """A page of decisions, newest first."""
+    return [decision_json(row) for row in tx.decisions.list(page, alert_id=alert_id, rule=rule)]
+
+
+def delivery_json(row: DeliveryRow) -> JsonObject:
+    """A delivery that was not whole."""
+    return {
+        "id": row.id,
+        "received_at": format_time(row.received_at),
+        "receiver": row.receiver,
+        "group_key": row.group_key,
+        "truncated": row.truncated,
+        "over_limit": row.over_limit,
+        "unreadable": list(row.unreadable),
+    }
+
+
+def deliveries(tx: Tx, page: Page) -> Sequence[JsonObject]:
+    """A page of deliveries with alerts cut, over the limit or unreadable, newest first."""
+    return [delivery_json(row) for row in tx.alerts.deliveries(page)]
+
+
+def incident_summary(row: IncidentRow) -> JsonObject:
+    """An incident as a list shows it."""
+    return {
+        "id": row.id,
+        "title": row.title,
+        "rule": row.rule,
+        "state": row.state.value,
+        "severity": row.severity,
+        "opened_at": format_time(row.opened_at),
+        "resolved_at": format_time(row.resolved_at) if row.resolved_at else None,
+        **row.body,
+    }
+
+
+def incidents(tx: Tx, page: Page, *, open_only: bool = False) -> Sequence[JsonObject]:
+    """A page of incidents, newest first."""
+    return [incident_summary(row) for row in tx.incidents.list(page, open_only=open_only)]
+
+
+def incident(tx: Tx, incident_id: str) -> JsonObject:
+    """One incident: its alerts, its runs, its timeline, and what is known to be missing.
+
+    Raises:
+        NotFound: no such incident.
+    """
+    row = tx.incidents.get(incident_id)
+    if row is None:
+        raise NotFound(f"there is no incident {incident_id}")
+    members = tx.incidents.alerts(incident_id)
+    runs = tx.runs.list(Page(limit=_MANY), incident_id=incident_id)
+    return {
+        **incident_summary(row),
+        "alerts": [_member(tx, one) for one in members],
+        "missing": missing(tx, members),
+        "runs": [run_summary(run) for run in reversed(runs)],
+        "decisions": [
+            decision_json(one)
+            for one in tx.decisions.list(Page(limit=_MANY), incident_id=incident_id)
+        ],
+        "timeline": timeline(tx, [incident_id, *(run.id for run in reversed(runs))]),
+    }
+
+
+def _member(tx: Tx, row: AlertRow) -> JsonObject:
+    alert = row.alert
+    return {
+        "id": row.id,
+        "name": alert.name,
+        "labels": dict(alert.labels),
+        "annotations": dict(alert.annotations),
+        "starts_at": format_time(alert.starts_at),
+        "deliveries": row.deliveries,
+        "resolved": tx.alerts.is_resolved(alert.fingerprint, alert.starts_at),
+    }
+
+
+def run_summary(run: RunRow) -> JsonObject:
+    """A run as a list shows it."""
+    return {
+        "id": run.id,
+        "playbook": run.playbook,
+        "state": run.state.value,
+        "reason": run.reason,
+        "mode": run.mode.value,
+        "priority": run.priority,
+        "rule": run.rule,
+        "incident": run.incident_id,
+        "requester": run.requester,
+        "created_at": format_time(run.created_at),
+        "ended_at": format_time(run.ended_at) if run.ended_at else None,
+    }
+
+
+def missing(tx: Tx, members: Sequence[AlertRow]) -> JsonObject:
+    """How many alerts of these alerts' groups never reached us, as far as senders and limits told.
+
+    The greatest number of any one delivery, since every repeat leaves out much the same alerts.
+    """
+    groups = {(row.receiver, row.group_key) for row in members}
+    troubled = [
+        row
+        for row in tx.alerts.deliveries(Page(limit=_MANY))
+        if (row.receiver, row.group_key) in groups
+    ]
+    return {
+        "truncated": max((row.truncated for row in troubled), default=0),
+        "over_limit": max((row.over_limit for row in troubled), default=0),
+        "unreadable": max((len(row.unreadable) for row in troubled), default=0),
+    }
+
+
+def timeline(tx: Tx, chains: Sequence[str]) -> Sequence[JsonObject]:
+    """Merge chains by time; at one time in the order of `chains`, each in its own order."""
+    merged: list[tuple[StoredEntry, int]] = []
+    for place, chain in enumerate(chains):
+        merged.extend((entry, place) for entry in tx.journal.read(chain))
+    merged.sort(key=lambda pair: (pair[0].at, pair[1], pair[0].n))
+    return [
+        {
+            "at": format_time(entry.at),
+            "chain": entry.chain,
+            "n": entry.n,
+            "kind": entry.kind,
+            "text": describe(entry),
+        }
+        for entry, _ in merged
+    ]
