@@ -126,7 +126,7 @@ def _verify(progress: RunProgress, body: JsonObject, at: datetime) -> None:
     if state is not None:
         state.data = {**state.data, "sampled_at": at.isoformat(), "sample": body.get("value")}
         if body.get("verify_from"):
-            state.data["verify_from"] = body["verify_from"]
+            state.data = {**state.data, "verify_from": body["verify_from"]}
 
 
 def _confirmed(progress: RunProgress, body: JsonObject, at: datetime) -> None:

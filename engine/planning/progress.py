@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 import enum
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -140,8 +139,18 @@ class RunProgress:
     cursor: dict[str, int] = field(default_factory=dict)  # finished prefix of a foreach
 
     def copy(self) -> RunProgress:
-        """Return a copy that a plan may play on."""
-        return copy.deepcopy(self)
+        """Return a copy that a plan may play on. JSON inside is shared: the fold replaces, it never mutates."""
+        return replace(
+            self,
+            steps={address: replace(state) for address, state in self.steps.items()},
+            changes=[replace(change) for change in self.changes],
+            gates={
+                address: replace(gate, votes=dict(gate.votes), comments=list(gate.comments))
+                for address, gate in self.gates.items()
+            },
+            undoing=set(self.undoing),
+            cursor=dict(self.cursor),
+        )
 
     def change(self, address: str) -> ChangeState | None:
         """The newest change of a step instance that is not undone."""
