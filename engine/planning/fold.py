@@ -236,6 +236,10 @@ def _signal(progress: RunProgress, body: JsonObject, at: datetime) -> None:
             progress.stuck = body["reason"]
         case "reask":
             progress.reask = body.get("reason") or "the plan has changed"
+        case "resolved" if body.get("how") == "verify":
+            for state in progress.steps.values():
+                if state.is_open:
+                    state.data = {k: v for k, v in state.data.items() if k != "sampled_at"}
         case "retry":
             _reset(progress)
 

@@ -1,0 +1,263 @@
+"""The one module that knows the concrete parts: out of a configuration it builds the engine."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import Any
+
+from engine.contract.registry import Registry, load_registry
+from engine.contract.world import SecretRef
+from engine.domain.clock import Clock, SystemClock
+from engine.domain.errors import ActionFailed, Category, InvalidInput
+from engine.edges.config import Config
+from engine.edges.faults import Fault, planned_fault
+from engine.edges.intake.auth import Auth, Basic, Bearer
+from engine.edges.intake.endpoint import IntakeSettings, intake_route
+from engine.incidents.lifecycle import on_run_end
+from engine.incidents.triage import Triage, TriageSettings
+from engine.journal.database import Database, open_store
+from engine.journal.keys import KeyRing, Keys, load_ring
+from engine.language.program import Program, Query
+from engine.language.project import Project, load_project
+from engine.planning.planner import Planner
+from engine.running.commands import Commands
+from engine.running.resolved import on_resolved
+from engine.running.secrets import Secrets, read_reference
+from engine.running.services import ApprovalRule, Limit, Services
+from engine.running.worker import Worker
+from engine.running.world import Connection, Connections
+
+DECISIONS = "decisions"  # the connection of log.decision, unless the configuration names one
+
+
+class Application:
+    """One built engine. The store is opened when it is first needed, so that `check` and `plan` need none."""
+
+    def __init__(
+        self, config: Config, registry: Registry, clock: Clock, environ: Mapping[str, str]
+    ) -> None:
+        self.config = config
+        self.registry = registry
+        self.clock = clock
+        self.node = f"{os.uname().nodename}"
+        self._environ = environ
+        self._fault: Fault | None = planned_fault(environ)
+        self._stop = threading.Event()
+        self._triage_thread: threading.Thread | None = None
+        self._worker: Worker | None = None
+        self._opened = False
+        self.secrets = Secrets(self._secret)
+        self._configured = self._connections_of(config)
+        self.world = Connections(registry, self._configured, self.secrets, clock, self.reference)
+        self.project: Project = self._load()
+
+    # ------------------------------------------------------------ configuration
+
+    def _connections_of(self, config: Config) -> dict[str, Connection]:
+        kinds = self.registry.kinds
+        found = {
+            name: Connection(name, kinds[item.kind], item.settings)
+            for name, item in config.connections.items()
+        }
+        if DECISIONS not in found and DECISIONS in kinds:
+            settings = kinds[DECISIONS].Settings.model_validate({"path": str(config.decisions_log)})
+            found[DECISIONS] = Connection(DECISIONS, kinds[DECISIONS], settings)
+        return found
+
+    def _load(self) -> Project:
+        return load_project(
+            self.config.rules,
+            self.config.playbooks,
+            self.registry,
+            self.world.names,
+            self.config.roles or None,
+            self.config.secrets,
+        )
+
+    def reload(self) -> Project:
+        """Read rules and playbooks again; what is loaded stays in force where the new set has mistakes.
+
+        Raises:
+            InvalidProject: with every mistake.
+        """
+        project = self._load()
+        self.project = project
+        if "triage" in self.__dict__:
+            self.triage.reload(project.rules)
+        return project
+
+    def reference(self, reference: SecretRef) -> str:
+        """Return the text behind `{env: NAME}` or `{file: PATH}`.
+
+        Raises:
+            ActionFailed: (configuration) it cannot be read.
+        """
+        file = None if reference.file is None else str(reference.file)
+        return read_reference(reference.env, file, self._environ)
+
+    def _secret(self, name: str) -> str:
+        reference = self.config.secrets.get(name)
+        if reference is None:
+            known = ", ".join(sorted(self.config.secrets)) or "none"
+            raise ActionFailed(
+                Category.CONFIGURATION,
+                f"there is no secret {name!r}; configured are: {known}",
+                effect_possible=False,
+            )
+        return self.reference(reference)
+
+    # ------------------------------------------------------------ parts
+
+    @cached_property
+    def store(self) -> Database:
+        """The journal; made or migrated when it is first asked for."""
+        url = self.config.store_url(self.reference)
+        keys = Keys(self._ring(self.config.keys.images), self._ring(self.config.keys.seal))
+        hook: Callable[[int, Any], None] | None = self._fault.on_commit if self._fault else None
+        store = open_store(url, keys=keys, on_commit=hook)
+        self._opened = True
+        return store
+
+    def _ring(self, reference: SecretRef) -> KeyRing:
+        if reference.file is not None:
+            return load_ring(reference.file)
+        import base64
+
+        text = self.reference(reference)
+        try:
+            return KeyRing(tuple(base64.b64decode(line, validate=True) for line in text.split()))
+        except ValueError as error:
+            raise InvalidInput(
+                f"{reference.env}: expected one base64 key of 32 bytes a line"
+            ) from error
+
+    @cached_property
+    def planner(self) -> Planner:
+        return Planner(self.registry, self.world, self.clock.now)
+
+    @cached_property
+    def services(self) -> Services:
+        """What the rooms of `running` share."""
+        config = self.config
+        services = Services(
+            store=self.store,
+            clock=self.clock,
+            registry=self.registry,
+            connections=self.world,
+            planner=self.planner,
+            approval=ApprovalRule(
+                config.approval.role, config.approval.approvals, config.approval.within
+            ),
+            budgets={name: Limit(item.limit, item.within) for name, item in config.budgets.items()},
+            on_end=on_run_end,
+            stopping=self._stop.is_set,
+        )
+        if self._fault is not None:
+            services.on_effect = self._fault.on_effect
+        return services
+
+    @cached_property
+    def commands(self) -> Commands:
+        return Commands(self.store, self.playbooks, self.node)
+
+    def playbooks(self) -> Mapping[str, Program]:
+        """The loaded programs as they are now."""
+        return self.project.playbooks
+
+    @cached_property
+    def triage(self) -> Triage:
+        """The rules at work."""
+        intake = self.config.intake
+        watchdog = None
+        if intake.watchdog is not None:
+            watchdog = (intake.watchdog.alertname, intake.watchdog.missing_after)
+        return Triage(
+            self.store,
+            self.project.rules,
+            self.commands.create_run,
+            query=_Queries(self.world),
+            on_resolved=on_resolved,
+            settings=TriageSettings(self.node, intake.max_alert_age, watchdog),
+        )
+
+    def intake_route(self, on_accepted: Any = None, on_answer: Any = None) -> Any:
+        """Return the route of `POST /hooks/alertmanager`."""
+        intake = self.config.intake
+        settings = IntakeSettings(
+            drop_labels=frozenset(intake.drop_labels),
+            max_body=intake.max_body,
+            max_alerts=intake.max_alerts,
+            auth=self._intake_auth(),
+        )
+        return intake_route(self.store, settings, on_accepted, on_answer)
+
+    def _intake_auth(self) -> Auth | None:
+        auth = self.config.intake.auth
+        if auth is None:
+            return None
+        if auth.bearer is not None:
+            return Bearer(self.secrets.learn("intake bearer", self.reference(auth.bearer)))
+        assert auth.basic is not None
+        password = self.secrets.learn("intake password", self.reference(auth.basic.password))
+        return Basic(auth.basic.username, password)
+
+    # ------------------------------------------------------------ work
+
+    def new_worker(self) -> Worker:
+        """A worker that is driven by hand."""
+        return Worker(
+            self.services, threads=self.config.workers.threads, lease=self.config.workers.lease
+        )
+
+    def start_workers(self, *, triage: bool = True) -> None:
+        """Begin to claim and drive runs in the background; with `triage`, to decide alerts too."""
+        self._worker = self.new_worker()
+        self._worker.start()
+        if triage:
+            self._triage_thread = threading.Thread(
+                target=self.triage.serve, args=(self._stop,), name="triage", daemon=True
+            )
+            self._triage_thread.start()
+
+    def stop(self) -> None:
+        """Finish the steps in flight, hand the runs back, close everything."""
+        self._stop.set()
+        if self._triage_thread is not None:
+            self.triage.wake()
+            self._triage_thread.join()
+        if self._worker is not None:
+            self._worker.stop()
+        self.world.close()
+        if self._opened:
+            self.store.close()
+
+
+class _Queries:
+    """The metrics queries of conditions and query triggers."""
+
+    def __init__(self, world: Connections) -> None:
+        self._world = world
+
+    def value(self, query: Query) -> float | None:
+        return self._world.query(query.connection, query.query, query.params)
+
+
+def build(
+    config: Config,
+    *,
+    clock: Clock | None = None,
+    registry: Registry | None = None,
+    environ: Mapping[str, str] = os.environ,
+) -> Application:
+    """Build the engine of a configuration.
+
+    Raises:
+        InvalidProject: rules or playbooks have mistakes. PluginError: a plugin cannot be loaded.
+        StoreUnavailable: (when the store is first used) it cannot be opened.
+    """
+    return Application(
+        config, registry or load_registry(config.actions), clock or SystemClock(), environ
+    )
