@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from pathlib import Path
 from typing import TypeVar
+from uuid import uuid4
 
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
@@ -20,7 +21,7 @@ from engine.journal.migrate import migrate
 from engine.journal.session import Broken, ReadSession, WriteSession
 from engine.journal.store import Tx
 from engine.journal.tx import Time, Transaction
-from engine.journal.wakes import TOPICS, Listeners
+from engine.journal.wakes import Listeners
 from engine.journal.writer import CommitHook, Writer
 
 T = TypeVar("T")
@@ -33,7 +34,7 @@ class Backend:
         self,
         writer: Callable[[], WriteSession],
         reader: Callable[[], ReadSession],
-        watch: Callable[[Callable[[], None], threading.Event], None],
+        watch: Callable[[Callable[[Iterable[str]], None], threading.Event], None],
         close: Callable[[], None],
     ) -> None:
         self.writer = writer
@@ -51,9 +52,7 @@ class Database:
         self.keys = keys
         self._backend = backend
         self._time = time
-        self._listeners = Listeners(
-            lambda stop: backend.watch(lambda: self._listeners.tell(TOPICS), stop)
-        )
+        self._listeners = Listeners(lambda stop: backend.watch(self._listeners.tell, stop))
         self._writer = Writer(self._open_writer, self._listeners.tell, on_commit)
         self._readers: deque[tuple[ReadSession, Transaction]] = deque()
         self._pid = os.getpid()
@@ -155,7 +154,9 @@ def open_store(
     """
     parsed = _parse(url)
     migrate(url)
-    backend = _sqlite(parsed, busy) if parsed.get_backend_name() == "sqlite" else _postgres(parsed)
+    backend = (
+        _sqlite(parsed, busy) if parsed.get_backend_name() == "sqlite" else _postgres(parsed, busy)
+    )
     return Database(backend, keys, Time(clock, offset), on_commit)
 
 
@@ -189,5 +190,15 @@ def _sqlite(url: URL, busy: float) -> Backend:
     )
 
 
-def _postgres(url: URL) -> Backend:
-    raise InvalidInput(f"no PostgreSQL yet: {url!r}")
+def _postgres(url: URL, busy: float) -> Backend:
+    from engine.journal import postgres
+
+    server = postgres.Server(url, busy)
+    presence = postgres.Presence(server)
+    node = uuid4().hex
+    return Backend(
+        writer=lambda: postgres.PostgresWriter(server, presence, node),
+        reader=lambda: postgres.PostgresReader(server),
+        watch=lambda tell, stop: postgres.watch(server, node, tell, stop),
+        close=presence.close,
+    )

@@ -1,21 +1,115 @@
-"""Making and migrating the tables."""
+"""Brings the database's tables to what this Stanch needs: made at first, migrated later, never emptied.
+
+Alembic is imported only where there is something to do; an up-to-date database is known by its version row.
+"""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import create_engine
-from sqlalchemy.engine import make_url
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import NullPool
 
-from engine.journal.tables import metadata
+from engine.domain.errors import StanchError, StoreUnavailable
+
+HEAD = "0001"
+SCRIPTS = Path(__file__).parent / "migrations"
+_LOCK = 0x5374616E6368  # one migration at a time, on PostgreSQL
+
+
+class SchemaTooNew(StanchError):
+    """A newer Stanch made the tables; this one must not touch them."""
 
 
 def migrate(url: str) -> None:
+    """Make or migrate the tables. Two processes that start at once do it once.
+
+    Raises:
+        SchemaTooNew: the tables are of a version that this Stanch does not know.
+        StoreUnavailable: the database cannot be reached or written.
+    """
     parsed = make_url(url)
-    path = Path(parsed.database or "")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-    engine = create_engine(parsed)
-    metadata.create_all(engine)
-    engine.dispose()
+    if parsed.get_backend_name() == "sqlite":
+        _make_file(Path(parsed.database or ""))
+    engine = _engine(parsed)
+    try:
+        with engine.connect() as connection:
+            if version(connection) == HEAD:
+                return
+        with engine.begin() as connection:
+            if parsed.get_backend_name() == "postgresql":
+                connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+            _upgrade(connection, parsed)
+    except DBAPIError as error:
+        shown = parsed.render_as_string(hide_password=True)
+        raise StoreUnavailable(
+            f"the journal {shown} cannot be opened: {error.orig}; look whether it is there and "
+            "whether Stanch may write it"
+        ) from None
+    finally:
+        engine.dispose()
+
+
+def version(connection: Connection) -> str | None:
+    """Return the version of the tables, None where there are none."""
+    if not connection.dialect.has_table(connection, "alembic_version"):
+        return None
+    found: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return found
+
+
+def _upgrade(connection: Connection, url: URL) -> None:
+    from alembic import command
+    from alembic.script import ScriptDirectory
+
+    config = alembic_config()
+    present = version(connection)
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    if present is not None and present not in known:
+        raise SchemaTooNew(
+            f"the journal {url.render_as_string(hide_password=True)} has tables of version "
+            f"{present}, this Stanch knows up to {HEAD}: run the newer Stanch that made them"
+        )
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def alembic_config() -> Any:
+    """Return Alembic's configuration of the journal's migrations."""
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
+    return config
+
+
+def _engine(url: URL) -> Engine:
+    if url.get_backend_name() == "postgresql":
+        return create_engine(url.set(drivername="postgresql+psycopg"), poolclass=NullPool)
+    engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": 10})
+
+    # The driver would begin by itself, and late: two processes could both find no tables.
+    @event.listens_for(engine, "connect")
+    def _manual(connection: Any, _: object) -> None:
+        connection.isolation_level = None
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _make_file(path: Path) -> None:
+    """Make folder and file readable by their owner only: the journal tells much."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_RDONLY | os.O_CREAT, 0o600))
+    except OSError as error:
+        raise StoreUnavailable(
+            f"the journal {path} cannot be made: {error.strerror}; look at the path and its rights"
+        ) from None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy.engine import Dialect
@@ -29,6 +29,13 @@ class Broken(StoreUnavailable):
     def __init__(self, message: str, *, again: bool) -> None:
         super().__init__(message)
         self.again = again
+
+
+class OutcomeUnknown(StoreUnavailable):
+    """The connection was cut during a commit and the server cannot be asked: the work may have been kept.
+
+    The one case in which StoreUnavailable does not mean that nothing was kept; the message says so.
+    """
 
 
 class Session(ABC):
@@ -124,9 +131,11 @@ class WriteSession(Session):
 
     Attributes:
         group_limit: works that share a commit at most.
+        refuse_waiting: fails everything that queues for the writer; False once it is told to end.
     """
 
     group_limit: int
+    refuse_waiting: Callable[[StoreUnavailable], bool]
 
     @abstractmethod
     def begin(self) -> None:

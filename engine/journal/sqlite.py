@@ -8,13 +8,14 @@ import hashlib
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from engine.journal.session import Broken, ReadSession, Row, Session, WriteSession
 from engine.journal.statement import SQLITE
 from engine.journal.tx import system_micros
+from engine.journal.wakes import TOPICS
 
 BUSY_SECONDS = 5.0
 POLL_SECONDS = 0.2
@@ -267,7 +268,7 @@ def _locked(descriptor: int) -> bool:
     return True
 
 
-def watch(path: Path, tell: Callable[[], None], stop: threading.Event) -> None:
+def watch(path: Path, tell: Callable[[Iterable[str]], None], stop: threading.Event) -> None:
     """Ask every 200 ms whether anybody committed, and tell. Ends when `stop` is set."""
     connection: sqlite3.Connection | None = None
     seen: int | None = None
@@ -282,6 +283,6 @@ def watch(path: Path, tell: Callable[[], None], stop: threading.Event) -> None:
             connection, version = None, None
         if version != seen:
             seen = version
-            tell()
+            tell(TOPICS)
     if connection is not None:
         connection.close()

@@ -12,11 +12,26 @@ from typing import Any
 from sqlalchemy import BindParameter, ColumnElement, Table, bindparam, literal_column
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import psycopg
+from sqlalchemy.dialects.postgresql.psycopg import PGCompiler_psycopg
 from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.expression import Executable
 
 SQLITE: Dialect = sqlite.dialect(paramstyle="qmark")
 POSTGRES: Dialect = psycopg.dialect(paramstyle="format")  # type: ignore[no-untyped-call]
+
+
+class _Unlocked(PGCompiler_psycopg):
+    """Leaves FOR UPDATE out: a reader locks nothing, and PostgreSQL would refuse it."""
+
+    def for_update_clause(self, select: Any, **kw: Any) -> str:  # noqa: ARG002
+        return ""
+
+
+class _Reading(psycopg.dialect):
+    statement_compiler = _Unlocked
+
+
+POSTGRES_READ: Dialect = _Reading(paramstyle="format")  # type: ignore[no-untyped-call]
 
 Compiled = tuple[str, tuple[str, ...], Mapping[str, Any]]
 
@@ -37,13 +52,13 @@ class Statement:
 
     def __init__(self, build: Executable | Callable[[str], Executable]) -> None:
         self._build = build
-        self._compiled: dict[str, Compiled] = {}
+        self._compiled: dict[Dialect, Compiled] = {}
 
     def compiled(self, dialect: Dialect) -> Compiled:
         """Return the text, the names of its parameters in order, and the values fixed in it."""
-        found = self._compiled.get(dialect.name)
+        found = self._compiled.get(dialect)
         if found is None:
-            found = self._compiled[dialect.name] = compile_statement(self._core(dialect), dialect)
+            found = self._compiled[dialect] = compile_statement(self._core(dialect), dialect)
         return found
 
     def _core(self, dialect: Dialect) -> Executable:

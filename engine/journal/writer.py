@@ -11,7 +11,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, Literal, TypeVar
 
 from engine.domain.errors import StoreUnavailable
-from engine.journal.session import Broken, Raced, WriteSession
+from engine.journal.session import Broken, OutcomeUnknown, Raced, WriteSession
 from engine.journal.store import Tx
 from engine.journal.tx import Transaction
 
@@ -174,12 +174,17 @@ class Writer:
             session.abort()
             self._one_by_one(jobs, error)
             return going
+        except OutcomeUnknown as error:
+            for each in jobs:
+                each.fail(error)
+            return going
         self._settle(session, jobs)
         return going
 
     def _begin(self) -> tuple[WriteSession, Transaction]:
         if self._session is None or self._tx is None:
             self._session, self._tx = self._connect()
+            self._session.refuse_waiting = self._refuse_waiting
         try:
             self._session.begin()
         except Broken as error:
@@ -221,6 +226,9 @@ class Writer:
                 try:
                     _run(session, tx, job)
                     self._commit(session)
+                except OutcomeUnknown as unknown:
+                    job.fail(unknown)
+                    break
                 except Broken as again:
                     session.abort()
                     error = again
@@ -233,6 +241,12 @@ class Writer:
                     break
             else:
                 job.fail(error)
+
+    def _refuse_waiting(self, error: StoreUnavailable) -> bool:
+        if self._refuse_rest(error):
+            return True
+        self._queue.put(None)
+        return False
 
     def _refuse_rest(self, error: BaseException) -> bool:
         """Fail everything queued, so that nobody waits for a database that is away. False: told to end."""

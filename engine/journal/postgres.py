@@ -1,0 +1,397 @@
+"""PostgreSQL through psycopg: one writing connection a process, few round trips a group, nothing applied twice."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy.engine import URL
+
+from engine.journal.session import (
+    Broken,
+    OutcomeUnknown,
+    ReadSession,
+    Row,
+    Session,
+    WriteSession,
+)
+from engine.journal.statement import POSTGRES, POSTGRES_READ
+from engine.journal.wakes import TOPICS
+
+if TYPE_CHECKING:
+    import psycopg
+
+CHANNEL = "stanch"
+POLL_SECONDS = 1.0
+OLDEST = 130000  # pg_current_xact_id and pg_xact_status need PostgreSQL 13
+RESOLVE_SECONDS = 60.0  # how long to ask what became of a commit whose answer was lost
+
+# SQLSTATEs after which the same work may succeed: serialisation failure, deadlock, lock not available.
+_AGAIN = {"40001", "40P01", "55P03"}
+# Classes and codes that say the server cannot serve writes now: resources, operator, system, read-only.
+_AWAY = ("53", "58", "57P", "25006", "57014", "08", "XX")
+
+
+def conninfo(url: URL) -> str:
+    """Return the address in the form that the driver reads."""
+    return url.set(drivername="postgresql").render_as_string(hide_password=False)
+
+
+def shown(url: URL) -> str:
+    return url.set(drivername="postgresql").render_as_string(hide_password=True)
+
+
+class Server:
+    """Where the database is, and how connections to it are opened."""
+
+    def __init__(self, url: URL, busy: float) -> None:
+        self.name = shown(url)
+        self._address = conninfo(url)
+        self._given = set(url.query)
+        self._busy = busy
+
+    def connect(self, what: str) -> psycopg.Connection[Row]:
+        """Open a connection in autocommit, with the settings that the promises rest on. Raises Broken."""
+        import psycopg
+
+        # Noticing a silent cut within seconds; whoever wrote one of these into the URL knows better.
+        wanted = {
+            "connect_timeout": 5,
+            "application_name": f"stanch {what}",
+            "keepalives_idle": 5,
+            "keepalives_interval": 2,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 15000,
+        }
+        chosen: dict[str, Any] = {k: v for k, v in wanted.items() if k not in self._given}
+        try:
+            connection = psycopg.connect(self._address, autocommit=True, **chosen)
+            if connection.info.server_version < OLDEST:
+                connection.close()
+                raise Broken(
+                    f"{self.name} is older than PostgreSQL 13; use 13 or later", again=False
+                )
+            connection.execute(
+                f"SET synchronous_commit = on; SET TIME ZONE 'UTC'; "
+                f"SET lock_timeout = {int(self._busy * 1000)}; "
+                "SET idle_in_transaction_session_timeout = 60000"
+            )
+        except psycopg.Error as error:
+            raise self.away(error) from None
+        return connection
+
+    def away(self, error: Exception, *, again: bool = False) -> Broken:
+        text = " ".join(str(error).split())
+        return Broken(
+            f"the journal {self.name} cannot be used: {text}. Nothing was kept; "
+            "look whether the server runs and accepts writes",
+            again=again,
+        )
+
+    def broken(self, connection: psycopg.Connection[Row], error: psycopg.Error) -> Broken | None:
+        """Return what to raise where the database is the trouble, None for a wrong statement."""
+        state = error.sqlstate or ""
+        if connection.closed:
+            return self.away(error, again=True)
+        if state in _AGAIN:
+            return self.away(error, again=True)
+        if state.startswith(_AWAY):
+            return self.away(error)
+        return None
+
+
+def lock_key(name: str) -> int:
+    """Return the 64-bit number of an advisory lock."""
+    return int.from_bytes(hashlib.sha256(f"stanch {name}".encode()).digest()[:8], signed=True)
+
+
+class _PostgresSession(Session):
+    def __init__(self, server: Server, connection: psycopg.Connection[Row]) -> None:
+        super().__init__()
+        import psycopg
+
+        self._error = psycopg.Error
+        self._server = server
+        self._connection = connection
+        self._cursor = connection.cursor()
+        self._base = (0, 0)  # the database's clock and ours when it was read, both in microseconds
+
+    def _execute(self, sql: str, values: Sequence[Any]) -> int:
+        try:
+            return self._cursor.execute(sql.encode(), values).rowcount
+        except self._error as error:
+            raise self._server.broken(self._connection, error) or error from None
+
+    def _execute_many(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
+        try:
+            self._cursor.executemany(sql.encode(), rows)
+        except self._error as error:
+            raise self._server.broken(self._connection, error) or error from None
+
+    def _fetch(self, sql: str, values: Sequence[Any]) -> Sequence[Row]:
+        try:
+            return self._cursor.execute(sql.encode(), values).fetchall()
+        except self._error as error:
+            raise self._server.broken(self._connection, error) or error from None
+
+    def _control(self, sql: str) -> None:
+        try:
+            self._cursor.execute(sql.encode())
+        except self._error as error:
+            raise self._server.broken(self._connection, error) or error from None
+
+    def _last_row(self) -> Row:
+        """The row of the last of several statements sent as one."""
+        while self._cursor.nextset():
+            pass
+        row = self._cursor.fetchone()
+        assert row is not None
+        return row
+
+    def _set_clock(self, micros: int) -> None:
+        self._base = (micros, time.monotonic_ns() // 1000)
+
+    def clock(self) -> int:
+        micros, then = self._base
+        return micros + time.monotonic_ns() // 1000 - then
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+_NOW = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+_BEGIN = f"BEGIN; SAVEPOINT work; SELECT pg_current_xact_id()::text, {_NOW}"
+
+
+class PostgresWriter(_PostgresSession, WriteSession):
+    """The writer's session: begin, keep and commit are one round trip each."""
+
+    dialect = POSTGRES
+    group_limit = 60  # a transaction with more subtransactions slows every reader's snapshot
+
+    def __init__(self, server: Server, presence: Presence, node: str) -> None:
+        super().__init__(server, server.connect("writer"))
+        self._presence = presence
+        self._node = node
+        self._xid = ""
+
+    def begin(self) -> None:
+        self.changed = False
+        self.touched = set()
+        if self._connection.closed:
+            self._reopen()
+        self._control(_BEGIN)
+        self._xid, micros = self._last_row()
+        self._set_clock(micros)
+
+    def _reopen(self) -> None:
+        self._connection = self._server.connect("writer")
+        self._cursor = self._connection.cursor()
+
+    def keep(self) -> None:
+        self._control("RELEASE SAVEPOINT work; SAVEPOINT work")
+
+    def undo(self) -> None:
+        self._control("ROLLBACK TO SAVEPOINT work")
+
+    def commit(self) -> None:
+        told = " ".join(topic for topic in TOPICS if topic in self.touched)
+        notify = f"NOTIFY {CHANNEL}, '{self._node} {told}'; " if told else ""
+        try:
+            self._cursor.execute(f"{notify}COMMIT".encode())
+        except self._error as error:
+            if not self._connection.closed:
+                raise self._server.away(error) from None
+            self._resolve(self._xid)
+
+    def _resolve(self, xid: str) -> None:
+        """The answer to COMMIT was lost: ask the server what became of the transaction.
+
+        Returns where it was committed. Until it can be asked, those who only queue are refused.
+
+        Raises:
+            Broken: it was certainly not committed.
+            OutcomeUnknown: it could not be found out in time.
+        """
+        until = time.monotonic() + RESOLVE_SECONDS
+        while True:
+            try:
+                self._reopen()
+                status = self._status(xid)
+            except Broken as away:
+                if not self.refuse_waiting(away) or time.monotonic() > until:
+                    raise OutcomeUnknown(
+                        f"the connection to {self._server.name} was cut during a commit and the "
+                        "server does not answer since: the work may or may not have been kept"
+                    ) from None
+                status = None
+            if status == "committed":
+                return
+            if status == "aborted":
+                raise Broken(
+                    "the connection was cut before the commit; nothing was kept", again=True
+                )
+            time.sleep(0.05)
+
+    def _status(self, xid: str) -> str | None:
+        try:
+            row = self._cursor.execute("SELECT pg_xact_status(%s::xid8)", (xid,)).fetchone()
+        except self._error as error:
+            if error.sqlstate == "22023":  # a number in the future: a standby that never saw it
+                return "aborted"
+            raise self._server.away(error) from None
+        return None if row is None or row[0] == "in progress" else str(row[0])
+
+    def abort(self) -> None:
+        if not self._connection.closed:
+            try:
+                self._cursor.execute("ROLLBACK")
+            except self._error:
+                self._connection.close()
+
+    # ------------------------------------------------------------ locks
+
+    def serialise(self, name: str) -> None:
+        self._fetch("SELECT pg_advisory_xact_lock(%s)", (lock_key(name),))
+
+    def enter(self, worker: str) -> bool:
+        return self._presence.enter(worker)
+
+    def left(self, worker: str) -> None:
+        self._presence.left(worker)
+
+    def gone(self, worker: str) -> bool:
+        if self._presence.holds(worker):
+            return False
+        ((free,),) = self._fetch("SELECT pg_try_advisory_xact_lock(%s)", (_presence(worker),))
+        return bool(free)
+
+
+class PostgresReader(_PostgresSession, ReadSession):
+    """A reader's session: repeatable read, so that everything read is of one moment."""
+
+    dialect = POSTGRES_READ
+
+    def __init__(self, server: Server) -> None:
+        super().__init__(server, server.connect("reader"))
+
+    def snapshot(self) -> None:
+        self._control(f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SELECT {_NOW}")
+        self._set_clock(self._last_row()[0])
+
+    def done(self) -> None:
+        try:
+            self._cursor.execute("ROLLBACK")
+        except self._error:
+            self._connection.close()
+
+    def serialise(self, name: str) -> None:
+        """Nothing to do: a reader decides nothing."""
+
+    def enter(self, worker: str) -> bool:
+        raise NotImplementedError("a reader holds no worker's lock")
+
+    def left(self, worker: str) -> None:
+        raise NotImplementedError("a reader holds no worker's lock")
+
+    def gone(self, worker: str) -> bool:
+        raise NotImplementedError("a reader declares nobody dead")
+
+
+def _presence(worker: str) -> int:
+    return lock_key(f"worker {worker}")
+
+
+class Presence:
+    """Session advisory locks, one a worker of this process, on a connection of their own."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._connection: psycopg.Connection[Row] | None = None
+        self._held: set[str] = set()
+        self._pid = os.getpid()
+
+    def holds(self, worker: str) -> bool:
+        return worker in self._held and self._pid == os.getpid()
+
+    def enter(self, worker: str) -> bool:
+        if self._pid != os.getpid():
+            _orphans.append(self._connection)
+            self._connection, self._held, self._pid = None, set(), os.getpid()
+        connection = self._alive()
+        if worker in self._held:
+            return True
+        if not self._lock(connection, worker):
+            return False
+        self._held.add(worker)
+        return True
+
+    def _alive(self) -> psycopg.Connection[Row]:
+        """The connection; where it was cut, a new one that takes up what the old one held."""
+        import psycopg
+
+        if self._connection is not None:
+            try:
+                self._connection.execute("SELECT 1")
+            except psycopg.Error:
+                self._connection.close()
+                self._connection = None
+        if self._connection is None:
+            self._connection = self._server.connect("presence")
+            self._held = {each for each in self._held if self._lock(self._connection, each)}
+        return self._connection
+
+    @staticmethod
+    def _lock(connection: psycopg.Connection[Row], worker: str) -> bool:
+        row = connection.execute("SELECT pg_try_advisory_lock(%s)", (_presence(worker),)).fetchone()
+        return bool(row and row[0])
+
+    def left(self, worker: str) -> None:
+        import psycopg
+
+        if self.holds(worker) and self._connection is not None:
+            self._held.discard(worker)
+            try:
+                self._connection.execute("SELECT pg_advisory_unlock(%s)", (_presence(worker),))
+            except psycopg.Error:
+                self._connection.close()  # cut: the server lets go by itself
+
+    def close(self) -> None:
+        if self._connection is not None and self._pid == os.getpid():
+            self._connection.close()
+
+
+def watch(
+    server: Server, node: str, tell: Callable[[Iterable[str]], None], stop: threading.Event
+) -> None:
+    """Tell what other nodes notify, and everything once a second in case a notification was lost."""
+    import psycopg
+
+    connection: psycopg.Connection[Row] | None = None
+    slow = time.monotonic()
+    while not stop.is_set():
+        try:
+            if connection is None:
+                connection = server.connect("listener")
+                connection.execute(f"LISTEN {CHANNEL}")
+            for note in connection.notifies(timeout=0.2, stop_after=1):
+                sender, *topics = note.payload.split()
+                if sender != node:
+                    tell([topic for topic in topics if topic in TOPICS])
+        except (psycopg.Error, Broken):
+            if connection is not None:
+                connection.close()
+                connection = None
+            stop.wait(0.5)
+        if time.monotonic() - slow >= POLL_SECONDS:
+            slow = time.monotonic()
+            tell(TOPICS)
+    if connection is not None:
+        connection.close()
+
+
+_orphans: list[object] = []
