@@ -1,0 +1,163 @@
+"""One suite, every store: each test here runs on an SQLite file and on a real PostgreSQL."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from engine.domain.alert import Alert, AlertStatus, Delivery
+from engine.domain.entry import Entry
+from engine.domain.ids import new_id
+from engine.domain.run import RunMode, RunState
+from engine.journal.database import Database, open_store
+from engine.journal.keys import Keys
+from engine.journal.migrate import migrate
+from engine.journal.store import RunRow, Tx
+from worlds.servers import PostgresServer
+
+KEYS = Keys.generate()
+_numbers = itertools.count(1)
+
+
+@dataclass
+class Place:
+    """A database of the test's own. `open` opens a store on it: one more node, with one shared time."""
+
+    url: str
+    path: Path | None  # of the SQLite file
+    stack: ExitStack
+    moved: list[float] = field(default_factory=lambda: [0.0])
+
+    @property
+    def is_sqlite(self) -> bool:
+        return self.path is not None
+
+    def open(self, **options: Any) -> Database:
+        options.setdefault("keys", KEYS)
+        options.setdefault("offset", lambda: self.moved[0])
+        store = open_store(self.url, **options)
+        self.stack.callback(store.close)
+        return store
+
+    def advance(self, seconds: float) -> None:
+        """Move the time of every store here."""
+        self.moved[0] += seconds
+
+    def sql(self, statement: str) -> list[tuple[Any, ...]]:
+        """Do something to the database behind the store's back."""
+        if self.path is not None:
+            import sqlite3
+
+            with sqlite3.connect(self.path, isolation_level=None) as connection:
+                return connection.execute(statement).fetchall()
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            cursor = connection.execute(statement.encode())
+            return cursor.fetchall() if cursor.description else []
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("template") / "stanch.db"
+    migrate(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_server: PostgresServer) -> PostgresServer:
+    migrate(postgres_server.create_database("template_stanch"))
+    return postgres_server
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.real)])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+    with ExitStack() as stack:
+        if request.param == "sqlite":
+            path = tmp_path / "stanch.db"
+            shutil.copy(request.getfixturevalue("sqlite_template"), path)
+            yield Place(f"sqlite:///{path}", path, stack)
+        else:
+            server: PostgresServer = request.getfixturevalue("postgres_template")
+            name = f"store_{next(_numbers)}"
+            with psycopg.connect(server.dsn, autocommit=True) as connection:
+                connection.execute(
+                    sql.SQL("CREATE DATABASE {} TEMPLATE template_stanch STRATEGY wal_log").format(
+                        sql.Identifier(name)
+                    )
+                )
+            yield Place(server.dsn_of(name), None, stack)
+
+
+@pytest.fixture
+def store(place: Place) -> Database:
+    return place.open()
+
+
+# ---------------------------------------------------------------- what tests say in one word
+
+
+START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+
+
+def alert(
+    fingerprint: str = "f1",
+    *,
+    status: AlertStatus = AlertStatus.FIRING,
+    starts_at: datetime = START,
+    **labels: str,
+) -> Alert:
+    return Alert(fingerprint, status, {"alertname": "Down", **labels}, {"summary": "s"}, starts_at)
+
+
+def delivery(*alerts: Alert, **fields: Any) -> Delivery:
+    return Delivery("stanch", "{}:{}", {"job": "etl"}, "http://am", alerts, **fields)
+
+
+def make_run(tx: Tx, **fields: Any) -> str:
+    values: dict[str, Any] = {
+        "id": new_id("run"),
+        "playbook": "etl/repair",
+        "program": "d" * 64,
+        "rule": "etl",
+        "incident_id": None,
+        "state": RunState.QUEUED,
+        "mode": RunMode.AUTO,
+        "priority": 5,
+        "inputs": {"n": 1},
+        "trigger": {"kind": "alert"},
+        "requester": "alice",
+        "created_at": tx.now(),
+        "ended_at": None,
+        "epoch": 0,
+        "owner": None,
+        "reason": "",
+    }
+    row = RunRow(**{**values, **fields})
+    tx.runs.create(row)
+    tx.journal.append(row.id, [Entry("run.created", {"playbook": row.playbook})])
+    return row.id
+
+
+def owned(store: Database, worker: str = "w1", **fields: Any) -> RunRow:
+    """A new run that `worker` owns."""
+
+    def work(tx: Tx) -> RunRow:
+        made = make_run(tx, **fields)
+        assert tx.workers.beat(worker, 5.0)
+        (row,) = tx.runs.claim(worker, 1)
+        assert row.id == made
+        return row
+
+    return store.write(work)
+
+
+Write = Callable[[Tx], Any]
