@@ -6,7 +6,7 @@ import os
 import threading
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine.contract.registry import Registry, load_registry
 from engine.contract.world import SecretRef
@@ -14,11 +14,8 @@ from engine.domain.clock import Clock, SystemClock
 from engine.domain.errors import ActionFailed, Category, InvalidInput
 from engine.edges.config import Config
 from engine.edges.faults import Fault, planned_fault
-from engine.edges.intake.auth import Auth, Basic, Bearer
-from engine.edges.intake.endpoint import IntakeSettings, intake_route
 from engine.incidents.lifecycle import on_run_end
 from engine.incidents.triage import Triage, TriageSettings
-from engine.journal.database import Database, open_store
 from engine.journal.keys import KeyRing, Keys, load_ring
 from engine.language.program import Program, Query
 from engine.language.project import Project, load_project
@@ -29,6 +26,10 @@ from engine.running.secrets import Secrets, read_reference
 from engine.running.services import ApprovalRule, Limit, Services
 from engine.running.worker import Worker
 from engine.running.world import Connection, Connections
+
+if TYPE_CHECKING:
+    from engine.edges.intake.auth import Auth
+    from engine.journal.database import Database
 
 DECISIONS = "decisions"  # the connection of log.decision, unless the configuration names one
 
@@ -114,6 +115,8 @@ class Application:
     @cached_property
     def store(self) -> Database:
         """The journal; made or migrated when it is first asked for."""
+        from engine.journal.database import open_store  # SQLAlchemy: not for `check` and `plan`
+
         url = self.config.store_url(self.reference)
         keys = Keys(self._ring(self.config.keys.images), self._ring(self.config.keys.seal))
         hook: Callable[[int, Any], None] | None = self._fault.on_commit if self._fault else None
@@ -185,6 +188,8 @@ class Application:
 
     def intake_route(self, on_accepted: Any = None, on_answer: Any = None) -> Any:
         """Return the route of `POST /hooks/alertmanager`."""
+        from engine.edges.intake.endpoint import IntakeSettings, intake_route
+
         intake = self.config.intake
         settings = IntakeSettings(
             drop_labels=frozenset(intake.drop_labels),
@@ -195,6 +200,8 @@ class Application:
         return intake_route(self.store, settings, on_accepted, on_answer)
 
     def _intake_auth(self) -> Auth | None:
+        from engine.edges.intake.auth import Basic, Bearer
+
         auth = self.config.intake.auth
         if auth is None:
             return None

@@ -129,7 +129,7 @@ class Leaves:
             )
             return
         try:
-            output = self._worlds.redact(action.read(params, self._worlds.world(writable=False)))
+            output = self._worlds.receive(action.read(params, self._worlds.world(writable=False)))
         except ActionFailed as error:
             self._failed_read(address, node, action, error, planning)
             return

@@ -33,6 +33,10 @@ class Worlds(Protocol):
         """Replace secret references by their values, for a call."""
         ...
 
+    def receive(self, value: Json) -> Json:
+        """Make what came from outside safe to keep: no secret value in it, and no forged reference."""
+        ...
+
     def redact(self, value: Json) -> Json:
         """Replace secret values by their references, in whatever leaves a call."""
         ...

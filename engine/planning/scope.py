@@ -20,6 +20,17 @@ def secret_reference(name: str) -> str:
     return _MARK.format(name=name)
 
 
+def without_marks(value: Json) -> Json:
+    """Return data from outside with the mark's character taken out of its texts: it cannot name a secret."""
+    if isinstance(value, str):
+        return value.replace("\u2063", "")
+    if isinstance(value, Mapping):
+        return {without_marks(key): without_marks(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_marks(item) for item in value]
+    return value
+
+
 @dataclass(frozen=True)
 class RunFacts:
     """What every template of a run may name besides its steps.

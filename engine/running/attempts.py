@@ -74,7 +74,9 @@ class Attempt(Settling):
     def _read(self, action: Read[Any], params: Any, state: StepState | None) -> Carried:
         self.session.flush()
         try:
-            output = action.read(params, self.world(writable=False))
+            output = self.services.connections.receive(
+                action.read(params, self.world(writable=False))
+            )
         except ActionFailed as error:
             return self.failed(error, (state.attempt if state else 0) + 1)
         except Exception as error:  # noqa: BLE001  a plugin's own fault stops for a person
@@ -89,7 +91,9 @@ class Attempt(Settling):
         key = step_key(self.session.row.id, self.address)
         self.services.on_effect("before", key)
         try:
-            output = action.send(params, self.world(writable=True), key)
+            output = self.services.connections.receive(
+                action.send(params, self.world(writable=True), key)
+            )
             self.services.on_effect("after", key)
         except ActionFailed as error:
             if (

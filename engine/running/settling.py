@@ -101,7 +101,7 @@ class Settling(StepWork):
         confirmed: Applied | None,
     ) -> Carried:
         connections = self.services.connections
-        clean = receipt.as_json() if connections is None else connections.redact(receipt.as_json())
+        clean = connections.receive(receipt.as_json())
         body: JsonObject = {"address": self.address, "key": key, "receipt": clean}
         body["at"] = format_time(self.services.clock.now())
         if receipt.before_image is not None:

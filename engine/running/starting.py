@@ -16,6 +16,7 @@ from engine.language.program import Program
 from engine.planning.fold import fold
 from engine.planning.inputs import checked_inputs
 from engine.planning.progress import RunProgress
+from engine.planning.scope import without_marks
 from engine.running.requests import RunRequest
 
 
@@ -88,9 +89,10 @@ class Starting:
     ) -> str:
         frozen = program.frozen_digest
         run_id = new_id("run")
-        trigger = {"kind": "manual", **request.trigger}
+        inputs = without_marks(inputs)
+        trigger = without_marks({"kind": "manual", **request.trigger})
         if request.alert is not None:
-            trigger["alert"] = request.alert
+            trigger["alert"] = without_marks(request.alert)
         tx.blobs.put_program(frozen, program.frozen_text)
         tx.runs.create(
             RunRow(

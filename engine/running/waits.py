@@ -134,7 +134,7 @@ class Waiting:
         params = action.Params.model_validate(self.services.connections.reveal(given))
         now = self.services.clock.now()
         try:
-            result = self.services.connections.redact(
+            result = self.services.connections.receive(
                 action.read(params, self.services.connections.world(writable=False))
             )
             holds, text = evaluate(self.node.until, {**scope, "result": result}), ""

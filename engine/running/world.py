@@ -15,6 +15,7 @@ from engine.domain.canonical import Json
 from engine.domain.clock import Clock
 from engine.domain.errors import ActionFailed, Category
 from engine.domain.plan import Planned, Target
+from engine.planning.scope import without_marks
 from engine.running.secrets import Secrets
 
 C = TypeVar("C")
@@ -133,6 +134,9 @@ class Connections:
 
     def reveal(self, value: Json) -> Json:
         return self._secrets.reveal(value)
+
+    def receive(self, value: Json) -> Json:
+        return self._secrets.redact(without_marks(value))
 
     def redact(self, value: Json) -> Json:
         return self._secrets.redact(value)

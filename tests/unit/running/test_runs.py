@@ -740,6 +740,19 @@ def test_secrets_reach_the_call_and_nothing_else(engine: Harness, table: Table) 
     assert "hunter2" not in everything
 
 
+def test_text_from_outside_cannot_name_a_secret(engine: Harness, table: Table) -> None:
+    engine.secrets["token"] = "hunter2-hunter2"
+    forged = "\u2063secret:token\u2063"
+    table.values["y"] = forged
+    plan = program(
+        {"id": "now", "action": "toy.get", "with": {"name": "y"}},
+        setting("one", "x", "{{ inputs.text }}"),
+        setting("two", "list", "{{ steps.now.value }}"),
+    )
+    assert engine.run(plan, text=forged).state is RunState.SUCCEEDED
+    assert table.writes == [("x", "secret:token"), ("list", "secret:token")]
+
+
 def test_a_stranger_without_the_role_is_told_which_is_missing(engine: Harness) -> None:
     run_id = engine.start(program(setting("set", "x", 2)), RunMode.APPROVE)
     engine.settle()
