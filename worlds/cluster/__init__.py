@@ -3,6 +3,7 @@
 from worlds.cluster.cluster import ADMIN_TOKEN, OPERATOR_TOKEN, Cluster
 from worlds.cluster.controllers.base import Timing
 from worlds.cluster.fates import Fate
+from worlds.cluster.inprocess import InProcess
 from worlds.cluster.messages import ADMIN, OPERATOR, Request, Response, User
 from worlds.cluster.requests import Fault
 
@@ -14,6 +15,7 @@ __all__ = [
     "Cluster",
     "Fate",
     "Fault",
+    "InProcess",
     "Request",
     "Response",
     "Timing",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
@@ -11,6 +10,7 @@ from worlds.cluster.kinds import Kind
 from worlds.cluster.status import bad_request, conflict, not_found, success
 from worlds.cluster.store import Store
 from worlds.cluster.times import stamp
+from worlds.cluster.values import clone
 
 FOREGROUND = "foregroundDeletion"
 ORPHAN = "orphan"
@@ -100,7 +100,7 @@ class Deleter:
     ) -> JsonObject:
         if item["metadata"].get("deletionTimestamp"):
             return item
-        going = copy.deepcopy(item)
+        going = clone(item)
         metadata = going["metadata"]
         metadata["deletionTimestamp"] = stamp(self._now() + timedelta(seconds=grace))
         if kind.kind != "Namespace":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from collections.abc import Iterable
 from typing import Any
@@ -12,6 +11,7 @@ from worlds.cluster import schema
 from worlds.cluster.kinds import Kind
 from worlds.cluster.patches import merge_key
 from worlds.cluster.status import failure
+from worlds.cluster.values import clone
 
 Path = tuple[str, ...]
 _SYSTEM = {
@@ -116,7 +116,7 @@ def apply(
     Raises:
         ApiError: 409: another manager owns a field that the configuration would change.
     """
-    base = copy.deepcopy(live) if live else {"metadata": {}}
+    base = clone(live) if live else {"metadata": {}}
     wanted = leaves(config, kind.schema)
     current = leaves(base, kind.schema)
     entries: list[JsonObject] = base["metadata"].get("managedFields") or []
@@ -190,11 +190,11 @@ def _merge(live: Any, config: Any, kind: str) -> Any:
             name = item.get(key_name)
             at = next((i for i, have in enumerate(items) if have.get(key_name) == name), None)
             if at is None:
-                items.append(copy.deepcopy(item))
+                items.append(clone(item))
             else:
                 items[at] = _merge(items[at], item, schema.element(kind))
         return items
-    return copy.deepcopy(config)
+    return clone(config)
 
 
 def _drop(value: Any, path: Path) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from typing import Any
 
 from engine.domain.canonical import JsonObject
 from worlds.cluster import schema
 from worlds.cluster.status import bad_request, rejected
+from worlds.cluster.values import clone
 
 # The key that identifies an element of a list, by the element's type; a list whose elements have
 # none is replaced as a whole.
@@ -42,7 +42,7 @@ def merge_key(kind: str) -> str | None:
 def merge_patch(target: Any, patch: Any) -> Any:
     """Apply an RFC 7396 merge patch and return the result; `target` is left alone."""
     if not isinstance(patch, dict):
-        return copy.deepcopy(patch)
+        return clone(patch)
     result: JsonObject = dict(target) if isinstance(target, dict) else {}
     for key, value in patch.items():
         if value is None:
@@ -60,7 +60,7 @@ def json_patch(target: Any, operations: Any) -> Any:
     """
     if not isinstance(operations, list):
         raise bad_request("json: cannot unmarshal object into Go value of type jsonpatch.Patch")
-    document = copy.deepcopy(target)
+    document = clone(target)
     for operation in operations:
         document = _operate(document, operation)
     return document
@@ -75,12 +75,12 @@ def _operate(document: Any, operation: JsonObject) -> Any:
     if name in ("add", "replace"):
         if name == "replace":
             _lookup(document, path)
-        return _put(document, path, copy.deepcopy(operation.get("value")), insert=name == "add")
+        return _put(document, path, clone(operation.get("value")), insert=name == "add")
     if name == "remove":
         return _remove(document, path)
     if name in ("move", "copy"):
         source = _pointer(operation.get("from", ""))
-        value = copy.deepcopy(_lookup(document, source))
+        value = clone(_lookup(document, source))
         if name == "move":
             document = _remove(document, source)
         return _put(document, path, value, insert=True)
@@ -141,10 +141,10 @@ def strategic_merge(target: Any, patch: Any, kind: str) -> Any:
         ApiError: 400: a list element without its merge key, or an unknown `$patch` directive.
     """
     if not isinstance(patch, dict):
-        return copy.deepcopy(patch)
+        return clone(patch)
     directive = patch.get("$patch")
     if directive == "replace":
-        return {key: copy.deepcopy(value) for key, value in patch.items() if key != "$patch"}
+        return {key: clone(value) for key, value in patch.items() if key != "$patch"}
     if directive == "delete":
         return {}
     if directive not in (None, "merge"):
@@ -188,9 +188,9 @@ def _merge_list(current: list[Any], patch: list[Any], kind: str, field: str) -> 
     if field in _PRIMITIVE_MERGE:
         return current + [item for item in patch if item not in current]
     if key is None:
-        return copy.deepcopy(patch)
+        return clone(patch)
     if any(isinstance(item, dict) and item.get("$patch") == "replace" for item in patch):
-        return [copy.deepcopy(item) for item in patch if item.get("$patch") != "replace"]
+        return [clone(item) for item in patch if item.get("$patch") != "replace"]
     result = list(current)
     for item in patch:
         if not isinstance(item, dict) or key not in item:

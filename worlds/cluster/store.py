@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 
 from engine.domain.canonical import JsonObject
 from worlds.cluster.kinds import KINDS, Kind
+from worlds.cluster.values import clone
 
 HISTORY = 20_000  # events kept for watches; an older resourceVersion answers 410
 
@@ -81,7 +81,7 @@ class Store:
         metadata = item["metadata"]
         before = self._objects[kind].pop((metadata.get("namespace", ""), metadata["name"]))
         self.version += 1
-        last = copy.deepcopy(before)
+        last = clone(before)
         last["metadata"]["resourceVersion"] = str(self.version)
         self._tell(Change(self.version, "DELETED", kind, before, last))
         return last

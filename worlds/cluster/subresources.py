@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -23,6 +22,7 @@ from worlds.cluster.status import (
     not_found,
 )
 from worlds.cluster.times import read_stamp
+from worlds.cluster.values import clone
 from worlds.cluster.writes import Terms, patch_value
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def rescale(
     version = (wanted.get("metadata") or {}).get("resourceVersion")
     if version and version != item["metadata"]["resourceVersion"]:
         raise conflict(kind, name)
-    changed = copy.deepcopy(item)
+    changed = clone(item)
     changed["spec"]["replicas"] = replicas
     home = item["metadata"]["namespace"]
     return scale_of(cluster.writer.replace(kind, home, name, changed, terms=terms).item)
@@ -192,7 +192,7 @@ def evict(
                 {"causes": [{"reason": "DisruptionBudget", "message": text}]},
             )
         if not dry:
-            taken = copy.deepcopy(budget)
+            taken = clone(budget)
             taken["status"]["disruptionsAllowed"] -= 1
             cluster.store.put(by_kind("PodDisruptionBudget"), taken)
     cluster.deleter.delete(kind, namespace, name, options, dry_run=dry)

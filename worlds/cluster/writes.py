@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +25,7 @@ from worlds.cluster.status import (
 )
 from worlds.cluster.store import Store
 from worlds.cluster.validation import validate
+from worlds.cluster.values import clone
 
 MERGE = "application/merge-patch+json"
 STRATEGIC = "application/strategic-merge-patch+json"
@@ -229,7 +229,7 @@ class Writer:
         fields: list[JsonObject] | None = None,
     ) -> JsonObject:
         self._check_namespace(kind, namespace, body["metadata"].get("name") or "")
-        item: JsonObject = copy.deepcopy(body)
+        item: JsonObject = clone(body)
         item.pop("status", None)
         item = schema.tidy(item, kind.schema)
         metadata = item.setdefault("metadata", {})
@@ -325,10 +325,10 @@ def _replaced(kind: Kind, live: JsonObject, new: JsonObject, part: str) -> JsonO
     """Return the new object with what a write of `part` may not change taken from the live one."""
     status = new.get("status")
     if part == "status":
-        item = copy.deepcopy({key: value for key, value in live.items() if key != "status"})
+        item = clone({key: value for key, value in live.items() if key != "status"})
     else:
         bare = {key: value for key, value in new.items() if key != "status"}
-        item = schema.tidy(copy.deepcopy(bare), kind.schema)
+        item = schema.tidy(clone(bare), kind.schema)
         if "status" in kind.subresources:
             status = live.get("status")
     metadata = item.setdefault("metadata", {})
@@ -337,7 +337,7 @@ def _replaced(kind: Kind, live: JsonObject, new: JsonObject, part: str) -> JsonO
         if key in live["metadata"]:
             metadata[key] = live["metadata"][key]
     if status is not None:
-        item["status"] = copy.deepcopy(status)
+        item["status"] = clone(status)
     item["kind"], item["apiVersion"] = kind.kind, kind.api_version
     return item
 

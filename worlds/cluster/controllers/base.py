@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from worlds.cluster.kinds import Kind, by_kind
 from worlds.cluster.names import Names
 from worlds.cluster.store import Change, Key, Store
 from worlds.cluster.times import fine_stamp, stamp
+from worlds.cluster.values import clone
 from worlds.cluster.writes import Terms, Writer
 
 MANAGER = Terms(manager="kube-controller-manager")
@@ -124,7 +124,7 @@ class Desk:
         for item in self.store.list(kind, namespace):
             same = item["involvedObject"]["uid"] == metadata["uid"] and item["reason"] == reason
             if same and item["message"] == message and host == item["source"].get("host", ""):
-                again = copy.deepcopy(item)
+                again = clone(item)
                 again["count"], again["lastTimestamp"] = item.get("count", 1) + 1, now
                 self.store.put(kind, again)
                 return
@@ -254,12 +254,12 @@ def pod_from(template: JsonObject, owner: JsonObject, prefix: str) -> JsonObject
     metadata: JsonObject = {"generateName": prefix, "ownerReferences": [owner_reference(owner)]}
     for name in ("labels", "annotations", "finalizers"):
         if (template.get("metadata") or {}).get(name):
-            metadata[name] = copy.deepcopy(template["metadata"][name])
+            metadata[name] = clone(template["metadata"][name])
     return {
         "kind": "Pod",
         "apiVersion": "v1",
         "metadata": metadata,
-        "spec": copy.deepcopy(template["spec"]),
+        "spec": clone(template["spec"]),
     }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo
@@ -21,6 +20,7 @@ from worlds.cluster.kinds import by_kind
 from worlds.cluster.status import ApiError
 from worlds.cluster.store import Change, Key
 from worlds.cluster.times import read_stamp, stamp
+from worlds.cluster.values import clone
 
 SCHEDULED_AT = "batch.kubernetes.io/cronjob-scheduled-timestamp"
 _JOB = by_kind("Job")
@@ -38,7 +38,7 @@ class CronJobs(Controller):
     def sync(self, item: JsonObject) -> float | None:
         if item["metadata"].get("deletionTimestamp"):
             return None
-        item = copy.deepcopy(item)
+        item = clone(item)
         jobs = self.desk.owned("Job", item)
         self._settle(item, jobs)
         self._prune(item, jobs)
@@ -110,7 +110,7 @@ class CronJobs(Controller):
             for reference in active:
                 self._delete(item["metadata"]["namespace"], reference["name"])
             status.pop("active", None)
-        template = copy.deepcopy(item["spec"]["jobTemplate"])
+        template = clone(item["spec"]["jobTemplate"])
         name = f"{item['metadata']['name']}-{int(due.timestamp()) // 60}"
         metadata = template.get("metadata") or {}
         body = {

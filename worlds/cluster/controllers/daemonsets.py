@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
 
 from engine.domain.canonical import JsonObject, digest
@@ -19,6 +18,7 @@ from worlds.cluster.controllers.pods import NODES
 from worlds.cluster.deletion import Deleter
 from worlds.cluster.kinds import by_kind
 from worlds.cluster.store import Change, Key
+from worlds.cluster.values import clone
 
 HASH = "controller-revision-hash"
 _POD = by_kind("Pod")
@@ -53,7 +53,7 @@ class DaemonSets(Controller):
     def _report(self, item: JsonObject, mark: str) -> None:
         pods = [pod for pod in self.desk.owned("Pod", item) if is_active(pod)]
         ready = sum(is_ready(pod) for pod in pods)
-        changed = copy.deepcopy(item)
+        changed = clone(item)
         changed["status"] = {
             "currentNumberScheduled": len(pods),
             "numberMisscheduled": 0,

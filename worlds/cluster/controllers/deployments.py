@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -22,6 +21,7 @@ from worlds.cluster.deletion import Deleter
 from worlds.cluster.kinds import by_kind
 from worlds.cluster.store import Change, Key
 from worlds.cluster.times import read_stamp, stamp
+from worlds.cluster.values import clone
 
 REVISION = "deployment.kubernetes.io/revision"
 HISTORY = "deployment.kubernetes.io/revision-history"
@@ -94,13 +94,13 @@ class Deployments(Controller):
 
     def _make(self, item: JsonObject, old: list[JsonObject]) -> None:
         spec, metadata = item["spec"], item["metadata"]
-        template = copy.deepcopy(spec["template"])
+        template = clone(spec["template"])
         mark = self.desk.names.template_hash()
         template["metadata"]["labels"] = {
             **(template["metadata"].get("labels") or {}),
             HASH: mark,
         }
-        selector = copy.deepcopy(spec["selector"])
+        selector = clone(spec["selector"])
         selector["matchLabels"] = {**(selector.get("matchLabels") or {}), HASH: mark}
         size = spec["replicas"]
         if not self._recreates(item):
@@ -119,7 +119,7 @@ class Deployments(Controller):
             body["spec"]["minReadySeconds"] = spec["minReadySeconds"]
         made = self.desk.writer.create(_SETS, metadata["namespace"], body, MANAGER).item
         name = made["metadata"]["name"]
-        changed = copy.deepcopy(item)
+        changed = clone(item)
         text = f'Created new replica set "{name}"'
         self._set(changed, "Progressing", "True", "NewReplicaSetCreated", text)
         changed["metadata"].setdefault("annotations", {})[REVISION] = str(_latest(old) + 1)
@@ -152,11 +152,11 @@ class Deployments(Controller):
         notes |= {key: value for key, value in own.items() if key not in _UNCOPIED}
         notes[REVISION] = str(mine)
         if notes != new["metadata"]["annotations"]:
-            new = copy.deepcopy(new)
+            new = clone(new)
             new["metadata"]["annotations"] = notes
             new = self.desk.save(_SETS, new)
         if own.get(REVISION) != str(mine):
-            item = copy.deepcopy(item)
+            item = clone(item)
             item["metadata"].setdefault("annotations", {})[REVISION] = str(mine)
             item = self.desk.save(self.kind, item)
         return item, new
@@ -185,7 +185,7 @@ class Deployments(Controller):
 
     def _size(self, item: JsonObject, which: JsonObject, size: int) -> bool:
         now = which["spec"]["replicas"]
-        changed = copy.deepcopy(which)
+        changed = clone(which)
         changed["spec"]["replicas"] = size
         if size or now:
             notes = self._notes(item, which["metadata"]["annotations"].get(REVISION, "1"))
@@ -246,7 +246,7 @@ class Deployments(Controller):
         )
         if live is None:
             return None
-        changed = copy.deepcopy(live)
+        changed = clone(live)
         before = live.get("status") or {}
         wanted = item["spec"]["replicas"]
         total = sum(each["spec"]["replicas"] for each in sets)
@@ -355,7 +355,7 @@ def _latest(sets: list[JsonObject]) -> int:
 
 
 def _same_template(which: JsonObject, item: JsonObject) -> bool:
-    template: Any = copy.deepcopy(which["spec"]["template"])
+    template: Any = clone(which["spec"]["template"])
     (template["metadata"].get("labels") or {}).pop(HASH, None)
     return bool(template == item["spec"]["template"])
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Iterator
 from datetime import timedelta
@@ -14,6 +13,7 @@ from worlds.cluster.kinds import KINDS, by_kind
 from worlds.cluster.selectors import object_selector
 from worlds.cluster.store import Change, Key
 from worlds.cluster.times import read_stamp, stamp
+from worlds.cluster.values import clone
 
 
 class Namespaces(Controller):
@@ -110,7 +110,7 @@ class Garbage(Controller):
         finalizers = item["metadata"].get("finalizers") or []
         if ORPHAN in finalizers:
             for other, dependent in dependents_of(self.desk.store, item):
-                freed = copy.deepcopy(dependent)
+                freed = clone(dependent)
                 references = freed["metadata"]["ownerReferences"]
                 freed["metadata"]["ownerReferences"] = [
                     reference for reference in references if reference["uid"] != uid
@@ -151,7 +151,7 @@ class Budgets(Controller):
         else:
             desired = _share(spec.get("minAvailable", 1), expected)
         allowed = max(0, healthy - desired) if expected else 0
-        changed = copy.deepcopy(item)
+        changed = clone(item)
         before = (item["status"].get("conditions") or [{}])[0]
         state = "True" if allowed else "False"
         kept = before.get("status") == state

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -20,6 +19,7 @@ from worlds.cluster.deletion import Deleter
 from worlds.cluster.kinds import by_kind
 from worlds.cluster.store import Change, Key
 from worlds.cluster.times import read_stamp, stamp
+from worlds.cluster.values import clone
 
 TRACKED = "batch.kubernetes.io/job-tracking"
 LONGEST_BACKOFF = 600.0
@@ -41,7 +41,7 @@ class Jobs(Controller):
             return self._expire(item, ended)
         pods = self.desk.owned("Pod", item)
         counted = self._count(pods)
-        job = copy.deepcopy(item)
+        job = clone(item)
         status, spec, now = job["status"], job["spec"], self.desk.now()
         if spec.get("suspend"):
             self._suspend(job, pods)
@@ -83,7 +83,7 @@ class Jobs(Controller):
         found = []
         for pod in pods:
             if not is_active(pod) and pod["metadata"].get("finalizers"):
-                pod = copy.deepcopy(pod)  # noqa: PLW2901  the released form takes its place
+                pod = clone(pod)  # noqa: PLW2901  the released form takes its place
                 del pod["metadata"]["finalizers"]
                 if pod["status"].get("phase") not in ("Succeeded", "Failed"):
                     pod["status"]["phase"] = "Failed"
@@ -133,7 +133,7 @@ class Jobs(Controller):
             if live is None:
                 continue
             if live["metadata"].get("finalizers"):
-                live = copy.deepcopy(live)
+                live = clone(live)
                 del live["metadata"]["finalizers"]
                 self.desk.save(_POD, live)
             home, name = live["metadata"]["namespace"], live["metadata"]["name"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -15,6 +14,7 @@ from worlds.cluster.kinds import by_kind
 from worlds.cluster.logs import Logs
 from worlds.cluster.store import Change, Key
 from worlds.cluster.times import stamp
+from worlds.cluster.values import clone
 
 NODES = ("fake-node-0", "fake-node-1")
 LONGEST_BACKOFF = 300.0
@@ -75,7 +75,7 @@ class Pods(Controller):
 
     def _bind(self, item: JsonObject, life: Life) -> float | None:
         life.fate = self.desk.fates.of(item, self._owners(item))
-        now, pod = stamp(self.desk.now()), copy.deepcopy(item)
+        now, pod = stamp(self.desk.now()), clone(item)
         if life.fate.state == "Unschedulable":
             pod["status"]["conditions"] = [podstatus.scheduled(now, UNSCHEDULABLE)]
             if not item["status"].get("conditions"):
@@ -273,7 +273,7 @@ class Pods(Controller):
         ready: bool,
         ended: bool = False,
     ) -> None:
-        pod = copy.deepcopy(item)
+        pod = clone(item)
         status, now = pod["status"], stamp(self.desk.now())
         names = [each["name"] for each in item["spec"]["containers"]]
         status["phase"] = phase

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -22,6 +21,7 @@ from worlds.cluster.kinds import by_kind
 from worlds.cluster.selectors import object_selector
 from worlds.cluster.store import Change, Key
 from worlds.cluster.times import read_stamp
+from worlds.cluster.values import clone
 
 
 class ReplicaSets(Controller):
@@ -66,7 +66,7 @@ class ReplicaSets(Controller):
             for pod in ready
         ]
         full = object_selector({"matchLabels": labels})
-        changed = copy.deepcopy(item)
+        changed = clone(item)
         changed["status"] = {"replicas": len(pods)} | counts(
             {
                 "fullyLabeledReplicas": sum(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
 
 from engine.domain.canonical import JsonObject, digest
@@ -17,6 +16,7 @@ from worlds.cluster.controllers.base import (
 from worlds.cluster.deletion import Deleter
 from worlds.cluster.kinds import by_kind
 from worlds.cluster.store import Change, Key
+from worlds.cluster.values import clone
 
 REVISION = "controller-revision-hash"
 _POD = by_kind("Pod")
@@ -93,7 +93,7 @@ class StatefulSets(Controller):
         current = status.get("currentRevision") or revision
         if len(updated) == len(pods) == wanted == len(ready):
             current = revision
-        changed = copy.deepcopy(item)
+        changed = clone(item)
         changed["status"] = (
             counts({"observedGeneration": item["metadata"]["generation"]})
             | {"replicas": len(pods)}

@@ -1,0 +1,263 @@
+"""The client that actions use: JSON in and out, guarded, bounded in time and size."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from actions.kubernetes.failures import refused
+from actions.kubernetes.guard import Allow, refuse_always, refuse_target, refuse_write
+from actions.kubernetes.resources import Resource, built_in, known_kinds, read_path
+from engine.contract import ActionFailed, Category
+from engine.domain.canonical import JsonObject
+from engine.domain.clock import Clock
+
+MANAGER = "stanch"  # the field manager of every write
+PAGE = 250
+
+
+class Transport(Protocol):
+    """Carries one request. Raises ActionFailed where no answer came."""
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        body: Any,
+        content_type: str,
+        *,
+        timeout: float,
+        limit: int,
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        """Return status, headers and at most `limit` bytes of the body."""
+        ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Seconds for one answer; bytes of one answer."""
+
+    timeout: float = 10.0
+    max_bytes: int = 16 * 2**20
+
+
+class KubernetesClient:
+    """Talks to one API server. Safe to share between threads.
+
+    Args:
+        writable: False lets reads and dry runs through and nothing else.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        transport: Transport,
+        *,
+        clock: Clock,
+        writable: bool,
+        allow: Allow | None = None,
+        limits: Limits | None = None,
+    ) -> None:
+        self.name = name
+        self.writable = writable
+        self._transport = transport
+        self._clock = clock
+        self._allow = allow or Allow()
+        self._limits = limits or Limits()
+        self._kinds: dict[tuple[str, str], Resource] = {}
+        self._lock = threading.Lock()
+
+    # -- kinds
+
+    def resource(self, kind: str, api_version: str | None = None) -> Resource:
+        """Return where `kind` stands; one that is not built in is looked up at the server.
+
+        Raises:
+            ActionFailed: (permanent) there is no such kind, or its apiVersion must be given.
+        """
+        found = built_in(kind, api_version)
+        if found is not None:
+            return found
+        if api_version is None:
+            what = f"kind {kind!r} is not built in: give its api_version; built in are: "
+            raise self._failed(what + ", ".join(known_kinds()))
+        with self._lock:
+            found = self._kinds.get((api_version, kind))
+        if found is None:
+            found = self._discover(kind, api_version)
+            with self._lock:
+                self._kinds[api_version, kind] = found
+        return found
+
+    def _discover(self, kind: str, api_version: str) -> Resource:
+        group, _, version = api_version.rpartition("/")
+        path = f"/apis/{group}/{version}" if group else f"/api/{version}"
+        for entry in self.get_json(path).get("resources", []):
+            if entry.get("kind") == kind and "/" not in entry.get("name", ""):
+                return Resource(kind, group, version, entry["name"], bool(entry["namespaced"]))
+        raise self._failed(f"{api_version} has no kind {kind!r} on this cluster")
+
+    # -- requests
+
+    def get(self, resource: Resource, namespace: str, name: str) -> JsonObject:
+        """Return an object.
+
+        Raises:
+            ActionFailed: classified; `failures.Refused` where the server answered.
+        """
+        return self.get_json(resource.path(namespace, name))
+
+    def get_json(self, path: str, query: Mapping[str, str] | None = None) -> JsonObject:
+        return self._object(self.request("GET", path, query), path)
+
+    def list(
+        self,
+        resource: Resource,
+        namespace: str,
+        *,
+        labels: str = "",
+        fields: str = "",
+        limit: int = 500,
+    ) -> tuple[list[JsonObject], bool]:
+        """Return up to `limit` objects, page by page, and whether there are more.
+
+        Raises:
+            ActionFailed: classified.
+        """
+        items: list[JsonObject] = []
+        query = {"limit": str(min(PAGE, limit + 1))}
+        if labels:
+            query["labelSelector"] = labels
+        if fields:
+            query["fieldSelector"] = fields
+        while True:
+            page = self.get_json(resource.path(namespace), query)
+            head = {"apiVersion": resource.api_version, "kind": resource.kind}
+            items += [head | item for item in page.get("items") or []]
+            following = (page.get("metadata") or {}).get("continue")
+            if len(items) > limit or not following:
+                return items[:limit], len(items) > limit
+            query = {**query, "continue": following}
+
+    def patch(
+        self,
+        path: str,
+        body: Any,
+        content_type: str,
+        *,
+        dry_run: bool = False,
+    ) -> JsonObject:
+        """Patch what `path` names and return the answer.
+
+        Raises:
+            ActionFailed: classified.
+        """
+        query = {"fieldManager": MANAGER, "fieldValidation": "Strict"}
+        if dry_run:
+            query["dryRun"] = "All"
+        return self._object(self.request("PATCH", path, query, body, content_type), path)
+
+    def may(self, verb: str, resource: Resource, namespace: str, *, name: str = "") -> bool:
+        """Ask the server whether this client has a right.
+
+        Raises:
+            ActionFailed: classified.
+        """
+        attributes = {
+            "namespace": namespace,
+            "verb": verb,
+            "group": resource.group,
+            "resource": resource.plural,
+            "name": name,
+        }
+        body = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": attributes},
+        }
+        path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+        answer = self._object(self.request("POST", path, {}, body, "application/json"), path)
+        return bool((answer.get("status") or {}).get("allowed"))
+
+    def text(self, path: str, query: Mapping[str, str], limit: int) -> str:
+        """Return the text that `path` answers, at most `limit` bytes of it.
+
+        Raises:
+            ActionFailed: classified.
+        """
+        return self.request("GET", path, query, limit=limit).decode(errors="replace")
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        body: Any = None,
+        content_type: str = "application/json",
+        *,
+        limit: int | None = None,
+    ) -> bytes:
+        """Send one request and return the body of a successful answer.
+
+        Raises:
+            ActionFailed: the request is not allowed, no answer came, or it was a refusal.
+        """
+        query = dict(query or {})
+        self._check(method, path, query, body)
+        status, headers, answer = self._transport.send(
+            method,
+            path,
+            query,
+            body,
+            content_type,
+            timeout=self._limits.timeout,
+            limit=self._limits.max_bytes if limit is None else limit,
+        )
+        if 200 <= status < 300:
+            return answer
+        place = read_path(path)
+        raise refused(
+            f"kubernetes connection {self.name!r}: {method} {path}",
+            status,
+            headers,
+            answer,
+            now=self._clock.now(),
+            write=method != "GET" and query.get("dryRun") != "All",
+            secret=place is not None and place.plural == "secrets",
+        )
+
+    def _check(self, method: str, path: str, query: Mapping[str, str], body: Any) -> None:
+        kinds = {
+            (resource.group, resource.plural): resource.kind for resource in self._kinds.values()
+        }
+        reason = refuse_always(path) or refuse_target(self._allow, path, kinds)
+        if reason is None and not self.writable:
+            reason = refuse_write(method, path, query, body)
+        if reason is not None:
+            raise ActionFailed(
+                Category.CONFIGURATION,
+                f"kubernetes connection {self.name!r}: not sent: {reason}",
+                effect_possible=False,
+            )
+
+    def _object(self, body: bytes, path: str) -> JsonObject:
+        try:
+            value = json.loads(body)
+        except ValueError:
+            value = None
+        if not isinstance(value, dict):
+            raise self._failed(f"{path} answered something that is no JSON object")
+        return value
+
+    def _failed(self, what: str) -> ActionFailed:
+        message = f"kubernetes connection {self.name!r}: {what}"
+        return ActionFailed(Category.PERMANENT, message, effect_possible=False)
+
+    def close(self) -> None:
+        self._transport.close()

@@ -1,0 +1,139 @@
+"""Requests over the official client's own connection pool, authentication and TLS."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine.contract import ActionFailed, Category
+
+if TYPE_CHECKING:
+    from kubernetes.client import ApiClient, Configuration
+
+CONNECT_TIMEOUT = 5.0
+
+
+class OfficialTransport:
+    """Sends JSON through `kubernetes.client.ApiClient`, below its typed models, which lose unknown fields."""
+
+    def __init__(self, name: str, configuration: Configuration, secrets: list[str]) -> None:
+        from kubernetes.client import ApiClient
+
+        # The engine's policy decides about retries; redirects would lead to servers nobody named.
+        configuration.retries = False
+        self._name = name
+        self._secrets = [secret for secret in secrets if secret]
+        self._api: ApiClient = ApiClient(configuration)
+        self._api.user_agent = "stanch"
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        body: Any,
+        content_type: str,
+        *,
+        timeout: float,
+        limit: int,
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        """Return status, headers and body. See `client.Transport`."""
+        from kubernetes.client.exceptions import ApiException
+        from urllib3.exceptions import HTTPError
+
+        headers = {"Accept": "application/json"}
+        if path.endswith("/log"):
+            headers["Accept"] = "*/*"
+        if body is not None:
+            headers["Content-Type"] = content_type
+        write = method != "GET" and query.get("dryRun") != "All"
+        try:
+            serialized = self._api.param_serialize(
+                method=method,
+                resource_path=path,
+                query_params=list(query.items()),
+                header_params=headers,
+                body=body,
+                auth_settings=["BearerToken"],
+            )
+            waits = (min(CONNECT_TIMEOUT, timeout), timeout)
+            answer = self._api.call_api(*serialized, _request_timeout=waits)
+            data = answer.response.read(limit + 1, decode_content=True)
+            answer.response.release_conn()
+        except (HTTPError, ApiException, OSError) as error:
+            raise self._unanswered(method, path, error, write=write) from None
+        if len(data) > limit:
+            if path.endswith("/log"):
+                return answer.status, dict(answer.headers), data[:limit]
+            what = f"{method} {path}: the answer is larger than {limit} bytes; narrow the request"
+            raise ActionFailed(Category.DATA, self._text(what), effect_possible=write)
+        return answer.status, dict(answer.headers), data
+
+    def _unanswered(self, method: str, path: str, error: Exception, *, write: bool) -> ActionFailed:
+        from kubernetes.client.exceptions import ApiException
+        from urllib3.exceptions import NewConnectionError, SSLError
+
+        if isinstance(error, SSLError | ApiException):
+            what = f"{error}; check ca_file and the server's name"
+            return ActionFailed(Category.CONFIGURATION, self._text(what), effect_possible=False)
+        reached = not isinstance(error, NewConnectionError)
+        what = f"{method} {path}: no answer: {type(error).__name__}: {error}"
+        return ActionFailed(Category.TRANSIENT, self._text(what), effect_possible=write and reached)
+
+    def _text(self, what: str) -> str:
+        from engine.contract.redact import Redactor
+
+        return Redactor(self._secrets).text(f"kubernetes connection {self._name!r}: {what}")
+
+    def close(self) -> None:
+        self._api.close()  # type: ignore[no-untyped-call]
+        self._api.rest_client.close()
+
+
+def configure(
+    *,
+    kubeconfig: Path | None,
+    context: str | None,
+    in_cluster: bool,
+    server: str | None,
+    token: str | None,
+    ca_file: Path | None,
+    insecure: bool,
+) -> Configuration:
+    """Return the official client's configuration.
+
+    Raises:
+        ActionFailed: (configuration) a file is missing or says nothing of use.
+    """
+    import yaml
+    from kubernetes import config
+    from kubernetes.client import Configuration
+
+    made: Configuration = Configuration()
+    try:
+        if in_cluster:
+            config.load_incluster_config(  # type: ignore[no-untyped-call]
+                client_configuration=made
+            )
+        elif server:
+            made.host = server.rstrip("/")
+            made.proxy = None
+            made.verify_ssl = not insecure
+            if ca_file:
+                made.ssl_ca_cert = str(ca_file)
+            if token:
+                made.api_key = {"BearerToken": token}
+                made.api_key_prefix = {"BearerToken": "Bearer"}
+        else:
+            config.load_kube_config(  # type: ignore[no-untyped-call]
+                config_file=str(kubeconfig.expanduser()) if kubeconfig else None,
+                context=context,
+                client_configuration=made,
+                persist_config=False,
+            )
+    except (config.ConfigException, OSError, yaml.YAMLError) as error:
+        where = "in the cluster" if in_cluster else f"from kubeconfig {kubeconfig or '(default)'}"
+        what = f"kubernetes: cannot be configured {where}: {error}"
+        raise ActionFailed(Category.CONFIGURATION, what, effect_possible=False) from None
+    return made

@@ -1,0 +1,53 @@
+"""The cluster without a socket, in the form in which the Kubernetes client wants its transport."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from engine.domain.errors import ActionFailed, Category
+from worlds.cluster.cluster import Cluster
+from worlds.cluster.messages import ADMIN, Request, User
+
+
+class InProcess:
+    """Sends requests to a cluster by calling it. Faults that break connections raise as the wire would."""
+
+    def __init__(self, cluster: Cluster, user: User = ADMIN) -> None:
+        self._cluster = cluster
+        self._user = user
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        body: Any,
+        content_type: str,
+        *,
+        timeout: float,
+        limit: int,
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        """Return status, headers and at most `limit` bytes of the body.
+
+        Raises:
+            ActionFailed: (transient) a fault broke the connection.
+        """
+        del timeout
+        headers = {"user-agent": "stanch"}
+        sent = b""
+        if body is not None:
+            headers["content-type"] = content_type
+            sent = json.dumps(body).encode()
+        request = Request(method, path, dict(query), headers, sent, self._user)
+        response = self._cluster.handle(request)
+        if response.headers.get("x-reset"):
+            write = method != "GET" and query.get("dryRun") != "All"
+            what = f"{method} {path}: no answer: the connection was reset"
+            raise ActionFailed(Category.TRANSIENT, what, effect_possible=write)
+        data = response.body if response.stream is None else b"".join(response.stream)
+        return response.status, response.headers, data[:limit]
+
+    def close(self) -> None:
+        """Nothing is open."""
