@@ -74,7 +74,7 @@ class HttpSettings(BaseModel):
 
     url: str = Field(
         description="Base URL; every path is added to it",
-        pattern=r"^https?://[^/?#@\s]+[^?#\s]*$",
+        pattern=r"^https?://[^/?#@\s]+(/[^?#\s]*)?$",
         examples=["https://api.internal/v1"],
     )
     bearer: SecretRef | None = Field(None, description="Bearer token")

@@ -89,7 +89,10 @@ class PostgresExecute(Change[ExecuteParams]):
     risk = "high"
 
     def targets(self, params: ExecuteParams) -> Sequence[Target]:
-        tables = _statement(params.sql, params.params).tables
+        try:
+            tables = _statement(params.sql, params.params).tables
+        except Unplannable:
+            return ()  # `plan` refuses it with the reason, before any connection is opened
         return tuple(Target(params.connection, str(table)) for table in tables)
 
     def locks(self, params: ExecuteParams) -> Sequence[Target]:

@@ -35,7 +35,7 @@ class PrometheusSettings(BaseModel):
 
     url: str = Field(
         description="Base URL of the server",
-        pattern=r"^https?://",
+        pattern=r"^https?://[^/?#@\s]+(/[^?#\s]*)?$",
         examples=["http://127.0.0.1:9090"],
     )
     bearer: SecretRef | None = Field(None, description="Bearer token", examples=[{"env": "TOKEN"}])

@@ -54,7 +54,7 @@ class S3Settings(BaseModel):
     endpoint_url: str | None = Field(
         None,
         description="The server; Amazon's own where missing",
-        pattern=r"^https?://",
+        pattern=r"^https?://[^/?#@\s]+(/[^?#\s]*)?$",
         examples=["http://127.0.0.1:8333"],
     )
     region: str = Field("us-east-1", description="Region that requests are signed for")

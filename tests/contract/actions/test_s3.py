@@ -1,0 +1,158 @@
+"""What the S3 actions promise beyond the contract."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from actions.s3 import S3Delete, S3Kind, S3List, S3Put
+from engine.contract import ActionFailed, Category, NotApplied, Target, Wrong
+from tests.contract.actions.cases_s3 import connections
+from tests.contract.actions.conftest import Buckets
+from worlds.servers import S3Server
+from worlds.servers.s3 import ADMIN, Identity
+
+pytestmark = pytest.mark.real
+put, delete, listing = S3Put(), S3Delete(), S3List()
+
+
+def putting(buckets: Buckets, **params: Any) -> Any:
+    return put.Params.model_validate({"connection": "s3", "bucket": buckets.plain, **params})
+
+
+def deleting(bucket: str, **params: Any) -> Any:
+    return delete.Params.model_validate({"connection": "s3", "bucket": bucket, **params})
+
+
+def test_a_put_never_overwrites_what_the_plan_did_not_see(buckets: Buckets) -> None:
+    made = connections(buckets.recorder.url)
+    over = put.plan(putting(buckets, key="keep", text="mine"), made.reading())
+    fresh = put.plan(putting(buckets, key="new", text="mine"), made.reading())
+    for name in ("keep", "new"):
+        buckets.boto.put_object(Bucket=buckets.plain, Key=name, Body=b"others")
+    before = buckets.state()
+    for planned in (over, fresh):
+        with pytest.raises(ActionFailed, match="no longer what the plan saw") as caught:
+            put.apply(planned, made.writing(), "k")
+        assert caught.value.category is Category.DATA
+        assert not caught.value.effect_possible
+        assert isinstance(put.confirm(planned, None, made.reading(), "k"), Wrong)
+    assert buckets.state() == before
+
+
+def test_equal_content_is_no_change(buckets: Buckets) -> None:
+    made = connections(buckets.recorder.url)
+    buckets.boto.put_object(
+        Bucket=buckets.plain, Key="same", Body=b'{"a":1}', ContentType="application/json"
+    )
+    assert put.plan(putting(buckets, key="same", value={"a": 1}), made.reading()).is_no_op
+
+
+def test_puts_and_deletes_of_one_object_are_chained(buckets: Buckets) -> None:
+    made = connections(buckets.recorder.url)
+    first = put.plan(putting(buckets, key="keep", text="one"), made.reading())
+    second = put.plan(putting(buckets, key="keep", text="two"), made.reading([first]))
+    assert dict(second.before) == dict(first.after)
+    gone = delete.plan(deleting(buckets.plain, keys=["keep"]), made.reading())
+    third = put.plan(putting(buckets, key="keep", text="two"), made.reading([gone]))
+    assert dict(third.before) == {"exists": False}
+    assert delete.plan(deleting(buckets.plain, keys=["keep"]), made.reading([gone])).is_no_op
+
+
+def test_large_previous_content_is_irreversible_without_versions(buckets: Buckets) -> None:
+    made = connections(buckets.recorder.url)
+    planned = put.plan(putting(buckets, key="keep", text="x", keep_bytes=3), made.reading())
+    assert not planned.reversible
+    assert "over keep_bytes 3" in (planned.why_irreversible or "")
+    kept = put.plan(
+        putting(buckets, bucket=buckets.versioned, key="keep", text="x", keep_bytes=3),
+        made.reading(),
+    )
+    assert kept.reversible
+
+
+def test_a_delete_touches_only_what_the_plan_listed(buckets: Buckets) -> None:
+    made = connections(buckets.recorder.url)
+    planned = delete.plan(deleting(buckets.plain, prefix="tmp/"), made.reading())
+    assert planned.counts == {"objects": 2}
+    assert planned.sample[0]["bytes"] == 7
+    buckets.boto.put_object(Bucket=buckets.plain, Key="tmp/later", Body=b"x")
+    delete.apply(planned, made.writing(), "k")
+    left = {name for name in buckets.state() if name.startswith(buckets.plain)}
+    assert left == {f"{buckets.plain}/keep", f"{buckets.plain}/tmp/later"}
+    again = delete.plan(deleting(buckets.plain, keys=["keep"]), made.reading())
+    buckets.boto.put_object(Bucket=buckets.plain, Key="keep", Body=b"others")
+    with pytest.raises(ActionFailed, match="no longer what the plan saw"):
+        delete.apply(again, made.writing(), "k")
+
+
+def test_a_half_done_delete_is_finished_by_the_same_key(buckets: Buckets) -> None:
+    made = connections(buckets.recorder.url)
+    before = buckets.state()
+    planned = delete.plan(deleting(buckets.versioned, prefix="tmp/"), made.reading())
+    buckets.boto.delete_object(Bucket=buckets.versioned, Key="tmp/a")  # as far as it came
+    assert delete.confirm(planned, None, made.reading(), "k") == NotApplied()
+    receipt = delete.apply(planned, made.writing(), "k")
+    assert receipt.counts == {"objects": 2}
+    delete.undo(planned, receipt, made.writing(), "u")
+    assert buckets.state() == before
+
+
+def test_a_listing_is_paged_and_limited(buckets: Buckets) -> None:
+    made = connections(buckets.recorder.url)
+    params = {"connection": "s3", "bucket": buckets.plain, "max_keys": 2}
+    output = listing.read(listing.Params.model_validate(params), made.reading())
+    assert [item["key"] for item in output["objects"]] == ["keep", "tmp/a"]
+    assert output["truncated"]
+    with pytest.raises(ActionFailed, match="more than max_objects 1"):
+        delete.plan(deleting(buckets.plain, prefix="tmp/", max_objects=1), made.reading())
+
+
+def test_the_allow_list_is_by_bucket_and_prefix(buckets: Buckets) -> None:
+    allow = {"prefixes": [f"{buckets.plain}/tmp/"]}
+    made = connections(buckets.recorder.url, allow=allow)
+    kind, settings = S3Kind(), made.checked("s3")
+    assert kind.refuses(settings, Target("s3", f"{buckets.plain}/tmp/a")) is None
+    for path in (f"{buckets.plain}/keep", f"{buckets.plain}/tm", f"{buckets.versioned}/tmp/a"):
+        assert "allow-list" in (kind.refuses(settings, Target("s3", path)) or "")
+    delete.plan(deleting(buckets.plain, prefix="tmp/"), made.reading())
+    with pytest.raises(ActionFailed, match="allow-list"):
+        delete.plan(deleting(buckets.plain, keys=["keep"]), made.reading())
+
+
+def test_errors_inside_a_200_answer_are_seen(tmp_path: Path) -> None:
+    if S3Server.missing():
+        pytest.skip(f"needs {S3Server.missing()}")
+    limited = Identity("limited", "limited-key", "limited-secret", ("Read:box", "List:box"))
+    with S3Server(tmp_path / "s3", identities=(ADMIN, limited)) as server:
+        boto = server.client()
+        boto.create_bucket(Bucket="box")
+        boto.put_object(Bucket="box", Key="a", Body=b"x")
+        made = connections(server.url, limited.secret_key)
+        made.secrets = {"ACCESS": limited.access_key, "SECRET": limited.secret_key}
+        planned = delete.plan(deleting("box", keys=["a"]), made.reading())
+        with pytest.raises(ActionFailed, match="AccessDenied") as caught:
+            delete.apply(planned, made.writing(), "k")
+        assert caught.value.category is Category.CONFIGURATION
+        assert not caught.value.effect_possible
+        assert boto.get_object(Bucket="box", Key="a")["Body"].read() == b"x"
+
+
+@pytest.mark.parametrize(
+    ("action", "params", "message"),
+    [
+        (put, {"key": "a"}, "exactly one of text"),
+        (put, {"key": "a", "text": "x", "value": 1}, "exactly one of text"),
+        (put, {"key": "a", "base64": "?"}, "not base64"),
+        (put, {"key": "", "text": "x"}, "at least 1"),
+        (delete, {}, "keys or prefix"),
+        (delete, {"keys": ["a"], "prefix": "b"}, "keys or prefix"),
+        (delete, {"prefix": ""}, "at least 1"),
+    ],
+)
+def test_parameters_that_cannot_be_meant(action: Any, params: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        action.Params.model_validate({"connection": "s3", "bucket": "box", **params})
