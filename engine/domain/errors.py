@@ -36,7 +36,11 @@ class InvalidInput(StanchError):
 
 
 class NotFound(StanchError):
-    """No such thing."""
+    """No such thing. `near` lists names or ids that may have been meant."""
+
+    def __init__(self, message: str, *, near: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.near = near
 
 
 class Refused(StanchError):

@@ -1,1 +1,1 @@
-"""The HTTP API and its authentication."""
+"""The web door: API, health, metrics, and the alert intake mounted into it."""

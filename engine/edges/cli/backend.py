@@ -1,0 +1,106 @@
+"""Where a command's answers come from: the local store, or a server. One port, two implementations.
+
+Every answer is the JSON that the API gives, whichever door it came through.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+from engine.domain.canonical import JsonObject
+
+LISTS = frozenset(
+    {
+        "alerts",
+        "decisions",
+        "incidents",
+        "runs",
+        "plans",
+        "approvals",
+        "brakes",
+        "rules",
+        "playbooks",
+    }
+)
+
+
+class Backend(Protocol):
+    """What the commands ask. Raises StanchErrors: InvalidInput, NotFound, Refused, StoreUnavailable …"""
+
+    where: str  # for people: which store or server this is
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+    def list(self, what: str, **query: Any) -> JsonObject:
+        """Return `{items, next}`. `query`: limit, before, and the list's own filters."""
+        ...
+
+    def show(self, text: str) -> JsonObject: ...
+
+    def run(self, text: str) -> JsonObject: ...
+
+    def gate(self, text: str) -> JsonObject: ...
+
+    def plan(self, text: str) -> JsonObject: ...
+
+    def playbook(self, name: str) -> JsonObject: ...
+
+    def entries(self, run: str, after: int) -> JsonObject: ...
+
+    def preview(
+        self, playbook: str | None, inputs: Mapping[str, Any], alert: str | JsonObject | None
+    ) -> JsonObject: ...
+
+    def start(
+        self,
+        playbook: str | None,
+        inputs: Mapping[str, Any],
+        *,
+        mode: str,
+        priority: int,
+        alert: str | None,
+    ) -> JsonObject: ...
+
+    def cancel(self, run: str, reason: str) -> JsonObject: ...
+
+    def retry(self, run: str, reason: str) -> JsonObject: ...
+
+    def undo(self, run: str, steps: Sequence[str]) -> JsonObject: ...
+
+    def done(self, run: str, address: str, note: str) -> JsonObject: ...
+
+    def approve(self, gate: str, fingerprint: str, comment: str) -> JsonObject: ...
+
+    def reject(self, gate: str, comment: str) -> JsonObject: ...
+
+    def withdraw(self, gate: str) -> JsonObject: ...
+
+    def pause(self, reason: str) -> JsonObject: ...
+
+    def resume(self, reason: str) -> JsonObject: ...
+
+    def tokens(self) -> JsonObject: ...
+
+    def create_token(
+        self, name: str, roles: Sequence[str], expires_at: datetime | None
+    ) -> JsonObject: ...
+
+    def revoke_token(self, name: str) -> JsonObject: ...
+
+    def work(self) -> None:
+        """See that runs go on while this command follows one: starts workers on a local store."""
+        ...
+
+    def wait(self, seconds: float) -> None:
+        """Return when something may have changed, at the latest after `seconds`."""
+        ...

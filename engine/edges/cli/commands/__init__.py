@@ -1,0 +1,1 @@
+"""The commands, a room a purpose: author, start, look, act, operate."""

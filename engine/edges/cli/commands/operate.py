@@ -1,0 +1,161 @@
+"""Commands for those who run Stanch: serve, doctor, audit, token, demo."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+import typer
+
+from engine.domain.canonical import JsonObject
+from engine.domain.errors import InvalidInput
+from engine.edges.cli.session import session_of
+from engine.edges.problems import FAILED, OK
+
+
+def register(app: typer.Typer, epilog: str) -> None:
+    """Add the commands of this room."""
+    panel = "Operate"
+    app.command("serve", epilog=epilog, rich_help_panel=panel)(serve)
+    app.command("doctor", epilog=epilog, rich_help_panel=panel)(doctor)
+    token = typer.Typer(no_args_is_help=True, help="Hand out API tokens.", rich_markup_mode=None)
+    token.command("create", epilog=epilog)(token_create)
+    token.command("list", epilog=epilog)(token_list)
+    token.command("revoke", epilog=epilog)(token_revoke)
+    app.add_typer(token, name="token", rich_help_panel=panel)
+
+
+def serve(
+    context: typer.Context,
+    listen: Annotated[
+        str | None, typer.Option("--listen", help="Address and port; default the configuration's.")
+    ] = None,
+) -> None:
+    """Take alerts in, work on runs, answer the API.
+
+    SIGTERM finishes the steps in flight and stops; SIGHUP reloads rules and playbooks.
+
+    \b
+    Examples:
+      stanch serve
+      stanch serve --config prod.yaml --listen 127.0.0.1:9780
+    """
+    from engine.edges.cli.serving import serve as serve_until_stopped
+
+    raise typer.Exit(serve_until_stopped(session_of(context), listen))
+
+
+def doctor(context: typer.Context) -> None:
+    """Check this installation, and say how to mend it.
+
+    Configuration, rules, store, clock, file rights, and every connection.
+
+    \b
+    Examples:
+      stanch doctor --json
+    """
+    from engine.edges.cli.doctor import examine
+    from engine.edges.cli.render.doctor import findings
+
+    session = session_of(context)
+    found = examine(session)
+    data: JsonObject = {
+        "ok": all(item.ok for item in found),
+        "checks": [f.as_json() for f in found],
+    }
+    session.show(data, lambda shown: findings(shown["checks"]))
+    raise typer.Exit(OK if data["ok"] else FAILED)
+
+
+def token_create(
+    context: typer.Context,
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="Whose it is: the name approvals carry.")
+    ],
+    role: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--role",
+            "-r",
+            help="viewer, operator, admin or an approver's; else the configuration's.",
+        ),
+    ] = None,
+    expires: Annotated[
+        str | None, typer.Option("--expires", help="90d, 12h, or a time with a zone; else never.")
+    ] = None,
+) -> None:
+    """Make an API token. It is printed once; only its hash is kept.
+
+    \b
+    Examples:
+      stanch token create alice --role operator --role sre --expires 90d
+    """
+    session = session_of(context)
+    with session.backend() as backend:
+        made = backend.create_token(name, role or (), _until(expires))
+    session.show(made, _made)
+
+
+def _made(made: JsonObject) -> object:
+    from rich.text import Text
+
+    roles = ", ".join(made["roles"]) or "those that the configuration gives to this name"
+    text = Text(
+        f"token of {made['name']}; roles: {roles}; expires: {made['expires_at'] or 'never'}\n"
+    )
+    text.append("It is shown this once:\n", style="dim")
+    text.append(made["token"], style="bold")
+    return text
+
+
+def _until(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    from datetime import UTC, timedelta
+
+    from engine.domain.clock import parse_time
+    from engine.language.units import parse_duration
+
+    try:
+        return datetime.now(UTC) + timedelta(seconds=parse_duration(text))
+    except ValueError:
+        pass
+    except InvalidInput:
+        pass
+    try:
+        return parse_time(text)
+    except ValueError as error:
+        raise InvalidInput(f"--expires {text!r}: write 90d, 12h or 2027-01-31T00:00:00Z") from error
+
+
+def token_list(context: typer.Context) -> None:
+    """List tokens: names, roles, times.
+
+    The tokens themselves are stored nowhere.
+
+    \b
+    Examples:
+      stanch token list
+    """
+    from engine.edges.cli.render.doctor import tokens
+
+    session = session_of(context)
+    with session.backend() as backend:
+        session.show(backend.tokens(), lambda data: tokens(data["items"]))
+
+
+def token_revoke(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Whose tokens; all of them end.")],
+) -> None:
+    """Revoke every token of a name, at once.
+
+    \b
+    Examples:
+      stanch token revoke alice
+    """
+    session = session_of(context)
+    with session.backend() as backend:
+        data = backend.revoke_token(name)
+    session.show(data, lambda made: f"{made['revoked']} token(s) of {made['name']} revoked")
+    raise typer.Exit(OK if data["revoked"] else FAILED)

@@ -1,0 +1,1 @@
+"""JSON views as text for terminals: pure functions from a view to something Rich prints."""

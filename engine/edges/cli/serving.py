@@ -1,0 +1,125 @@
+"""`stanch serve`: the engine, its web door, and the signals that stop or reload them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+import sys
+import threading
+from typing import Any
+
+from engine.domain.errors import InvalidInput, Refused, StanchError
+from engine.edges.cli.session import Session
+from engine.edges.problems import OK
+from engine.edges.web.address import serve_refusal, split_address
+
+GRACE = 10  # seconds for requests in flight once told to stop
+_LOG = logging.getLogger("stanch")
+
+
+def serve(session: Session, listen: str | None) -> int:
+    """Serve until SIGTERM or SIGINT; return the exit code.
+
+    Raises:
+        Refused: the address can be reached by others and there is no authentication.
+        InvalidInput: the address is malformed or taken.
+    """
+    _log_to_stderr()
+    application = session.application()
+    try:
+        if listen is not None:
+            application.config = application.config.model_copy(update={"listen": listen})
+        config = application.config
+        tokens = application.store.read(lambda tx: bool(tx.tokens.list()))
+        refusal = serve_refusal(config, tokens)
+        if refusal is not None:
+            raise Refused(refusal)
+        with _bound(config.listen) as listener:
+            application.start_workers()
+            _announce(session, application, listener)
+            asyncio.run(_serve(application, listener))
+    finally:
+        application.stop()
+    session.tell("stopped")
+    return OK
+
+
+async def _serve(application: Any, listener: socket.socket) -> None:
+    import uvicorn
+
+    config = uvicorn.Config(
+        _web(application),
+        loop="uvloop",
+        http="httptools",
+        access_log=False,
+        log_config=None,
+        lifespan="off",
+        server_header=False,
+        timeout_graceful_shutdown=GRACE,
+    )
+    server = uvicorn.Server(config)
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGHUP, _reload_aside, application)
+    await server.serve(sockets=[listener])
+
+
+def _web(application: Any) -> Any:
+    """Build the web application with the intake mounted and everything counted."""
+    from engine.edges.web.app import create_app
+    from engine.edges.web.metrics import Metrics
+
+    metrics = Metrics(application.store, application.triage)
+    intake = application.intake_route(metrics.delivered, metrics.answered)
+    return create_app(application, intake, metrics)
+
+
+def _reload_aside(application: Any) -> None:
+    """Reload off the event loop: it reads files, and alerts must not wait for that."""
+    threading.Thread(target=_reload, args=(application,), name="reload").start()
+
+
+def _reload(application: Any) -> None:
+    try:
+        application.reload()
+    except StanchError as error:
+        _LOG.error("not reloaded, what was loaded stays in force: %s", error)
+    else:
+        project = application.project
+        _LOG.info("reloaded: %d rules, %d playbooks", len(project.rules), len(project.playbooks))
+
+
+@contextlib.contextmanager
+def _bound(listen: str) -> Any:
+    host, port = split_address(listen)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listener = socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        raise InvalidInput(f"cannot listen on {listen}: {error.strerror}") from error
+    with listener:
+        yield listener
+
+
+def _announce(session: Session, application: Any, listener: socket.socket) -> None:
+    host, port = listener.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+    project = application.project
+    session.tell(
+        f"listening on http://{shown}:{port}  "
+        f"({len(project.rules)} rules, {len(project.playbooks)} playbooks, "
+        f"{len(application.world.names)} connections)"
+    )
+    session.tell(f"alerts: POST http://{shown}:{port}/hooks/alertmanager")
+
+
+def _log_to_stderr() -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    root = logging.getLogger()
+    if not root.handlers:
+        root.addHandler(handler)
+    root.setLevel(logging.WARNING)
+    logging.getLogger("stanch").setLevel(logging.INFO)

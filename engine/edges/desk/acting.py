@@ -1,0 +1,205 @@
+"""What people may do: start, decide at gates, steer runs, set brakes, hand out tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from engine.domain.canonical import JsonObject
+from engine.domain.clock import format_time
+from engine.domain.errors import InvalidInput
+from engine.domain.people import Actor
+from engine.domain.run import RunMode
+from engine.edges.desk.alerts import playbook_for, sent_alert
+from engine.edges.desk.find import find_gate, find_run
+from engine.edges.desk.people import Level, add_token, require
+from engine.edges.desk.reading import Reading
+from engine.incidents.matching import alert_json
+from engine.running.views import gate_view, public_plan, run_view
+
+
+class Desk(Reading):
+    """Everything that the API and the CLI can ask. Each act answers with the thing as it then is."""
+
+    # ------------------------------------------------------------ plans and runs
+
+    def preview(
+        self,
+        actor: Actor,
+        playbook: str | None,
+        inputs: Mapping[str, Any],
+        *,
+        alert: str | JsonObject | None = None,
+    ) -> JsonObject:
+        """Plan without a run: reads really happen, nothing is written or stored.
+
+        Raises:
+            Refused: the actor is no operator (a preview reads from the connections).
+            InvalidInput, NotFound: bad inputs, no such playbook.
+        """
+        require(actor, Level.OPERATOR, "preview a plan")
+        given = self._alert(alert)
+        if playbook is None:
+            if given is None:
+                raise InvalidInput("name a playbook, or give an alert that a rule matches")
+            playbook, inputs = playbook_for(self.app.project.rules, given)
+        document = self.app.planner.preview(self._program(playbook), inputs, alert=given)
+        return public_plan(document.as_json())
+
+    def start(
+        self,
+        actor: Actor,
+        playbook: str | None,
+        inputs: Mapping[str, Any],
+        *,
+        mode: str = "approve",
+        priority: int = 5,
+        alert: str | None = None,
+    ) -> JsonObject:
+        """Start a run and return its line.
+
+        Raises:
+            Refused: no operator; or `auto` (no gate before the first change) without an approver's role.
+            InvalidInput, NotFound: bad inputs, mode or priority, no such playbook.
+        """
+        least = Level.APPROVER if mode == "auto" else Level.OPERATOR
+        require(actor, least, "start a run without a gate" if mode == "auto" else "start a run")
+        if mode not in {item.value for item in RunMode}:
+            raise InvalidInput(f"{mode!r} is no mode; there are auto, approve and dry_run")
+        if not 0 <= priority <= 9:
+            raise InvalidInput(f"priority is {priority}; it must be from 0 to 9, 9 the most urgent")
+        if playbook is None:
+            if alert is None:
+                raise InvalidInput("name a playbook, or the id of an alert that a rule takes")
+            return self._run_line(self.app.triage.act(self.alert(alert)["id"], actor))
+        self._program(playbook)
+        run_id = self.app.commands.start(
+            playbook,
+            inputs,
+            requester=actor,
+            mode=RunMode(mode),
+            priority=priority,
+            alert=self._alert(alert),
+        )
+        return self._run_line(run_id)
+
+    def _alert(self, alert: str | JsonObject | None) -> JsonObject | None:
+        """Return an alert as templates see it: a stored one by its id, or one as it was sent."""
+        if isinstance(alert, str):
+            alert_id = self.alert(alert)["id"]
+            row = self._read(lambda tx: tx.alerts.get(alert_id))
+            assert row is not None
+            return alert_json(row)
+        return None if alert is None else sent_alert(alert)
+
+    def _program(self, name: str) -> Any:
+        self.playbook(name)  # raises NotFound with near names
+        return self.app.project.playbooks[name]
+
+    def _run_line(self, run_id: str) -> JsonObject:
+        return self._read(lambda tx: run_view(find_run(tx, run_id)))
+
+    def cancel(self, actor: Actor, run: str, reason: str) -> JsonObject:
+        return self._steer("cancel a run", actor, run, "cancel", reason)
+
+    def retry(self, actor: Actor, run: str, reason: str) -> JsonObject:
+        return self._steer("retry a run", actor, run, "retry", reason)
+
+    def _steer(self, what: str, actor: Actor, run: str, verb: str, reason: str) -> JsonObject:
+        require(actor, Level.OPERATOR, what)
+        row = self._read(lambda tx: find_run(tx, run))
+        getattr(self.app.commands, verb)(row.id, actor, reason)
+        return self._run_line(row.id)
+
+    def undo(self, actor: Actor, run: str, steps: Sequence[str] = ()) -> JsonObject:
+        """Start the way back, a run of its own with its own gate, and return it."""
+        require(actor, Level.OPERATOR, "undo a run")
+        row = self._read(lambda tx: find_run(tx, run))
+        return self._run_line(self.app.commands.undo(row.id, actor, tuple(steps))["run"])
+
+    def done(self, actor: Actor, run: str, address: str, note: str) -> JsonObject:
+        """Tell that a person did a manual task, or looked after a step of unknown outcome."""
+        require(actor, Level.OPERATOR, "mark a task as done")
+        row = self._read(lambda tx: find_run(tx, run))
+        self.app.commands.done(row.id, address, actor, note)
+        return self._run_line(row.id)
+
+    # ------------------------------------------------------------ gates
+
+    def approve(self, actor: Actor, gate: str, fingerprint: str, comment: str = "") -> JsonObject:
+        """Approve the plan that the person saw, named by its fingerprint (or at least 16 characters of it).
+
+        Raises:
+            Refused: role, requester, time, or another plan than that.
+        """
+        if len(fingerprint) < 16:
+            raise InvalidInput(
+                f"fingerprint {fingerprint!r} is too short: give at least 16 characters of the one that the gate shows"
+            )
+        require(actor, Level.VIEWER, "approve")
+        row = self._read(lambda tx: find_gate(tx, gate))
+        self.app.commands.approve(row.id, actor, comment, fingerprint)
+        return self.gate(row.id)
+
+    def reject(self, actor: Actor, gate: str, comment: str = "") -> JsonObject:
+        require(actor, Level.VIEWER, "reject")
+        row = self._read(lambda tx: find_gate(tx, gate))
+        self.app.commands.reject(row.id, actor, comment)
+        return self.gate(row.id)
+
+    def withdraw(self, actor: Actor, gate: str) -> JsonObject:
+        """Take back the actor's own vote while the gate is open."""
+        require(actor, Level.VIEWER, "withdraw a vote")
+        row = self._read(lambda tx: find_gate(tx, gate))
+        self.app.commands.withdraw(row.id, actor)
+        return self._read(lambda tx: gate_view(tx, find_gate(tx, row.id)))
+
+    # ------------------------------------------------------------ brakes
+
+    def pause(self, actor: Actor, reason: str) -> JsonObject:
+        """Engage the kill switch: nothing is changed from the next effect on."""
+        require(actor, Level.OPERATOR, "set a brake")
+        if not reason.strip():
+            raise InvalidInput("say why: a pause needs a reason that others can read")
+        self.app.commands.pause(actor, reason)
+        return self.brakes()
+
+    def resume(self, actor: Actor, reason: str) -> JsonObject:
+        require(actor, Level.OPERATOR, "release a brake")
+        self.app.commands.resume(actor, reason)
+        return self.brakes()
+
+    # ------------------------------------------------------------ tokens
+
+    def tokens(self, actor: Actor) -> JsonObject:
+        require(actor, Level.ADMIN, "list tokens")
+        return {"items": [dict(item) for item in self._read(lambda tx: tx.tokens.list())]}
+
+    def create_token(
+        self, actor: Actor, name: str, roles: Sequence[str], expires_at: datetime | None
+    ) -> JsonObject:
+        """Return `{name, roles, expires_at, token}`; the token is shown this once."""
+        require(actor, Level.ADMIN, "create tokens")
+        known = {"viewer", "operator", "admin", *self.app.config.roles}
+        wrong = [role for role in roles if role not in known]
+        if wrong:
+            raise InvalidInput(
+                f"no role is called {wrong[0]!r}; there are: {', '.join(sorted(known))}"
+            )
+        if expires_at is not None and expires_at <= self.app.clock.now():
+            raise InvalidInput(
+                f"the token would have expired already, at {format_time(expires_at)}"
+            )
+        token = add_token(self.app.store, name, roles, expires_at)
+        return {
+            "name": name,
+            "roles": list(roles),
+            "expires_at": format_time(expires_at) if expires_at else None,
+            "token": token,
+        }
+
+    def revoke_token(self, actor: Actor, name: str) -> JsonObject:
+        """Revoke every token of that name; `revoked` says how many that were."""
+        require(actor, Level.ADMIN, "revoke tokens")
+        return {"name": name, "revoked": self.app.store.write(lambda tx: tx.tokens.revoke(name))}

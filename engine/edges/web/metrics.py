@@ -1,0 +1,197 @@
+"""What Prometheus scrapes: counters of this process, and gauges read from the store at each scrape.
+
+Labels come from what the configuration names (playbooks, actions, states), never from alerts: cardinality
+stays small whatever arrives.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any, Protocol
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from engine.domain.entry import Entry
+from engine.domain.errors import StanchError
+from engine.edges.web.ports import Triage
+from engine.journal.store import Page, Store
+
+_FAST = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5)
+_LONG = (0.1, 1, 5, 15, 60, 300, 900, 3600, 4 * 3600, 24 * 3600)
+_MOST_STARTED = 100_000  # runs whose start is remembered, to tell how long they took
+
+
+class Delivered(Protocol):
+    """What the intake tells of one delivery, after its commit."""
+
+    @property
+    def alerts(self) -> int: ...
+    @property
+    def new(self) -> int: ...
+    @property
+    def unreadable(self) -> int: ...
+    @property
+    def truncated(self) -> int: ...
+    @property
+    def over_limit(self) -> int: ...
+    @property
+    def seconds(self) -> float: ...
+
+
+class Metrics:
+    """All metrics of one process, in a registry of its own."""
+
+    def __init__(self, store: Store, triage: Triage | None = None) -> None:
+        self.registry = CollectorRegistry()
+        self._started: dict[str, tuple[str, datetime]] = {}
+        self._actions: dict[tuple[str, str], str] = {}
+        self._lock = threading.Lock()
+        add = self.registry
+        self._alerts = Counter(
+            "stanch_alerts", "Alerts by what became of them at the door", ["outcome"], registry=add
+        )
+        self._answers = Counter(
+            "stanch_intake_answers", "Deliveries by the status answered", ["code"], registry=add
+        )
+        self._commit = Histogram(
+            "stanch_intake_commit_seconds",
+            "From a delivery's arrival to its durable commit",
+            buckets=_FAST,
+            registry=add,
+        )
+        self._runs = Counter("stanch_runs", "Runs ended", ["playbook", "state"], registry=add)
+        self._run_seconds = Histogram(
+            "stanch_run_seconds",
+            "From a run's creation to its end, waits included",
+            ["playbook"],
+            buckets=_LONG,
+            registry=add,
+        )
+        self._steps = Counter("stanch_steps", "Steps ended", ["action", "outcome"], registry=add)
+        self._retries = Counter(
+            "stanch_retries", "Retries, by category", ["category"], registry=add
+        )
+        add.register(_StoreGauges(store))
+        if triage is not None:
+            add.register(_Decisions(triage))
+
+    def text(self) -> bytes:
+        """Return the exposition; asks the store, so call it off the event loop."""
+        return generate_latest(self.registry)
+
+    # ------------------------------------------------------------ what others tell
+
+    def delivered(self, delivery: Delivered) -> None:
+        """Count one delivery of the intake."""
+        self._alerts.labels("accepted").inc(delivery.new)
+        self._alerts.labels("duplicate").inc(delivery.alerts - delivery.new)
+        self._alerts.labels("unreadable").inc(delivery.unreadable)
+        self._alerts.labels("truncated").inc(delivery.truncated)
+        self._alerts.labels("over_limit").inc(delivery.over_limit)
+        self._commit.observe(delivery.seconds)
+
+    def answered(self, status: int) -> None:
+        self._answers.labels(str(status)).inc()
+
+    def entries(self, chain: str, entries: Sequence[Entry], at: datetime) -> None:
+        """Count what a commit of this process added to a chain, at the time `at`."""
+        for entry in entries:
+            counter = _COUNTED.get(entry.kind)
+            if counter is not None:
+                counter(self, chain, entry.body, at)
+
+    def _run_created(self, chain: str, body: Any, at: datetime) -> None:
+        with self._lock:
+            if len(self._started) >= _MOST_STARTED:
+                self._started.pop(next(iter(self._started)))
+            self._started[chain] = (str(body["playbook"]), at)
+
+    def _run_ended(self, chain: str, body: Any, at: datetime) -> None:
+        with self._lock:
+            playbook, began = self._started.pop(chain, (str(body.get("playbook", "")), None))
+        self._runs.labels(playbook, str(body["state"])).inc()
+        if began is not None:
+            self._run_seconds.labels(playbook).observe(max(0.0, (at - began).total_seconds()))
+
+    def _intent(self, chain: str, body: Any, at: datetime) -> None:
+        del at
+        with self._lock:
+            self._actions[chain, str(body["address"])] = str(body.get("action", ""))
+
+    def _outcome(self, chain: str, body: Any, at: datetime) -> None:
+        del at
+        with self._lock:
+            action = self._actions.pop((chain, str(body["address"])), str(body.get("action", "")))
+        self._steps.labels(action, str(body["state"])).inc()
+
+    def _skipped(self, chain: str, body: Any, at: datetime) -> None:
+        del chain, body, at
+        self._steps.labels("", "skipped").inc()
+
+    def _retry(self, chain: str, body: Any, at: datetime) -> None:
+        del chain, at
+        self._retries.labels(str(body.get("category", ""))).inc()
+
+
+_COUNTED = {
+    "run.created": Metrics._run_created,
+    "run.ended": Metrics._run_ended,
+    "step.intent": Metrics._intent,
+    "step.outcome": Metrics._outcome,
+    "step.skipped": Metrics._skipped,
+    "step.retry": Metrics._retry,
+}
+
+
+class _Decisions(Collector):
+    """What this process's rules decided, as triage counts it."""
+
+    def __init__(self, triage: Triage) -> None:
+        self._triage = triage
+
+    def collect(self) -> Iterator[Metric]:
+        family = CounterMetricFamily(
+            "stanch_decisions", "Decisions of rules", labels=["verdict", "reason"]
+        )
+        for (verdict, reason), number in sorted(self._triage.counts.items()):
+            family.add_metric([verdict, reason], number)
+        yield family
+
+
+class _StoreGauges(Collector):
+    """What stands in the store now. A store that cannot be read shows as `stanch_store_up 0` alone."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def describe(self) -> Iterator[Metric]:
+        """Name nothing at registration, so that registering does not ask the store."""
+        yield from ()
+
+    def collect(self) -> Iterator[Metric]:
+        try:
+            runs, gates, incidents, workers, brakes = self._store.read(
+                lambda tx: (
+                    tx.runs.counts(),
+                    len(tx.gates.list()),
+                    len(tx.incidents.list(Page(limit=10_000), open_only=True)),
+                    len(tx.workers.alive()),
+                    sum(brake.engaged for brake in tx.brakes.list()),
+                )
+            )
+        except StanchError:
+            yield GaugeMetricFamily("stanch_store_up", "Whether the store can be read", 0)
+            return
+        yield GaugeMetricFamily("stanch_store_up", "Whether the store can be read", 1)
+        by_state = GaugeMetricFamily("stanch_runs_now", "Runs by present state", labels=["state"])
+        for state, number in runs.items():
+            by_state.add_metric([state.value], number)
+        yield by_state
+        yield GaugeMetricFamily("stanch_gates_open", "Gates that wait for people", gates)
+        yield GaugeMetricFamily("stanch_incidents_open", "Incidents that are not over", incidents)
+        yield GaugeMetricFamily("stanch_workers_alive", "Workers with a lease", workers)
+        yield GaugeMetricFamily("stanch_brakes_engaged", "Brakes that hold", brakes)

@@ -1,0 +1,137 @@
+"""What the doors for people need of the application; `engine/edges/wiring.py` builds something that has it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from engine.contract.registry import Registry
+from engine.domain.canonical import JsonObject
+from engine.domain.clock import Clock
+from engine.domain.people import Actor
+from engine.domain.run import RunMode
+from engine.journal.store import Store
+from engine.language.program import Program
+from engine.language.rules import Rule
+
+
+class Config(Protocol):
+    """The configuration, as far as the doors read it."""
+
+    @property
+    def listen(self) -> str: ...
+
+    @property
+    def roles(self) -> Mapping[str, Sequence[str]]:
+        """Role to the names that have it."""
+        ...
+
+
+class Project(Protocol):
+    """The loaded rules and playbooks."""
+
+    @property
+    def rules(self) -> Sequence[Rule]: ...
+
+    @property
+    def playbooks(self) -> Mapping[str, Program]: ...
+
+    @property
+    def digest(self) -> str: ...
+
+
+class Commands(Protocol):
+    """What people may do. Each raises InvalidInput, NotFound, Refused or StoreUnavailable."""
+
+    def start(
+        self,
+        playbook: str,
+        inputs: Mapping[str, Any],
+        *,
+        requester: Actor,
+        mode: RunMode,
+        priority: int = 5,
+        rule: str | None = None,
+        alert: JsonObject | None = None,
+        trigger: JsonObject | None = None,
+        incident_id: str | None = None,
+        group: str | None = None,
+    ) -> str: ...
+
+    def approve(
+        self, target: str, actor: Actor, comment: str = "", fingerprint: str | None = None
+    ) -> JsonObject: ...
+
+    def reject(self, target: str, actor: Actor, comment: str = "") -> JsonObject: ...
+
+    def withdraw(self, target: str, actor: Actor) -> JsonObject: ...
+
+    def done(self, run_id: str, address: str, actor: Actor, note: str) -> JsonObject: ...
+
+    def cancel(self, run_id: str, actor: Actor, reason: str) -> JsonObject: ...
+
+    def retry(self, run_id: str, actor: Actor, reason: str) -> JsonObject: ...
+
+    def undo(self, run_id: str, actor: Actor, steps: Sequence[str] = ()) -> JsonObject: ...
+
+    def pause(self, actor: Actor, reason: str) -> JsonObject: ...
+
+    def resume(self, actor: Actor, reason: str) -> JsonObject: ...
+
+
+class Document(Protocol):
+    """A plan as data."""
+
+    def as_json(self) -> JsonObject: ...
+
+
+class Planner(Protocol):
+    def preview(
+        self,
+        program: Program,
+        inputs: Mapping[str, Any],
+        *,
+        mode: RunMode = RunMode.DRY_RUN,
+        alert: JsonObject | None = None,
+    ) -> Document:
+        """Plan a run that does not exist: reads happen, nothing is written, nothing is stored."""
+        ...
+
+
+class Triage(Protocol):
+    """The rules at work. `counts`: decisions since the start, by (verdict, reason)."""
+
+    @property
+    def counts(self) -> Mapping[tuple[str, str], int]: ...
+
+    def act(self, alert_id: str, actor: Actor, rule: str | None = None) -> str:
+        """Run the rule that takes a stored alert because a person says so; return the run's id."""
+        ...
+
+
+class Application(Protocol):
+    """One built engine."""
+
+    @property
+    def config(self) -> Config: ...
+
+    @property
+    def registry(self) -> Registry: ...
+
+    @property
+    def project(self) -> Project: ...
+
+    @property
+    def store(self) -> Store: ...
+
+    @property
+    def commands(self) -> Commands: ...
+
+    @property
+    def planner(self) -> Planner: ...
+
+    @property
+    def triage(self) -> Triage: ...
+
+    @property
+    def clock(self) -> Clock: ...

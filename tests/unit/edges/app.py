@@ -1,0 +1,139 @@
+"""The doors over the real engine on a toy system: real store, commands, triage and planner; only the wiring is here."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from engine.edges.desk.people import add_token
+from engine.edges.intake.endpoint import IntakeSettings, intake_route
+from engine.edges.web.app import create_app
+from engine.edges.web.metrics import Metrics
+from engine.incidents.triage import Triage
+from engine.language.matchers import parse_matcher
+from engine.language.program import Program
+from engine.language.rules import Rule
+from tests.harness import Harness
+from tests.harness_programs import program
+from tests.toys import Table
+
+
+@dataclass(frozen=True)
+class Config:
+    listen: str = "127.0.0.1:9780"
+    roles: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
+@dataclass
+class Project:
+    rules: tuple[Rule, ...]
+    playbooks: dict[str, Program]
+    digest: str = "d"
+
+
+RAISE = program(
+    {"id": "now", "action": "toy.get", "with": {"name": "x"}},
+    {"id": "up", "action": "toy.set", "with": {"name": "x", "value": "{{ inputs.to }}"}},
+    playbook="toys/raise",
+    summary="raise x",
+    inputs={
+        "type": "object",
+        "required": ["to"],
+        "properties": {"to": {"type": "integer"}, "why": {"type": "string"}},
+    },
+)
+ASK = program(
+    {"id": "call", "kind": "manual", "text": "ring the data team", "role": "sre"},
+    playbook="toys/ask",
+)
+FAIL = program(
+    {"id": "up", "action": "toy.set", "with": {"name": "stuck", "value": 2}}, playbook="toys/fail"
+)
+RULE = Rule(
+    name="x-low",
+    matchers=(parse_matcher('alertname="XLow"'),),
+    playbook="toys/raise",
+    inputs={"to": "{{ alert.labels.to | number }}"},
+    run_per=("to",),
+)
+
+
+class App:
+    """One application. `engine.settle()` drives its runs by hand; `start_workers` drives them in threads."""
+
+    def __init__(self, folder: Path, config: Config | None = None) -> None:
+        self.table = Table(x=1, stuck=1)
+        self.table.refuse.add("stuck")
+        self.engine = Harness(folder, self.table)
+        for each in (RAISE, ASK, FAIL):
+            self.engine.programs[each.playbook] = each
+        self.config = config or Config()
+        self.registry = self.engine.services.registry
+        self.project = Project((RULE,), self.engine.programs)
+        self.store = self.engine.store
+        self.commands = self.engine.commands
+        self.planner = self.engine.planner
+        self.world = self.engine.connections
+        self.clock = self.engine.clock
+        self.triage = Triage(self.store, self.project.rules, self.commands.create_run)
+        self.metrics = Metrics(self.store, self.triage)
+
+    @cached_property
+    def web(self) -> Any:
+        intake = intake_route(
+            self.store, IntakeSettings(), self.metrics.delivered, self.metrics.answered
+        )
+        return create_app(self, intake, self.metrics)
+
+    def token(self, name: str, *roles: str) -> str:
+        return add_token(self.store, name, roles, None)
+
+    def start_workers(self) -> None:
+        self.engine.worker.start()
+
+    def stop(self) -> None:
+        self.engine.worker.stop()
+
+    def settle(self) -> None:
+        self.triage.drain()
+        self.engine.settle()
+
+    # ------------------------------------------------------------ shortcuts
+
+    def gated_run(self, to: int = 5) -> tuple[str, str, str]:
+        """Start a run by its rule up to its gate; return (run, gate, fingerprint)."""
+        from tests.harness import BOB
+
+        run = self.commands.start("toys/raise", {"to": to}, requester=BOB)
+        self.settle()
+        (gate,) = self.store.read(lambda tx: tx.gates.of_run(run))
+        return run, gate.id, gate.fingerprint
+
+
+@contextmanager
+def served(app: App) -> Iterator[str]:
+    """Serve an application on a loopback port of its own; yields its URL."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        server = uvicorn.Server(
+            uvicorn.Config(app.web, lifespan="off", log_config=None, access_log=False)
+        )
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        deadline = time.monotonic() + 10
+        while not server.started and time.monotonic() < deadline:
+            time.sleep(0.005)
+        try:
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            server.should_exit = True
+            thread.join(10)
