@@ -44,6 +44,10 @@ class PlanStep:
             return bool(self.detail.get("changes"))
         return self.planned is not None
 
+    @property
+    def is_read(self) -> bool:
+        return self.state in {"read", "later"}
+
     def covered(self) -> JsonObject:
         """What the fingerprint covers of this step (LANGUAGE "Plans"): not counts, reads or samples."""
         covered: JsonObject = {
@@ -120,7 +124,8 @@ class PlanDocument:
                 "playbook": self.playbook,
                 "revision": self.revision,
                 "inputs": self.inputs,
-                "steps": [step.covered() for step in self.steps],
+                # A read that is done leaves the plan of what remains; its answer shows in the changes.
+                "steps": [step.covered() for step in self.steps if not step.is_read],
             }
         )
 

@@ -140,8 +140,8 @@ def _bounded(address: str, name: str, value: Any, bounds: Mapping[str, Bound]) -
 def differences(old: PlanDocument, new: PlanDocument) -> list[Difference]:
     """Return what a new plan of the same run says differently; empty where the fingerprints agree."""
     found: list[Difference] = []
-    before = {step.address: step for step in old.steps}
-    after = {step.address: step for step in new.steps}
+    before = {step.address: step for step in old.steps if not step.is_read}
+    after = {step.address: step for step in new.steps if not step.is_read}
     for address in [*before, *(name for name in after if name not in before)]:
         one, two = before.get(address), after.get(address)
         if one is None or two is None:
