@@ -220,6 +220,7 @@ class Triage:
         fresh = [one.row.id for one in prepared if one.postponed is None]
 
         def work(tx: Tx) -> Counter[tuple[str, str]]:
+            tx.alerts.hold(one.row.alert for one in prepared)
             claimed = {row.id for row in tx.alerts.claim(fresh)} if fresh else set()
             deciding = Deciding(tx, book, self._desk)
             for one in prepared:

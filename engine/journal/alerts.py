@@ -145,6 +145,11 @@ class Alerts(Repository):
         found = (self._s.one(CLAIM, id=alert_id) for alert_id in ids)
         return [alert_row(row) for row in found if row is not None]
 
+    def hold(self, alerts: Iterable[Alert]) -> None:
+        # In one order everywhere, so that two nodes do not wait for each other.
+        for name in sorted({f"alert {a.fingerprint} {micros(a.starts_at)}" for a in alerts}):
+            self._s.serialise(name)
+
     def mark_decided(self, ids: Iterable[str]) -> None:
         self._s.many(DECIDED, ({"id": alert_id} for alert_id in ids))
 

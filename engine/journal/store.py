@@ -173,6 +173,14 @@ class Alerts(Protocol):
         """Those of `ids` that are still undecided; on PostgreSQL locked, those another node holds skipped."""
         ...
 
+    def hold(self, alerts: Iterable[Alert]) -> None:
+        """Let no other node decide these alerts, firing or resolved, until the transaction ends.
+
+        Without it a `resolved` could be decided elsewhere just before its firing alert joins an episode,
+        and the episode would never close. SQLite has one writer and needs nothing.
+        """
+        ...
+
     def mark_decided(self, ids: Iterable[str]) -> None: ...
 
     def get(self, alert_id: str) -> AlertRow | None: ...
