@@ -1,0 +1,178 @@
+"""A world that outlives the engine, and the engine as a real process that is killed in it."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+PATIENCE = 40.0  # seconds until a run must rest; generous, since the machine may be busy
+
+
+class Counter(http.server.BaseHTTPRequestHandler):
+    """Counts POSTs by path. What it counted is gone for nobody: it lives in the test's process."""
+
+    posts: dict[str, int]
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers.get("content-length", 0)))
+        self.posts[self.path] = self.posts.get(self.path, 0) + 1
+        body = b'{"ok": true}'
+        self.send_response(200)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        del format, args
+
+
+@dataclass
+class CountingServer:
+    """An HTTP system without idempotency: every POST counts."""
+
+    posts: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        handler = type("Handler", (Counter,), {"posts": self.posts})
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@dataclass
+class Engine:
+    """`stanch serve` as a process, started again and again on one folder."""
+
+    folder: Path
+    port: int
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self, fault: str | None = None) -> None:
+        environment = {key: value for key, value in os.environ.items() if key != "STANCH_FAULT"}
+        if fault is not None:
+            environment["STANCH_FAULT"] = fault
+        command = [str(Path(sys.executable).with_name("stanch")), "--config", "stanch.yaml", "serve"]
+        with (self.folder / "serve.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                command, cwd=self.folder, env=environment, stdout=log, stderr=log
+            )
+
+    @property
+    def dead(self) -> bool:
+        return self.process is None or self.process.poll() is not None
+
+    def stop(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(20)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+
+    def request(self, method: str, path: str, body: Any = None) -> Any:
+        """One request; None where nobody answers."""
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.port}{path}",
+            data=data,
+            method=method,
+            headers={"content-type": "application/json"},
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                return json.loads(answer.read() or b"null")
+        except urllib.error.HTTPError as error:
+            error.close()
+            return None
+        except (OSError, ValueError):
+            return None
+
+    def until(self, what: Any, *, or_dead: bool = True) -> Any:
+        """Wait until `what()` is true; None where the process died first."""
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end:
+            if or_dead and self.dead:
+                return None
+            found = what()
+            if found:
+                return found
+            time.sleep(0.03)
+        log = (self.folder / "serve.log").read_text()[-3000:]
+        raise AssertionError(f"nothing happened in {PATIENCE:g} s; the log ends:\n{log}")
+
+
+def alert(case: str, status: str = "firing") -> dict[str, Any]:
+    """A delivery as Alertmanager sends it."""
+    return {
+        "version": "4",
+        "groupKey": f"{{}}:{{case={case}}}",
+        "truncatedAlerts": 0,
+        "status": status,
+        "receiver": "stanch",
+        "groupLabels": {"case": case},
+        "commonLabels": {"alertname": "Broken", "case": case},
+        "commonAnnotations": {},
+        "externalURL": "http://127.0.0.1",
+        "alerts": [
+            {
+                "status": status,
+                "labels": {"alertname": "Broken", "case": case},
+                "annotations": {},
+                "startsAt": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 5)),
+                "endsAt": "0001-01-01T00:00:00Z",
+                "generatorURL": "",
+                "fingerprint": "1234567890abcdef",
+            }
+        ],
+    }
+
+
+RULES = """
+rules:
+  - name: broken
+    matchers: ['alertname="Broken"']
+    mode: auto
+    playbook: repair
+    inputs: {case: "{{ alert.labels.case }}"}
+"""
+
+PLAYBOOK = """
+playbook: repair
+summary: One effect of every kind of protection
+inputs: {type: object, required: [case], properties: {case: {type: string}}}
+steps:
+  - id: rows
+    action: postgres.execute
+    with:
+      connection: db
+      sql: UPDATE counters SET n = n + 1 WHERE id = %(case)s
+      params: {case: "{{ inputs.case }}"}
+      table: public.counters
+      key: [id]
+  - id: scale
+    action: kubernetes.scale
+    with: {connection: cluster, namespace: default, kind: Deployment, name: "{{ inputs.case }}", replicas: 2}
+  - id: post
+    action: http.request
+    with: {connection: web, method: POST, path: "/{{ inputs.case }}", body: {a: 1}}
+  - id: told
+    action: log.decision
+    with: {fields: {CASE: "{{ inputs.case }}"}}
+"""
