@@ -196,6 +196,7 @@ class Application:
             max_body=intake.max_body,
             max_alerts=intake.max_alerts,
             auth=self._intake_auth(),
+            node=self.node,
         )
         return intake_route(self.store, settings, on_accepted, on_answer)
 

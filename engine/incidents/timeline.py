@@ -119,7 +119,8 @@ def _vote(b: _Told) -> str:
 
 def _verify(b: _Told) -> str:
     result = "is satisfied" if b.get("satisfied") else "is not satisfied"
-    return f"{b.text('address')}: verification {result} (the query gave {b.text('value')})"
+    told = b.text("text") if b.get("text") else f"the query gave {b.text('value')}"
+    return f"{b.text('address')}: verification {result} ({told}{b.maybe('wanted', ', wanted {}')})"
 
 
 def _wait_ended(b: _Told) -> str:
@@ -127,16 +128,27 @@ def _wait_ended(b: _Told) -> str:
     return f"{b.text('address')} {how}{b.because()}"
 
 
+_PERSONS = {
+    "cancel": "{} cancelled the run",
+    "retry": "{} retried the run",
+    "hold": "{} held the run",
+    "release": "{} released the run",
+    "wake": "{} woke the run",
+}
+_OWN = {
+    "cancel": "the run is to be cancelled",
+    "hold": "the run is held",
+    "release": "the run goes on",
+    "stuck": "the run is stuck and needs a person",
+    "reask": "the approval is void; people are asked again",
+}
+
+
 def _signal(b: _Told) -> str:
-    verb = {
-        "cancel": "cancelled the run",
-        "retry": "retried the run",
-        "hold": "held the run",
-        "release": "released the run",
-        "wake": "woke the run",
-    }
     signal = str(b.get("signal", "?"))
-    return f"{b.text('actor')} {verb.get(signal, f'signalled {signal}')}{b.because()}"
+    if b.get("actor") and signal in _PERSONS:
+        return f"{_PERSONS[signal].format(b.text('actor'))}{b.because()}"
+    return f"{_OWN.get(signal, f'signal {signal}')}{b.because()}"
 
 
 def _alert_resolved(b: _Told) -> str:
@@ -179,12 +191,14 @@ _TELLERS: dict[str, Callable[[_Told], str]] = {
         f"plan made: {b.text('changes')} changes, {b.text('reads')} reads, "
         f"fingerprint {b.text('fingerprint')[:12]}"
     ),
+    "run.claimed": lambda b: f"claimed by worker {b.text('owner')}",
     "run.signal": _signal,
     "run.ended": lambda b: f"run ended: {b.text('state')}{b.because()}",
     "step.started": lambda b: f"{b.text('address')} started",
     "step.skipped": lambda b: f"{b.text('address')} skipped{b.because()}",
     "step.intent": _intent,
     "step.outcome": _outcome,
+    "step.applied": lambda b: f"{b.text('address')}: the target took the change",
     "step.retry": lambda b: (
         f"{b.text('address')} will be tried again at {b.text('at')} "
         f"(attempt {b.text('attempt')}, {b.text('category')}){b.because()}"
@@ -210,12 +224,15 @@ _TELLERS: dict[str, Callable[[_Told], str]] = {
         f"{b.text('planned')} and is {b.text('live')}"
     ),
     "lock.taken": lambda b: f"locked {b.text('targets')}",
-    "lock.waiting": lambda b: f"waits for the lock on {b.text('targets')}",
+    "lock.waiting": lambda b: f"waits for a lock{b.maybe('targets', ' on {}')}{b.because()}",
     "budget.exceeded": lambda b: (
         f"budget exceeded{b.because('message') or b.because()}{b.maybe('unit', ' ({})')}"
     ),
     "undo.intent": lambda b: f"{_undo(b)} will be done{b.because('summary')}",
     "undo.outcome": lambda b: f"{_undo(b)}: {b.text('state')}{b.because('message')}",
+    "undo.done": lambda b: (
+        "undo finished" + (f" with problems: {b.text('problems')}" if b.get("problems") else "")
+    ),
     "incident.opened": lambda b: (
         f"incident opened by rule {b.text('rule')} ({b.text('severity')}): {b.text('title')}"
     ),

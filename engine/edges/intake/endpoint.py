@@ -20,6 +20,7 @@ from starlette.types import Receive, Scope, Send
 
 from engine.domain.alert import Delivery
 from engine.domain.canonical import JsonObject
+from engine.domain.entry import Entry
 from engine.domain.errors import StoreUnavailable
 from engine.edges.intake.auth import Auth
 from engine.edges.intake.payload import UnreadableBody, read_delivery
@@ -37,6 +38,7 @@ class IntakeSettings:
             commit at once; beyond it 503.
         commit_timeout: seconds until a commit that does not come is answered 503. Alertmanager itself
             gives up after max(`group_interval`, 10 s).
+        node: names this node's own journal chain.
     """
 
     drop_labels: frozenset[str] = field(default_factory=frozenset)
@@ -45,6 +47,7 @@ class IntakeSettings:
     max_waiting: int = 5000
     commit_timeout: float = 8.0
     auth: Auth | None = None
+    node: str = "local"
 
 
 @dataclass(frozen=True)
@@ -138,7 +141,10 @@ class Intake:
         """Answer 200 only once the delivery is durable."""
 
         def work(tx: Tx) -> int:
-            return sum(1 for _, new in tx.alerts.accept(delivery) if new)
+            new = sum(1 for _, first in tx.alerts.accept(delivery) if first)
+            if delivery.truncated or delivery.over_limit or delivery.unreadable:
+                tx.journal.append(f"node:{self._settings.node}", [_trouble(delivery)])
+            return new
 
         self.waiting += 1
         try:
@@ -166,6 +172,18 @@ class Intake:
         if self._on_accepted is not None:
             self._on_accepted(accepted)
         return 200, accepted.as_json(), ()
+
+
+def _trouble(delivery: Delivery) -> Entry:
+    """What a delivery lacks, for the journal; the unreadable alerts themselves stand beside it."""
+    body = {
+        "receiver": delivery.receiver,
+        "group_key": delivery.group_key,
+        "truncated": delivery.truncated,
+        "over_limit": delivery.over_limit,
+        "unreadable": sorted({one.reason for one in delivery.unreadable})[:5],
+    }
+    return Entry("delivery.problem", body)
 
 
 _Header = tuple[bytes, bytes]

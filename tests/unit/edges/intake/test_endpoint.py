@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Future
 from typing import Any, cast
 
@@ -12,6 +12,7 @@ import pytest
 from starlette.applications import Starlette
 
 from engine.domain.alert import Delivery
+from engine.domain.entry import Entry
 from engine.domain.errors import StoreUnavailable
 from engine.edges.intake.auth import Auth, Basic, Bearer
 from engine.edges.intake.endpoint import PATH, Accepted, Intake, IntakeSettings, intake_route
@@ -34,9 +35,18 @@ class MemoryAlerts:
         return answer
 
 
+class MemoryJournal:
+    def __init__(self) -> None:
+        self.entries: list[tuple[str, Entry]] = []
+
+    def append(self, chain: str, entries: Sequence[Entry]) -> None:
+        self.entries.extend((chain, entry) for entry in entries)
+
+
 class MemoryTx:
     def __init__(self) -> None:
         self.alerts = MemoryAlerts()
+        self.journal = MemoryJournal()
 
 
 class HandStore:
@@ -105,6 +115,10 @@ def test_accepts_after_the_commit_and_counts() -> None:
     assert second.json()["new"] == 0
     assert [one.new for one in accepted] == [2, 0]
     assert len(store.tx.alerts.deliveries) == 2
+    chain, entry = store.tx.journal.entries[0]
+    assert (chain, entry.kind) == ("node:local", "delivery.problem")
+    assert entry.body["truncated"] == 4
+    assert entry.body["unreadable"] == ["labels are a number; expected an object of texts"]
 
 
 def test_does_not_answer_before_the_commit() -> None:
@@ -216,6 +230,9 @@ def test_unreadable_is_400_and_a_wrong_content_type_is_not() -> None:
 def test_limits_reach_the_parser() -> None:
     store = HandStore()
     raw = body(alert(labels={"alertname": "x", "replica": "a"}), alert())
+    asyncio.run(post(store, body(alert())))
+    assert store.tx.journal.entries == [], "a whole delivery leaves no trouble"
+    store = HandStore()
     answer = asyncio.run(post(store, raw, max_alerts=1, drop_labels=frozenset({"replica"})))
     assert answer.json()["over_limit"] == 1
     assert store.tx.alerts.deliveries[0].alerts[0].labels == {"alertname": "x"}
