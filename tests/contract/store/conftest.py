@@ -78,23 +78,28 @@ def postgres_template(postgres_server: PostgresServer) -> PostgresServer:
     return postgres_server
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.real)])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+@pytest.fixture
+def sqlite(sqlite_template: Path, tmp_path: Path) -> Iterator[Place]:
+    path = tmp_path / "stanch.db"
+    shutil.copy(sqlite_template, path)
     with ExitStack() as stack:
-        if request.param == "sqlite":
-            path = tmp_path / "stanch.db"
-            shutil.copy(request.getfixturevalue("sqlite_template"), path)
-            yield Place(f"sqlite:///{path}", path, stack)
-        else:
-            server: PostgresServer = request.getfixturevalue("postgres_template")
-            name = f"store_{next(_numbers)}"
-            with psycopg.connect(server.dsn, autocommit=True) as connection:
-                connection.execute(
-                    sql.SQL("CREATE DATABASE {} TEMPLATE template_stanch STRATEGY wal_log").format(
-                        sql.Identifier(name)
-                    )
-                )
-            yield Place(server.dsn_of(name), None, stack)
+        yield Place(f"sqlite:///{path}", path, stack)
+
+
+@pytest.fixture
+def postgres(postgres_template: PostgresServer) -> Iterator[Place]:
+    name = f"store_{next(_numbers)}"
+    copy = sql.SQL("CREATE DATABASE {} TEMPLATE template_stanch STRATEGY wal_log")
+    with psycopg.connect(postgres_template.dsn, autocommit=True) as connection:
+        connection.execute(copy.format(sql.Identifier(name)))
+    with ExitStack() as stack:
+        yield Place(postgres_template.dsn_of(name), None, stack)
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.real)])
+def place(request: pytest.FixtureRequest) -> Place:
+    found: Place = request.getfixturevalue(request.param)
+    return found
 
 
 @pytest.fixture
