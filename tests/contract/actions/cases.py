@@ -64,11 +64,13 @@ class ChangeCase(Case):
         meddle: what others do to the target after the change, so that an undo must refuse; None where the
             change is irreversible or nothing can be in the way.
         conflict: what the refusal must name.
+        settle: lets the target come to rest after the change, where that takes it time.
     """
 
     action: Change[Any] = field(kw_only=True)
     meddle: Callable[[], None] | None = None
     conflict: str = ""
+    settle: Callable[[], None] = lambda: None
 
 
 @dataclass

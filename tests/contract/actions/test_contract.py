@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote, quote_plus
 
 import pytest
 
-from engine.contract import ActionFailed, Applied, Category, NotApplied, Planned, Unplannable
+from engine.contract import (
+    ActionFailed,
+    Applied,
+    Category,
+    NotApplied,
+    Planned,
+    Unknown,
+    Unplannable,
+)
 from engine.contract.registry import load_registry
 from tests.contract.actions.cases import (
     Case,
@@ -23,11 +32,12 @@ from tests.contract.actions.cases import (
 
 pytestmark = pytest.mark.real
 CHANGES, READS, NOTIFIES = changes(), reads(), notifies()
-FAULTS = [
-    (kind, label)
+# One case of each action: what fails is the way to the target, the same for all its cases.
+FAULTS = {
+    label.partition(":")[0]: (kind, label)
     for kind, cases in (("change", CHANGES), ("read", READS), ("notify", NOTIFIES))
-    for label in cases
-]
+    for label in reversed(cases)
+}.values()
 
 
 @pytest.fixture
@@ -44,10 +54,6 @@ def planned_for(case: ChangeCase) -> Planned:
     return case.action.plan(
         case.action.Params.model_validate(case.params), case.connections.reading()
     )
-
-
-def without_image(receipt: Any) -> Any:
-    return receipt.as_json()
 
 
 def assert_silent(case: Case, said: object) -> None:
@@ -106,9 +112,12 @@ def test_applying_twice_with_one_key_acts_once(change: ChangeCase) -> None:
     second = change.action.apply(planned, change.connections.writing(), "key-1")
     assert change.state() == after
     assert second == first
-    assert dict(first.after) == {**first.after, **planned.after}
+    for name, value in planned.after.items():
+        assert name in first.after
+        assert isinstance(value, Unknown) or first.after[name] == value
     assert dict(first.counts) == dict(planned.counts)
     assert_silent(change, [first.as_json(), first.before_image])
+    change.settle()
     confirmed = change.action.confirm(planned, first, change.connections.reading(), "key-1")
     assert confirmed == Applied(first)
 
@@ -119,6 +128,7 @@ def test_a_crash_between_effect_and_outcome_is_settled_by_asking(change: ChangeC
     reading = change.connections.reading()
     assert isinstance(change.action.confirm(planned, None, reading, "key-1"), NotApplied)
     lost = change.action.apply(planned, change.connections.writing(), "key-1")
+    change.settle()
     after = change.state()
     found = change.action.confirm(planned, None, change.connections.reading(), "key-1")
     if change.action.protection_of(planned) == "provider_key":
@@ -127,7 +137,10 @@ def test_a_crash_between_effect_and_outcome_is_settled_by_asking(change: ChangeC
         again = change.action.apply(planned, change.connections.writing(), "key-1")
         assert again == lost
     else:
-        assert found == Applied(lost)
+        assert isinstance(found, Applied)
+        # The output may tell versions that the target counted on since; all else is what was lost.
+        rebuilt = replace(found.receipt, output=lost.output)
+        assert rebuilt == lost
     assert change.state() == after
 
 

@@ -1,0 +1,164 @@
+"""Kubernetes's cases, over the in-memory cluster behind its HTTP server."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from actions.kubernetes.connection import KubernetesKind
+from actions.kubernetes.logs import KubernetesLogs
+from actions.kubernetes.patch import KubernetesPatch
+from actions.kubernetes.reads import KubernetesGet, KubernetesList
+from actions.kubernetes.rollouts import KubernetesRolloutRestart, KubernetesRolloutStatus
+from actions.kubernetes.scale import KubernetesScale
+from engine.contract import Category
+from engine.domain.clock import ManualClock
+from tests.contract.actions.cases import ChangeCase, Fault, ReadCase
+from tests.contract.actions.kube_scene import NAMESPACE, make_cluster
+from tests.contract.actions.worlds import Connections
+from worlds.cluster import ADMIN_TOKEN, Cluster
+from worlds.cluster.server import ClusterServer
+from worlds.servers.process import free_port
+
+WRONG = "wr0ng+token/=&"
+_OWN = ("stanch.dev/", "deployment.kubernetes.io/")
+
+
+@dataclass
+class Stage:
+    """A served cluster whose clock the test moves."""
+
+    cluster: Cluster
+    clock: ManualClock
+    url: str
+
+    def connections(self, url: str = "", token: str = ADMIN_TOKEN) -> Connections:
+        raw = {"server": url or self.url, "token": {"env": "TOKEN"}, "timeout": 5}
+        return Connections({"cluster": (KubernetesKind(), raw)}, {"TOKEN": token}, self.clock)
+
+    def state(self) -> Any:
+        """What people declared, without status, versions and the marks of whoever wrote last."""
+        return {
+            name: _declared(self.cluster.object(kind, NAMESPACE, name))
+            for kind, name in (
+                ("Deployment", "etl-worker"),
+                ("CronJob", "scoring"),
+                ("ConfigMap", "batch"),
+            )
+        }
+
+    def writes(self) -> list[str]:
+        return [f"{entry.method} {entry.path}" for entry in self.cluster.requests.writes]
+
+    def settle(self) -> None:
+        for _ in range(6):
+            self.clock.advance(10)
+            self.cluster.run()
+
+
+def _declared(item: Mapping[str, Any]) -> Any:
+    notes = item["metadata"].get("annotations", {})
+    kept = {name: text for name, text in notes.items() if not name.startswith(_OWN)}
+    return {"annotations": kept, "labels": item["metadata"].get("labels")} | {
+        part: item[part] for part in ("spec", "data") if part in item
+    }
+
+
+def _stage(request: pytest.FixtureRequest) -> Stage:
+    clock = ManualClock()
+    cluster = make_cluster(clock)
+    server = ClusterServer(cluster).start()
+    request.addfinalizer(server.stop)
+    return Stage(cluster, clock, server.url)
+
+
+def _parts(stage: Stage, params: Mapping[str, Any], missing: Mapping[str, Any]) -> tuple[Any, ...]:
+    whole = {"connection": "cluster", "namespace": NAMESPACE, **params}
+    faults = {
+        "unreachable": Fault(
+            Category.TRANSIENT, stage.connections(f"http://127.0.0.1:{free_port()}"), whole
+        ),
+        "credentials": Fault(Category.CONFIGURATION, stage.connections(token=WRONG), whole),
+        "missing": Fault(Category.PERMANENT, stage.connections(), {**whole, **missing}),
+    }
+    secrets = [ADMIN_TOKEN, WRONG]
+    return stage.connections(), whole, stage.state, stage.writes, faults, secrets
+
+
+def _change(action: Any, params: Mapping[str, Any], theirs: Any = None, conflict: str = "") -> Any:
+    def build(request: pytest.FixtureRequest) -> ChangeCase:
+        stage = _stage(request)
+        case = ChangeCase(*_parts(stage, params, {"name": "no-such"}), action=action)
+        case.settle = stage.settle
+        if theirs is not None:
+            case.meddle, case.conflict = lambda: theirs(stage.cluster), conflict
+        return case
+
+    return build
+
+
+def _read(action: Any, params: Mapping[str, Any], missing: Mapping[str, Any], check: Any) -> Any:
+    def build(request: pytest.FixtureRequest) -> ReadCase:
+        return ReadCase(*_parts(_stage(request), params, missing), action=action, check=check)
+
+    return build
+
+
+def _patches(path: str, patch: Mapping[str, Any]) -> Any:
+    def apply(cluster: Cluster) -> None:
+        answer = cluster.call(
+            "PATCH", path, body=patch, content_type="application/merge-patch+json"
+        )
+        assert answer.status == 200
+
+    return apply
+
+
+def _status(output: Any) -> None:
+    assert output["complete"]
+
+
+def _get(output: Any) -> None:
+    assert "etl-worker" in str(output)
+
+
+def _list(output: Any) -> None:
+    assert len(output["items"]) == 2
+
+
+def _logs(output: Any) -> None:
+    assert "container app of" in output["text"]
+
+
+_APPS = f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/etl-worker"
+_CRON = f"/apis/batch/v1/namespaces/{NAMESPACE}/cronjobs/scoring"
+_NAMED = {"kind": "Deployment", "name": "etl-worker"}
+_MISSING = {"name": "no-such"}
+CHANGES = {
+    "kubernetes.patch": _change(
+        KubernetesPatch(),
+        {"kind": "CronJob", "name": "scoring", "patch": {"spec": {"suspend": True}}},
+        _patches(_CRON, {"spec": {"suspend": False}}),
+        "spec.suspend",
+    ),
+    "kubernetes.scale": _change(
+        KubernetesScale(),
+        {**_NAMED, "replicas": 3},
+        _patches(_APPS, {"spec": {"replicas": 5}}),
+        "spec.replicas",
+    ),
+    "kubernetes.rollout_restart": _change(KubernetesRolloutRestart(), _NAMED),
+}
+READS = {
+    "kubernetes.get": _read(KubernetesGet(), _NAMED, _MISSING, _get),
+    "kubernetes.list": _read(
+        KubernetesList(), {"kind": "Pod", "labels": "app=etl-worker"}, {"kind": "NoSuchKind"}, _list
+    ),
+    "kubernetes.logs": _read(
+        KubernetesLogs(), {"labels": "app=etl-worker"}, {"labels": None, "pod": "no-such"}, _logs
+    ),
+    "kubernetes.rollout_status": _read(KubernetesRolloutStatus(), _NAMED, _MISSING, _status),
+}
