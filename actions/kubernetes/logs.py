@@ -41,7 +41,9 @@ class LogsParams(InCluster):
         examples=[50],
     )
     since: Seconds | None = Field(None, gt=0, description="How far back", examples=["15m"])
-    previous: bool = Field(False, description="The run of the container before its last restart")
+    previous: bool = Field(
+        False, description="The run of the container before its last restart", examples=[True]
+    )
     pattern: str | None = Field(
         None,
         description="Only lines in which this regular expression is found",

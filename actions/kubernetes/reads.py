@@ -19,7 +19,9 @@ class GetParams(Named):
     """Parameters of reading one object."""
 
     optional: bool = Field(
-        False, description="Whether an object that is not there is an answer, not a failure"
+        False,
+        description="Whether an object that is not there is an answer, not a failure",
+        examples=[True],
     )
 
 

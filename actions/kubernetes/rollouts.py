@@ -109,7 +109,9 @@ class RestartParams(Named):
         examples=["Deployment"],
         min_length=1,
     )
-    wait: bool = Field(True, description="Whether the step ends only once the rollout is done")
+    wait: bool = Field(
+        True, description="Whether the step ends only once the rollout is done", examples=[False]
+    )
 
 
 class KubernetesRolloutRestart(Change[RestartParams]):

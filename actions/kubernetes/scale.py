@@ -50,7 +50,9 @@ class ScaleParams(Named):
     )
     replicas: int = Field(description="How many replicas it shall want", ge=0, examples=[1])
     wait: bool = Field(
-        True, description="Whether the step ends only once the pods are there (or gone)"
+        True,
+        description="Whether the step ends only once the pods are there (or gone)",
+        examples=[False],
     )
 
 
