@@ -7,6 +7,7 @@ the next round finds them; a decided alert is never decided again.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -33,6 +34,7 @@ from engine.journal.store import AlertRow, Store, Tx
 from engine.language.rules import Rule
 from engine.planning.decision import failed
 
+_LOG = logging.getLogger("stanch.triage")
 BATCH = 100
 _SLOWEST = 1.0  # seconds between looks, whatever wakes us or not
 _BACK_OFF = 0.5
@@ -96,6 +98,7 @@ class Triage:
         self._wake = threading.Event()
         self._rest = 0.0  # seconds until something is due by itself, as of the last tick
         self.counts: Counter[tuple[str, str]] = Counter()  # (verdict, reason) since the start
+        self.trouble: str | None = None  # why the last round of `serve` failed; None: it did not
 
     def reload(self, rules: Sequence[Rule]) -> None:
         """Use these rules from the next round on; runs in flight keep what they froze."""
@@ -168,10 +171,17 @@ class Triage:
                 self._wake.clear()
                 try:
                     if self.tick():
+                        self.trouble = None
                         continue
                     pause = min(_SLOWEST, self._rest)
-                except StoreUnavailable:
-                    pause = _BACK_OFF  # what is undecided stays undecided; the store reports itself
+                    self.trouble = None
+                except StoreUnavailable as error:
+                    pause = _BACK_OFF  # what is undecided stays undecided
+                    self.trouble = str(error)
+                except Exception as error:  # noqa: BLE001  deciding must outlive any one mistake
+                    pause = _BACK_OFF
+                    self.trouble = f"{type(error).__name__}: {error}"
+                    _LOG.exception("triage goes on after an error of its own")
                 self._wake.wait(pause)
         finally:
             unlisten()

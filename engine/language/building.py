@@ -267,7 +267,8 @@ def build_condition(read: ReadCondition) -> Condition:
             else None,
             "is": form.is_,
             "expr": form.expr,
-            "on_error": form.on_error,
+            # Only where the author says it: an error inside bubbles up to the test that does.
+            **({"on_error": form.on_error} if "on_error" in form.model_fields_set else {}),
         }
     )
 

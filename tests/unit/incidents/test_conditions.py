@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from engine.contract.registry import load_registry
 from engine.domain.errors import ActionFailed, Category
 from engine.incidents.conditions import Answers, asks, judge
 from engine.incidents.matching import fire_scope
 from engine.language.program import Comparison, Query
+from engine.language.project import load_project
 from engine.language.rules import Condition
 from tests.unit.incidents.conftest import MakeKit
 from tests.unit.incidents.kit import Metrics, firing, matchers, rule
@@ -186,3 +189,48 @@ def test_the_condition_must_hold_still_when_the_waiting_is_over(make: MakeKit) -
     metrics.answers["high"] = 0.1
     kit.later(60)
     assert kit.said(alert_id) == [("wait", "firing_for"), ("skip", "condition")]
+
+
+RULES = """
+conditions:
+  oom:
+    any:
+      - labels: ['reason="OOMKilled"']
+      - query: {connection: metrics, query: 'max(oom{namespace=$ns})', params: {ns: "{{ trigger.labels.ns }}"}}
+        is: "> 0"
+      - expr: "'OOMKilled' in trigger.annotations.description | default('')"
+    on_error: match
+rules:
+  - name: worker-oom
+    matchers: ['alertname="Down"']
+    condition: oom
+    playbook: ops/repair
+"""
+PLAYBOOK = """
+playbook: ops/repair
+steps:
+  - {id: over, end: succeeded}
+"""
+
+
+@pytest.mark.parametrize(
+    ("answer", "verdict"),
+    [(DOWN, "run"), (BAD, "run"), (1.0, "run"), (0.0, "skip"), (None, "skip")],
+)
+def test_as_people_write_them(make: MakeKit, tmp_path: Path, answer: Any, verdict: str) -> None:
+    (tmp_path / "rules.yaml").write_text(RULES)
+    playbook = tmp_path / "ops" / "repair.yaml"
+    playbook.parent.mkdir()
+    playbook.write_text(PLAYBOOK)
+    project = load_project(
+        [tmp_path / "rules.yaml"],
+        [playbook],
+        load_registry(),
+        {"metrics": "prometheus"},
+        None,
+    )
+    asked = "max(oom{namespace=$ns})"
+    kit = make(*project.rules, metrics=Metrics(**{asked: answer}))
+    (alert_id,) = kit.post(firing())
+    assert [said for said, _ in kit.said(alert_id)] == [verdict]
+    assert kit.metrics.asked[0].params == {"ns": "a"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from typing import Any
 
 import pytest
@@ -11,7 +13,7 @@ from engine.domain.incident import IncidentState
 from engine.domain.people import Actor
 from engine.domain.run import RunMode, RunState
 from engine.journal.store import BrakeRow, Tx
-from engine.language.rules import Concurrency, Count, Priority, Throttle
+from engine.language.rules import Concurrency, Count, Priority, Schedule, Throttle
 from engine.running.requests import RunRequest
 from tests.unit.incidents.conftest import MakeKit
 from tests.unit.incidents.kit import START, Kit, ago, create_run, firing, resolved, rule
@@ -458,3 +460,26 @@ def test_alert_text_is_data(make: MakeKit) -> None:
     kit = make(rule(inputs={"text": "{{ alert.annotations.summary }}"}))
     kit.post(firing(notes={"summary": "{{ 7 * 7 }}"}, pod="{{ 1 }}"))
     assert kit.runs()[0].inputs == {"text": "{{ 7 * 7 }}"}
+
+
+def test_serving_decides_at_once_and_outlives_mistakes(make: MakeKit) -> None:
+    kit = make(rule(), rule("broken", None, schedule=Schedule(fields={"hour": "noon"})))
+    stop = threading.Event()
+    serving = threading.Thread(target=kit.triage.serve, args=(stop,))
+    serving.start()
+    try:
+        for pod in ("1", "2"):
+            kit.accept(firing(pod=pod, ns=pod))
+            until = time.monotonic() + 10
+            while len(kit.runs()) < int(pod):
+                assert time.monotonic() < until, kit.triage.trouble
+                time.sleep(0.005)
+        assert "noon" in (kit.triage.trouble or "")
+        kit.triage.reload([rule()])
+        while kit.triage.trouble is not None:
+            assert time.monotonic() < until + 10
+            time.sleep(0.005)
+    finally:
+        stop.set()
+        kit.triage.wake()
+        serving.join()
