@@ -66,7 +66,7 @@ Listen = Annotated[str, PlainValidator(_listen), WithJsonSchema({"type": "string
 StoreUrl = Annotated[
     str | SecretRef,
     PlainValidator(_store),
-    WithJsonSchema({"anyOf": [{"type": "string"}, {"$ref": "#/$defs/SecretRef"}]}),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"x-ref": "#/$defs/SecretRef"}]}),
 ]
 PathText = Annotated[Path, PlainValidator(_path), WithJsonSchema({"type": "string"})]
 
@@ -160,7 +160,7 @@ class ConfigFile(Form):
     connections: Annotated[
         dict[str, Any],
         WithJsonSchema(
-            {"type": "object", "additionalProperties": {"$ref": "#/$defs/ConnectionSettings"}}
+            {"type": "object", "additionalProperties": {"x-ref": "#/$defs/ConnectionSettings"}}
         ),
     ] = Field({}, description="The systems outside, by name")
     intake: IntakeConfig = Field(IntakeConfig(), description="How alerts come in")

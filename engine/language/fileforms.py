@@ -113,7 +113,7 @@ class RuleQueryForm(Form):
     for_: Seconds = Field(0.0, alias="for", description="How long it must hold before it starts")
 
 
-_Condition = {"$ref": "#/$defs/ConditionForm"}
+_Condition = {"x-ref": "#/$defs/ConditionForm"}
 
 
 class ConditionForm(Form):
@@ -169,7 +169,7 @@ class RuleForm(Form):
     throttle: ThrottleForm | None = Field(None, description="At most one run in a while")
     priority: Annotated[
         Any,
-        WithJsonSchema({"anyOf": [{"enum": ["P0", "P1", "P2"]}, {"$ref": "#/$defs/PriorityForm"}]}),
+        WithJsonSchema({"anyOf": [{"enum": ["P0", "P1", "P2"]}, {"x-ref": "#/$defs/PriorityForm"}]}),
     ] = Field(None, description="Expressions by priority; P0 is asked first")
     mode: Literal["auto", "approve", "dry_run", "off"] = Field(
         "approve", description="approve: people approve before the first change"
@@ -190,7 +190,7 @@ class RulesFile(Form):
     """Rules, and conditions that they name."""
 
     rules: Annotated[
-        list[Any], WithJsonSchema({"type": "array", "items": {"$ref": "#/$defs/RuleForm"}})
+        list[Any], WithJsonSchema({"type": "array", "items": {"x-ref": "#/$defs/RuleForm"}})
     ] = Field([], description="Asked in this order; the first match wins unless it continues")
     conditions: Annotated[
         dict[Word, Any], WithJsonSchema({"type": "object", "additionalProperties": _Condition})

@@ -21,7 +21,7 @@ from engine.language.fields import (
 )
 
 Steps = Annotated[
-    list[Any], WithJsonSchema({"type": "array", "items": {"$ref": "#/$defs/Step"}, "minItems": 1})
+    list[Any], WithJsonSchema({"type": "array", "items": {"x-ref": "#/$defs/Step"}, "minItems": 1})
 ]
 Body = Annotated[Any, WithJsonSchema({})]  # read by its own form
 
@@ -101,7 +101,7 @@ class StepForm(Form):
 
 _Foreach = Annotated[
     Any,
-    WithJsonSchema({"anyOf": [{"type": ["string", "array"]}, {"$ref": "#/$defs/ForeachForm"}]}),
+    WithJsonSchema({"anyOf": [{"type": ["string", "array"]}, {"x-ref": "#/$defs/ForeachForm"}]}),
 ]
 _FOREACH = Field(None, description="Runs the step once an item; a plain text means `in`")
 
@@ -129,7 +129,7 @@ class SwitchStep(StepForm):
     )
     cases: Annotated[
         dict[str, Any],
-        WithJsonSchema({"type": "object", "additionalProperties": {"$ref": "#/$defs/Steps"}}),
+        WithJsonSchema({"type": "object", "additionalProperties": {"x-ref": "#/$defs/Steps"}}),
     ] = Field(description="Steps by value", min_length=1)
     default: Steps = Field([], description="Steps for every other value")
 
@@ -158,7 +158,7 @@ class CallStep(StepForm):
 class WaitStep(StepForm):
     """Waits for a time, a query, a read."""
 
-    wait: Annotated[Any, WithJsonSchema({"$ref": "#/$defs/Wait"})] = Field(
+    wait: Annotated[Any, WithJsonSchema({"x-ref": "#/$defs/Wait"})] = Field(
         description="What is waited for", examples=["{for: 15m}"]
     )
 

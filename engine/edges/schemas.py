@@ -1,0 +1,70 @@
+"""The JSON Schemas that Stanch ships in `schemas/`, and `python -m engine.edges.schemas`, which writes them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from engine.contract.registry import Registry, load_registry
+from engine.domain.canonical import JsonObject
+from engine.edges.config import ConfigFile
+from engine.language import schema as language
+from engine.language.schema import DIALECT, add_model, definitions_of
+
+NAMES = (*language.NAMES, "config")
+
+
+def schema(name: str, registry: Registry | None = None) -> JsonObject:
+    """Return the JSON Schema of `playbook`, `rules`, `conditions` or `config` files.
+
+    Args:
+        registry: completes actions' parameters and connections' settings; None leaves them open.
+
+    Raises:
+        KeyError: there is no such kind of file.
+    """
+    if name != "config":
+        return language.schema(name, registry)
+    definitions = definitions_of([ConfigFile])
+    top = definitions.pop("ConfigFile")
+    connection: JsonObject = {
+        "type": "object",
+        "required": ["kind"],
+        "properties": {"kind": {"type": "string", "description": "Kind of the connection"}},
+    }
+    if registry is not None:
+        connection["properties"]["kind"]["enum"] = sorted(registry.kinds)
+        connection["allOf"] = []
+        for kind, declared in registry.kinds.items():
+            add_model(definitions, f"{kind}.connection", declared.Settings, templates=False)
+            settings = definitions[f"{kind}.connection"]
+            settings["properties"] = {**settings.get("properties", {}), "kind": {"const": kind}}
+            connection["allOf"].append(
+                {
+                    "if": {"properties": {"kind": {"const": kind}}, "required": ["kind"]},
+                    "then": {"$ref": f"#/$defs/{kind}.connection"},
+                }
+            )
+    definitions["ConnectionSettings"] = connection
+    return {"$schema": DIALECT, **top, "title": "Stanch configuration", "$defs": definitions}
+
+
+def written(name: str, registry: Registry) -> str:
+    """Return a schema as it stands in its file."""
+    return json.dumps(schema(name, registry), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def write_schemas(folder: Path, registry: Registry) -> list[Path]:
+    """Write every schema into `folder` as NAME.json; return the files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for name in NAMES:
+        path = folder / f"{name}.json"
+        path.write_text(written(name, registry), encoding="utf-8")
+        paths.append(path)
+    return paths
+
+
+if __name__ == "__main__":
+    write_schemas(Path(sys.argv[1] if len(sys.argv) > 1 else "schemas"), load_registry())
