@@ -10,6 +10,7 @@ from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from engine.language.diagnostics import Diagnostic, clipped, described, listed, suggestion
+from engine.language.problems import nearest
 from engine.language.yamlsource import Node
 
 F = TypeVar("F", bound=BaseModel)
@@ -144,6 +145,7 @@ def _report(
     if not node.sound:
         return  # reported when it was read
     name = str(next((part for part in reversed(loc) if isinstance(part, str)), what))
+    prefixed = bool(loc) and not rest and loc[-1] != "[key]"
     if kind == "missing":
         _missing(model, loc, node, report, what)
         return
@@ -152,7 +154,7 @@ def _report(
         return
     if "index" in context:
         node = node.at(context["index"])
-    field = f"{name}: " if loc and not rest else ""
+    field = f"{name}: " if prefixed else ""
     if kind == "bad_text":
         report.error(
             node,
@@ -167,10 +169,11 @@ def _report(
         report.error(node, field + "a secret cannot stand here itself", hint=hint)
         return
     message, expected, todo = _worded(kind, context, node.value, error["msg"])
+    shows = kind in _TYPES or kind in _LIMITS or kind == "bad_type"
     report.error(
         node,
         field + message,
-        found=described(node.value) if expected else None,
+        found=described(node.value) if shows else None,
         expected=expected,
         hint=todo,
     )
@@ -183,7 +186,7 @@ def _worded(
     if kind == "bad_type":
         return "this is of the wrong kind", context["expected"], context["hint"]
     if kind in _TYPES:
-        return f"{_TYPES[kind]} is expected", _TYPES[kind], _type_hint(kind, value)
+        return f"{_TYPES[kind]} is expected", None, _type_hint(kind, value)
     if kind in ("literal_error", "enum"):
         options = [
             part.strip(" '") for part in context["expected"].replace(" or ", ", ").split(",")
@@ -192,13 +195,16 @@ def _worded(
         return f"{described(value)} is not allowed here", " | ".join(options), near
     if kind in _LIMITS:
         key, words = _LIMITS[kind]
-        return "this is out of bounds", words.format(context.get(key)), None
+        message = "this is empty" if value in ("", [], {}) else "this is out of bounds"
+        return message, words.format(context.get(key)), None
     if kind in ("value_error", "assertion_error"):
         return str(context.get("error", text)), None, None
     return text[:1].lower() + text[1:], None, None
 
 
 def _type_hint(kind: str, value: object) -> str | None:
+    if isinstance(value, str) and "{{" in value:
+        return "with text around it a template yields text; write the template alone"
     if kind == "string_type" and isinstance(value, bool | int | float):
         shown = str(value).lower() if isinstance(value, bool) else value
         return f'quote it: "{shown}"'
@@ -244,6 +250,8 @@ def _unknown_field(
     owner, _ = follow(root, loc[:-1])
     known = names_at(model, loc[:-1]) or []
     hint = suggestion(name, [one for one in known if one not in owner.keys])
+    if hint is None and (taken := nearest(name, set(known) & set(owner.keys))) is not None:
+        hint = f"{taken!r} stands here already; remove this"
     if len(loc) == 1 and hint is None:
         hint = sections.get(name)
     where = f"{loc[-2]}" if len(loc) > 1 else what

@@ -16,7 +16,7 @@ from pydantic_core import PydanticCustomError
 from engine.domain.clock import parse_time
 from engine.domain.errors import Category
 from engine.language import matchers, units
-from engine.language.diagnostics import described, suggestion
+from engine.language.diagnostics import clipped, described, suggestion
 from engine.language.problems import BadText
 from engine.language.program import Comparison
 
@@ -24,7 +24,7 @@ TEMPLATE = r"\{\{.*\}\}"
 _NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
 _PLAYBOOK = re.compile(r"[a-z0-9][a-z0-9_-]*(?:/[a-z0-9][a-z0-9_-]*)*\Z")
 _RULE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./-]*\Z")
-_ACTION = re.compile(r"[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*\Z")
+_ACTION = re.compile(r"\S+\Z")  # which names there are, the registry says
 _EXPRESSION_HINT = "write a condition such as steps.check.value > 3"
 
 
@@ -175,7 +175,7 @@ def _named(pattern: re.Pattern[str], what: str, rule: str) -> Callable[[object],
         if not pattern.match(value) or len(value) > 100:
             better = _mended(value)
             hint = f"write for example {better}" if pattern.match(better) else None
-            bad(f"{value[:100]!r} is no {what.removeprefix('the ')} of {rule}", hint)
+            bad(f"{clipped(value)} is not {what} of {rule}", hint)
         return value
 
     return check
@@ -193,7 +193,7 @@ def _categories(value: object) -> tuple[str, ...]:
     for index, item in enumerate(value):
         if item not in known:
             context = {
-                "message": f"there is no failure category {described(item)}",
+                "message": f"there is no failure category {clipped(str(item))}",
                 "hint": suggestion(item, known) if isinstance(item, str) else None,
                 "offset": None,
                 "index": index,

@@ -169,7 +169,9 @@ class RuleForm(Form):
     throttle: ThrottleForm | None = Field(None, description="At most one run in a while")
     priority: Annotated[
         Any,
-        WithJsonSchema({"anyOf": [{"enum": ["P0", "P1", "P2"]}, {"x-ref": "#/$defs/PriorityForm"}]}),
+        WithJsonSchema(
+            {"anyOf": [{"enum": ["P0", "P1", "P2"]}, {"x-ref": "#/$defs/PriorityForm"}]}
+        ),
     ] = Field(None, description="Expressions by priority; P0 is asked first")
     mode: Literal["auto", "approve", "dry_run", "off"] = Field(
         "approve", description="approve: people approve before the first change"

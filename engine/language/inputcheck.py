@@ -95,10 +95,34 @@ def _check_meta(node: Node, report: Report) -> bool:
 
 
 def _said(error: Any) -> str:
-    return clipped(str(error.message)).strip("\"'")
+    return str(error.message)[:200]
+
+
+def _fit(error: Any, value: object) -> tuple[str, str | None, str | None]:
+    """Return message, expectation and hint of a value that a schema refuses."""
+    wanted = error.validator_value
+    if error.validator == "type":
+        kinds = [wanted] if isinstance(wanted, str) else list(wanted)
+        hint = "write it without quotes" if _number_in_quotes(kinds, value) else None
+        if "string" in kinds and isinstance(value, bool | int | float):
+            hint = f'quote it: "{str(value).lower() if isinstance(value, bool) else value}"'
+        return "it is of the wrong type", " or ".join(kinds), hint
+    if error.validator == "enum":
+        options = [one for one in wanted if isinstance(one, str)]
+        near = suggestion(value, options) if isinstance(value, str) else None
+        return "it is none of the allowed values", " | ".join(map(str, wanted)), near
+    if error.validator == "required":
+        return _said(error), None, None
+    return f"it breaks {error.validator}", f"{error.validator}: {wanted}"[:200], None
+
+
+def _number_in_quotes(kinds: list[str], value: object) -> bool:
+    bare = value.removeprefix("-").replace(".", "", 1) if isinstance(value, str) else ""
+    return bare.isdigit() and ("integer" in kinds or "number" in kinds)
 
 
 def _check_properties(node: Node, report: Report) -> None:
+    before = len(report.diagnostics)
     properties = node.at("properties").value if node.get("properties") else {}
     for item in node.at("required").elements() if node.get("required") else []:
         if item.value not in properties:
@@ -114,7 +138,7 @@ def _check_properties(node: Node, report: Report) -> None:
         except re.error as error:
             message = f"the pattern is no regular expression: {error.msg}"
             report.error(pattern, message, offset=error.pos)
-    if report.failed:
+    if len(report.diagnostics) > before:
         return
     for name, schema in node.at("properties").entries() if node.get("properties") else ():
         default = schema.get("default")
@@ -122,7 +146,10 @@ def _check_properties(node: Node, report: Report) -> None:
             validator = _validator(canonical_json(_sub(node.value, name)))
             for wrong in validator.iter_errors(default.value):
                 place = default.at(*wrong.absolute_path)
-                report.error(place, f"the default of {name!r} does not fit: {_said(wrong)}")
+                message, expected, hint = _fit(wrong, place.value)
+                message = f"the default of {name!r} does not fit: {message}"
+                found = described(place.value)
+                report.error(place, message, found=found, expected=expected, hint=hint)
 
 
 def _patterns(node: Node) -> Iterator[Node]:
@@ -214,10 +241,13 @@ def _check_value(
         place = node.at(*error.absolute_path)
         if next(texts(place), None) is not None and not _surely(place, error):
             continue
+        message, expected, hint = _fit(error, place.value)
         report.error(
             place,
-            f"the input {name!r} of {target.name!r} does not fit: {_said(error)}",
+            f"the input {name!r} of {target.name!r} does not fit: {message}",
             found=described(place.value),
+            expected=expected,
+            hint=hint,
         )
 
 

@@ -45,12 +45,14 @@ class Names:
         fields: known second parts by name: the inputs, the vars; None where any may be.
         step: judges a use of `steps.ID`: None where it is right, else message and hint.
         secrets: names for secret('…'); None where they are not checked.
+        absent: why a name is not known here, by name.
     """
 
     roots: frozenset[str]
     fields: Mapping[str, Collection[str] | None] = field(default_factory=dict)
     step: StepCheck | None = None
     secrets: Collection[str] | None = None
+    absent: Mapping[str, str] = field(default_factory=dict)
 
     def plus(self, *names: str) -> Names:
         """Return these and more names."""
@@ -94,8 +96,8 @@ def check_expression(node: Node | None, names: Names, report: Report, *, what: s
                 node,
                 f"{what}: this is a constant",
                 found=clipped(node.value),
-                expected="a condition over inputs, steps, vars or trigger",
-                hint=_constant_hint(node.value),
+                expected=f"a condition over {listed(names.roots, 20)}",
+                hint=_constant_hint(node.value, what),
             )
     except BadText as error:
         report.error(node, f"{what}: {error.message}", hint=error.hint, offset=error.offset)
@@ -103,13 +105,17 @@ def check_expression(node: Node | None, names: Names, report: Report, *, what: s
     _check_uses(node, found, names, report)
 
 
-def _constant_hint(text: str) -> str:
+def _constant_hint(text: str, what: str) -> str:
     bare = text.strip().strip("{}").strip().lower()
+    if what.startswith("P") and bare in ("true", "false"):
+        return f"write {what}: {bare}, without quotes"
     if bare in ("true", "yes", "on", "1"):
         return "it always holds: leave it out"
     if bare in ("false", "no", "off", "0", "none", "null"):
         return "it never holds: remove the step"
-    return "names are not quoted: inputs.class == 'oom'"
+    if bare[:1] in ("'", '"'):
+        return "names are not quoted: inputs.class == 'oom'"
+    return "it always gives the same: compare something that can change"
 
 
 def _check_uses(node: Node, found: templates.References, names: Names, report: Report) -> None:
@@ -130,8 +136,9 @@ def _check_uses(node: Node, found: templates.References, names: Names, report: R
 def _problem(use: templates.Use, names: Names) -> tuple[str, str | None] | None:
     root = use.path[0]
     if root not in names.roots:
-        if root in _ONLY:
-            return f"{root!r} is not known here", _ONLY[root]
+        why = names.absent.get(root) or _ONLY.get(root)
+        if why is not None:
+            return f"{root!r} is not known here", why
         near = suggestion(root, names.roots)
         return f"there is no name {root!r}", near or f"known here: {listed(names.roots, 20)}"
     if root == "steps" and names.step is not None:

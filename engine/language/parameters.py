@@ -16,7 +16,6 @@ from engine.language.fields import has_template
 from engine.language.known import ActionShape, Known
 from engine.language.problems import BadText
 from engine.language.sqltext import sql_problems
-from engine.language.stepforms import QueryForm
 from engine.language.yamlsource import Node
 
 _ONLY_TEXT = {"int_type", "int_parsing", "float_type", "float_parsing", "bool_type", "bool_parsing"}
@@ -231,11 +230,9 @@ def check_connection(node: Node, kinds: set[str], user: str, known: Known, repor
         )
 
 
-def check_query(
-    node: Node, form: QueryForm | None, default: Node | None, known: Known, report: Report
-) -> None:
-    """Check a `query:` of a wait, a verify or a condition: its connection and its text."""
-    if form is None:
+def check_query(node: Node, default: Node | None, known: Known, report: Report) -> None:
+    """Check a `query:` of a wait, a verify, a rule or a condition: its connection and its text."""
+    if not isinstance(node.value, dict):
         return
     connection = node.get("connection") or default
     if connection is None:

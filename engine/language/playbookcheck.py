@@ -21,7 +21,6 @@ from engine.language.stepforms import (
     GateStep,
     ManualStep,
     RestoreStep,
-    VerifyForm,
     WaitBecomes,
     WaitRead,
     WaitStays,
@@ -229,9 +228,7 @@ class _Check:
         if verify is not None:
             check_tree(verify.get("within"), names, self.report)
             check_tree(verify.get("every"), names, self.report)
-            form = step.form.verify if isinstance(step.form, ActionStep) else None
-            assert form is None or isinstance(form, VerifyForm)
-            self._query(verify.get("query"), form.query if form is not None else None, names)
+            self._query(verify.get("query"), names)
         if action is not None and action.effect is not Effect.CHANGE:
             self._only_changes(step, action.name)
         self._bounds(node.get("bounds"))
@@ -265,10 +262,8 @@ class _Check:
                     hint="exchange them",
                 )
 
-    def _query(self, node: Node | None, form: object, names: Names) -> None:
-        from engine.language.stepforms import QueryForm
-
-        if node is None or not isinstance(form, QueryForm):
+    def _query(self, node: Node | None, names: Names) -> None:
+        if node is None:
             return
         default = next(
             (
@@ -278,7 +273,7 @@ class _Check:
             ),
             None,
         )
-        check_query(node, form, default, self.known, self.report)
+        check_query(node, default, self.known, self.report)
         check_tree(node.get("connection"), names, self.report)
         check_tree(node.get("params"), names, self.report)
 
@@ -305,7 +300,7 @@ class _Check:
         for field in ("for", "within", "every"):
             check_tree(node.get(field), names, self.report)
         if isinstance(form, WaitBecomes | WaitStays):
-            self._query(node.get("query"), form.query, names)
+            self._query(node.get("query"), names)
         elif isinstance(form, WaitRead):
             self._wait_read(node, names)
         else:

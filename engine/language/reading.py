@@ -153,7 +153,8 @@ class _Steps:
         step.kind = self._kind(node)
         if not step.kind:
             return step
-        what = f"the {'group' if step.kind == 'group' else step.kind + ' step'} {step.id!r}"
+        what = f"the {'group' if step.kind == 'group' else step.kind + ' step'}"
+        what += f" {step.id!r}" if step.id else ""
         sections = {key: text for key, text in _ELSEWHERE.items() if key != step.kind}
         step.form = read_form(
             STEP_KINDS[step.kind], node, self.report, what=what, sections=sections
@@ -210,7 +211,8 @@ class _Steps:
         node = step.node
         inner = step.within
         if step.kind == "switch":
-            for index, (value, case) in enumerate(node.at("cases").entries()):
+            cases = node.get("cases")
+            for index, (value, case) in enumerate(cases.entries() if cases else ()):
                 self._case(case, value)
                 step.blocks.append(Block(value, self.steps(case, (*inner, (step, index)))))
             default = node.get("default")

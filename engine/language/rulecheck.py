@@ -12,7 +12,6 @@ from engine.language.naming import RULE_NAMES, Names, check_expression, check_tr
 from engine.language.parameters import check_query
 from engine.language.rulereading import ReadCondition, ReadRule, RuleFile
 from engine.language.schedulereading import read_schedule
-from engine.language.stepforms import QueryForm
 from engine.language.yamlsource import Node
 
 _NAMES = Names(RULE_NAMES)
@@ -68,10 +67,8 @@ def _check_rule(rule: ReadRule, known: Known, report: Report) -> None:
     if schedule is not None:
         read_schedule(schedule, report)
     query = node.get("query")
-    if query is not None and rule.form is not None and rule.form.query is not None:
-        form = rule.form.query
-        shape = QueryForm(connection=form.connection, query=form.query, params=form.params)
-        check_query(query, shape, None, known, report)
+    if query is not None:
+        check_query(query, None, known, report)
         check_tree(query.get("params"), Names(frozenset()), report)
 
 
@@ -111,8 +108,8 @@ def check_condition(condition: ReadCondition, known: Known, report: Report) -> N
     for part in condition.walk():
         node = part.node
         query = node.get("query")
-        if query is not None and part.form is not None:
-            check_query(query, part.form.query, None, known, report)
+        if query is not None:
+            check_query(query, None, known, report)
             check_tree(query.get("params"), _NAMES, report)
             check_tree(query.get("connection"), Names(frozenset()), report)
         check_expression(node.get("expr"), _NAMES, report, what="expr")

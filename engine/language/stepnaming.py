@@ -47,7 +47,8 @@ class Naming:
 
     def outside(self) -> Names:
         """Return the names where no step has run yet: vars, the run's time-out."""
-        return Names(RUN_NAMES - {"steps"}, self.fields)
+        why = "no step has run yet; read steps.ID in the step that needs it"
+        return Names(RUN_NAMES - {"steps"}, self.fields, absent={"steps": why})
 
     def outputs(self) -> Names:
         """Return the names in the playbook's outputs."""

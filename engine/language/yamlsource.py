@@ -273,9 +273,8 @@ class _Composer:
                 hint = None
             else:
                 message = f"there is no anchor &{event.anchor} before this alias"
-                hint = (
-                    'a value that begins with * must be quoted: "*"' if not self.anchors else None
-                )
+                quoted = f'a text that begins with * must be quoted: "*{event.anchor}"'
+                hint = quoted if not self.anchors else None
             self.report(line, column, message, f"*{event.anchor}", None, hint)
             return Node(self.source, None, line, column, sound=False)
         self._count(node.size, line, column)

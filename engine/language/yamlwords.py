@@ -100,6 +100,8 @@ def explained(
         ((words, what) for start, words, what in _WORDS if problem.startswith(start)),
         (problem, None),
     )
+    if line_of(line)[column - 1 : column] == "\t":
+        message, hint = "a tab is used for indentation", "indent with spaces"
     opened = error.context_mark
     if opened is not None and "never closed" in message:
         line, column = opened.line + 1, opened.column + 1
