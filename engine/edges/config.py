@@ -22,7 +22,7 @@ from engine.language.diagnostics import (
     suggestion,
 )
 from engine.language.explain import Report, read_form, report_errors
-from engine.language.fields import Form, Seconds, Size, bad, bad_type
+from engine.language.fields import Form, PositiveSeconds, Seconds, Size, bad, bad_type
 from engine.language.project import read_source
 from engine.language.yamlsource import Node
 
@@ -89,7 +89,7 @@ class WatchdogConfig(Form):
     """An alert that always fires; when it stops coming, Stanch raises an alarm."""
 
     alertname: str = Field("Watchdog", description="Its alertname", min_length=1)
-    missing_after: Seconds = Field(600.0, description="How long it may stay away; 10m")
+    missing_after: PositiveSeconds = Field(600.0, description="How long it may stay away; 10m")
 
 
 class IntakeConfig(Form):
@@ -109,14 +109,14 @@ class WorkersConfig(Form):
     """The workers of this process."""
 
     threads: int = Field(8, ge=1, le=256, description="How many steps run at the same time")
-    lease: Seconds = Field(5.0, gt=0, description="How soon another worker takes over; 5s")
+    lease: PositiveSeconds = Field(5.0, description="How soon another worker takes over; 5s")
 
 
 class BudgetLimit(Form):
     """A blast radius: the most of a unit within a sliding window."""
 
     limit: int = Field(ge=0, description="The most", examples=[50])
-    within: Seconds = Field(description="The window", examples=["1h"])
+    within: PositiveSeconds = Field(description="The window", examples=["1h"])
 
 
 class ApprovalConfig(Form):
@@ -124,7 +124,7 @@ class ApprovalConfig(Form):
 
     role: str = Field("sre", description="Who may approve", min_length=1)
     approvals: int = Field(1, ge=1, le=20, description="How many people must approve")
-    within: Seconds = Field(4 * 3600.0, description="How long it stays open; 4h")
+    within: PositiveSeconds = Field(4 * 3600.0, description="How long it stays open; 4h")
 
 
 class KeysConfig(Form):
@@ -190,8 +190,9 @@ class Config(ConfigFile):
 
     @property
     def kinds(self) -> dict[str, str]:
-        """Each connection's kind, by its name."""
-        return {name: one.kind for name, one in self.connections.items()}
+        """Each connection's kind, by its name; the decisions log is one without being written."""
+        written = {name: one.kind for name, one in self.connections.items()}
+        return {"decisions": "decisions", **written}
 
     def store_url(self, read: Callable[[SecretRef], str]) -> str:
         """Return the store's URL; `read` resolves a secret reference."""

@@ -82,6 +82,19 @@ def _duration(value: object) -> float | str:
     return _seconds(value)
 
 
+def _positive_seconds(value: object) -> float:
+    found = _seconds(value)
+    if found <= 0:
+        bad("this must be more than no time", "write for example 30s")
+    return found
+
+
+def _positive_duration(value: object) -> float | str:
+    if isinstance(value, str) and has_template(value):
+        return value
+    return _positive_seconds(value)
+
+
 def _size(value: object) -> int:
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return value
@@ -220,6 +233,8 @@ def _labels(value: object) -> tuple[str, ...]:
 def _words(value: object) -> tuple[str, ...]:
     if not isinstance(value, list):
         bad_type(value, "a list", f"write a list: [{value}]" if isinstance(value, str) else None)
+    if not value:
+        bad("the list is empty", "name at least one")
     for index, item in enumerate(value):
         if not isinstance(item, str) or not item:
             _at(index, described(item), "a text")
@@ -245,6 +260,16 @@ Duration = Annotated[
     schema_text(
         "a duration, or a template that yields seconds", ["90s", "15m", "{{ inputs.wait }}"]
     ),
+]
+PositiveSeconds = Annotated[
+    float,
+    PlainValidator(_positive_seconds),
+    schema_text("a duration, more than 0s", ["30s", "15m"], _SECONDS),
+]
+PositiveDuration = Annotated[
+    float | str,
+    PlainValidator(_positive_duration),
+    schema_text("a duration, or a template that yields seconds", ["30s", "{{ inputs.every }}"]),
 ]
 Size = Annotated[
     int,

@@ -8,12 +8,13 @@ from pydantic import Field, WithJsonSchema
 
 from engine.language.fields import (
     ComparisonText,
-    Duration,
     ExpressionText,
     Form,
     Labels,
     Matchers,
     PlaybookName,
+    PositiveDuration,
+    PositiveSeconds,
     RuleName,
     Seconds,
     Word,
@@ -44,7 +45,7 @@ class PlaybookFile(Form):
         {}, description="Parameters that all actions of a system share, by system"
     )
     vars: dict[str, Any] = Field({}, description="Values that templates name as vars.NAME")
-    timeout: Duration | None = Field(None, description="The longest that a run may take")
+    timeout: PositiveDuration | None = Field(None, description="The longest that a run may take")
     budget: Annotated[
         dict[str, int],
         WithJsonSchema(
@@ -64,14 +65,14 @@ class CountForm(Form):
     """How often, within which window."""
 
     at_least: int = Field(ge=1, description="How many episodes", examples=[3])
-    within: Seconds = Field(description="The window", examples=["10m"])
+    within: PositiveSeconds = Field(description="The window", examples=["10m"])
     by: Labels = Field((), description="Counted apart for each value of these labels")
 
 
 class ThrottleForm(Form):
     """At most one run in a while."""
 
-    every: Seconds = Field(description="At most one run in this time", examples=["30m"])
+    every: PositiveSeconds = Field(description="At most one run in this time", examples=["30m"])
     by: Labels = Field((), description="Throttled apart for each value of these labels")
 
 
@@ -109,7 +110,7 @@ class RuleQueryForm(Form):
     query: str = Field(description="The query", examples=["max(up)"], min_length=1)
     params: dict[str, Any] = Field({}, description="The values of the query's $names")
     is_: ComparisonText = Field(alias="is", description="What starts it", examples=['"> 0.01"'])
-    every: Seconds = Field(description="How often it is asked", examples=["1m"])
+    every: PositiveSeconds = Field(description="How often it is asked", examples=["1m"])
     for_: Seconds = Field(0.0, alias="for", description="How long it must hold before it starts")
 
 

@@ -14,6 +14,7 @@ from engine.language.fields import (
     ExpressionText,
     Form,
     PlaybookName,
+    PositiveDuration,
     StepId,
     TimeText,
     Tolerance,
@@ -47,8 +48,8 @@ class VerifyForm(Form):
 
     query: QueryForm = Field(description="What is asked")
     becomes: ComparisonText = Field(description="What satisfies it", examples=['"< 0.01"'])
-    within: Duration = Field(description="For how long it is asked", examples=["10m"])
-    every: Duration = Field(30.0, description="Time between two asks; 30s where left out")
+    within: PositiveDuration = Field(description="For how long it is asked", examples=["10m"])
+    every: PositiveDuration = Field(30.0, description="Time between two asks; 30s where left out")
 
 
 class RetryForm(Form):
@@ -92,7 +93,7 @@ class StepForm(Form):
     id: StepId = Field(description="The step's id, unique in the file", examples=["scale_down"])
     name: str | None = Field(None, description="What people read instead of the id")
     when: ExpressionText | None = Field(None, description="The step is skipped where this is false")
-    timeout: Duration | None = Field(None, description="The longest that the step may take")
+    timeout: PositiveDuration | None = Field(None, description="The longest that the step may take")
     retry: RetryForm | None = Field(None, description="Overrides the retries by category")
     on_failure: Literal["stop", "continue", "undo", "escalate"] = Field(
         "stop", description="What follows when the step fails"
@@ -168,7 +169,9 @@ class GateForm(Form):
 
     role: str = Field(description="Who may approve", examples=["sre"], min_length=1)
     approvals: int = Field(1, ge=1, le=20, description="How many people must approve")
-    within: Duration = Field(3600.0, description="How long it stays open; 1h where left out")
+    within: PositiveDuration = Field(
+        3600.0, description="How long it stays open; 1h where left out"
+    )
     on_timeout: Literal["abort", "escalate"] = Field(
         "abort", description="What follows when nobody decides; never an approval"
     )
@@ -188,13 +191,13 @@ class ManualStep(StepForm):
         description="What is to be done; a template", examples=["Tell Support"], min_length=1
     )
     role: str = Field(description="Who does it", examples=["sre"], min_length=1)
-    within: Duration = Field(3600.0, description="How long it may take; 1h where left out")
+    within: PositiveDuration = Field(3600.0, description="How long it may take; 1h where left out")
 
 
 class RestoreStep(StepForm):
     """Puts back what those steps changed, newest first."""
 
-    restore: Words = Field(description="Ids of earlier steps", examples=["[slower]"], min_length=1)
+    restore: Words = Field(description="Ids of earlier steps", examples=["[slower]"])
 
 
 class EndStep(StepForm):
@@ -224,8 +227,10 @@ class WaitBecomes(Form):
 
     query: QueryForm = Field(description="What is asked")
     becomes: ComparisonText = Field(description="What ends the wait", examples=['"< 1"'])
-    within: Duration = Field(description="The longest wait; then the step fails", examples=["1h"])
-    every: Duration = Field(30.0, description="Time between two asks; 30s where left out")
+    within: PositiveDuration = Field(
+        description="The longest wait; then the step fails", examples=["1h"]
+    )
+    every: PositiveDuration = Field(30.0, description="Time between two asks; 30s where left out")
 
 
 class WaitStays(Form):
@@ -234,7 +239,7 @@ class WaitStays(Form):
     query: QueryForm = Field(description="What is asked")
     stays: ComparisonText = Field(description="What must hold all the time", examples=['"< 1"'])
     for_: Duration = Field(alias="for", description="For how long", examples=["15m"])
-    every: Duration = Field(30.0, description="Time between two asks; 30s where left out")
+    every: PositiveDuration = Field(30.0, description="Time between two asks; 30s where left out")
 
 
 class ReadForm(Form):
@@ -251,8 +256,10 @@ class WaitRead(Form):
     until: ExpressionText = Field(
         description="What ends the wait; sees `result`", examples=["result.complete"]
     )
-    within: Duration = Field(description="The longest wait; then the step fails", examples=["2h"])
-    every: Duration = Field(30.0, description="Time between two reads; 30s where left out")
+    within: PositiveDuration = Field(
+        description="The longest wait; then the step fails", examples=["2h"]
+    )
+    every: PositiveDuration = Field(30.0, description="Time between two reads; 30s where left out")
 
 
 STEP_KINDS: dict[str, type[StepForm]] = {

@@ -69,12 +69,16 @@ def test_every_shipped_rule_and_playbook_is_clean() -> None:
     assert formatted(found) == ""
 
 
-@pytest.mark.parametrize("name", ["unknown-action", "promql-template", "sql-clock", "yaml-tab-indentation"])
+@pytest.mark.parametrize(
+    "name", ["unknown-action", "promql-template", "sql-clock", "yaml-tab-indentation"]
+)
 def test_the_shipped_actions_give_messages_at_the_same_places(name: str) -> None:
     with inside(BAD):
         found = check_files(
             [f"{name}.yaml"], config_path=ROOT / "config.example.yaml", registry=load_registry()
         )
-    places = [line.split(" error: ")[0] for line in formatted(found).splitlines() if " error: " in line]
+    places = [
+        line.split(" error: ")[0] for line in formatted(found).splitlines() if " error: " in line
+    ]
     expected = (BAD / f"{name}.expected").read_text().splitlines()
-    assert set(line.split(" error: ")[0] for line in expected if " error: " in line) <= set(places)
+    assert {line.split(" error: ")[0] for line in expected if " error: " in line} <= set(places)
