@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 PARALLEL ?= 2
 
-.PHONY: setup test lint unit demo bench packages clean
+.PHONY: setup test lint unit demo bench packages schemas clean
 
 setup: $(STAMP)
 
@@ -34,6 +34,9 @@ demo: packages setup
 
 bench: setup
 	$(BIN)/python -m bench
+
+schemas: setup
+	$(BIN)/python -m engine.edges.schemas
 
 clean:
 	rm -rf $(VENV) var .mypy_cache .ruff_cache .pytest_cache

@@ -47,7 +47,7 @@ def test_a_schema_is_a_schema_and_its_references_lead_somewhere(name: str) -> No
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_shipped_schemas_are_up_to_date(name: str) -> None:
-    """Run `.venv/bin/python -m engine.edges.schemas` when this fails."""
+    """Run `make schemas` when this fails."""
     assert (ROOT / "schemas" / f"{name}.json").read_text() == written(name, load_registry())
 
 
