@@ -119,15 +119,7 @@ def look(value: Any, path: Path) -> Any:
 def differing(before: JsonObject, after: JsonObject) -> set[Path]:
     """Return the paths whose leaves differ between two objects."""
     old, new = wanted_fields(before), wanted_fields(after)
-    paths = {path for path in {*old, *new} if old.get(path) != new.get(path)}
-    # A leaf that became a branch, or the other way round, shows by its branches.
-    return {path for path in paths if not _covers(path, paths, old, new)}
-
-
-def _covers(path: Path, paths: set[Path], old: Fields, new: Fields) -> bool:
-    value = old.get(path, new.get(path))
-    empty = value in ({}, []) and path not in (old if path in new else new)
-    return empty and any(other != path and other[: len(path)] == path for other in paths)
+    return {path for path in {*old, *new} if old.get(path) != new.get(path)}
 
 
 def patched_paths(patch: Any, live: JsonObject, result: JsonObject) -> set[Path]:
@@ -200,12 +192,11 @@ def _resolve(pointer: str, live: JsonObject) -> Path:
 def restored(live: JsonObject, values: Mapping[Path, Any]) -> JsonObject:
     """Return a copy of `live` in which each path holds its value again; None takes it away."""
     result = copy.deepcopy(live)
-    gone = [path for path, value in values.items() if value is None]
-    for path, value in values.items():
-        if value is not None:
-            _set(result, path, value)
-    # An element whose own key goes, goes as a whole.
-    for path in sorted(gone, key=len):
+    gone = {path for path, value in values.items() if value is None}
+    back = {path: value for path, value in values.items() if value is not None}
+    kept = {path[:length] for path in back for length in range(len(path))}
+    for path in sorted(gone - kept, key=len):
+        # An element whose own key goes, goes as a whole.
         element = next(
             (
                 path[: index + 1]
@@ -215,6 +206,10 @@ def restored(live: JsonObject, values: Mapping[Path, Any]) -> JsonObject:
             None,
         )
         _remove(result, element or path)
+    for path, value in sorted(back.items(), key=lambda item: len(item[0])):
+        if value in ({}, []) and isinstance(look(result, path), dict | list):
+            continue  # what is left in it is somebody else's
+        _set(result, path, value)
     return result
 
 
@@ -238,7 +233,7 @@ def _set(value: Any, path: Path, leaf: Any) -> None:
             if last:
                 value[step] = copy.deepcopy(leaf)
                 return
-            if value.get(step) in (None, {}, []):
+            if not isinstance(value.get(step), dict | list) or not value[step]:
                 value[step] = fresh
             value = value[step]
 

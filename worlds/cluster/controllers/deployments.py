@@ -67,7 +67,7 @@ class Deployments(Controller):
                 self._make(item, old)
                 return None
             item, new = self._adopt(item, new, old)
-        if new is not None and self._resized(item, [new, *old]):
+        if self._resized(item, old if new is None else [new, *old]):
             return None
         if not paused and new is not None:
             if self._recreates(item):
