@@ -124,6 +124,7 @@ class PostgresExecute(Change[ExecuteParams]):
                 if earlier.action == self.name and earlier.target.connection == params.connection:
                     request = earlier.request
                     changing.run_plain(work, _statement(request["sql"], request["params"]))
+            held = {item.table for item in catalogue.touched(work) if item.writes}
             shape = catalogue.columns(work, statement.written)
             if params.key:
                 _check_columns(params.key, shape, statement.written)
@@ -135,6 +136,9 @@ class PostgresExecute(Change[ExecuteParams]):
             catalogue.refuse_beyond_allowed(work, client.settings, seen, statement.written)
             carried = catalogue.cascades(work, statement)
         _hold_to(params.max_rows, effect.rows)
+        if not fired and not statement.functions:
+            # Nothing but the statement itself writes: other tables are what earlier steps wrote.
+            seen = [item for item in seen if item.table not in held]
         why = _why_irreversible(statement, params.key, carried, seen)
         notes = ["rehearsed in a transaction that was rolled back: it took row locks and wrote WAL"]
         if statement.functions & {(None, "nextval")} or statement.kind == "InsertStmt":

@@ -60,6 +60,12 @@ def test_later_statements_are_counted_after_the_earlier_ones(db: Connections) ->
     assert plan(db, "DELETE FROM queue_jobs", [first, second, third]).is_no_op
 
 
+def test_what_earlier_steps_wrote_does_not_make_a_step_irreversible(db: Connections) -> None:
+    first = plan(db, "UPDATE other SET note = 'seen'", key=["id"])
+    second = plan(db, "UPDATE queue_jobs SET state = 'paused'", [first], key=["id"])
+    assert second.reversible, second.why_irreversible
+
+
 def test_the_plan_shows_what_changes(db: Connections) -> None:
     planned = plan(
         db,
