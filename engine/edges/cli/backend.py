@@ -97,6 +97,10 @@ class Backend(Protocol):
 
     def revoke_token(self, name: str) -> JsonObject: ...
 
+    def audit(self, expected_seal: str | None = None) -> JsonObject:
+        """Verify the journal."""
+        ...
+
     def work(self) -> None:
         """See that runs go on while this command follows one: starts workers on a local store."""
         ...

@@ -153,6 +153,9 @@ class LocalBackend:
     def revoke_token(self, name: str) -> JsonObject:
         return self._desk.revoke_token(self._owner, name)
 
+    def audit(self, expected_seal: str | None = None) -> JsonObject:
+        return self._desk.audit(expected_seal)
+
     # ------------------------------------------------------------ following
 
     def work(self) -> None:

@@ -185,6 +185,9 @@ class RemoteBackend:
     def revoke_token(self, name: str) -> JsonObject:
         return self._post(f"tokens/{quote(name, safe='')}/revoke")
 
+    def audit(self, expected_seal: str | None = None) -> JsonObject:
+        return self._get("audit", seal=expected_seal)
+
     # ------------------------------------------------------------ following
 
     def work(self) -> None:

@@ -14,6 +14,7 @@ from engine.edges.desk.find import Found, find, find_gate, find_run
 from engine.edges.web.ports import Application
 from engine.incidents import views
 from engine.incidents.timeline import describe
+from engine.journal.database import Database
 from engine.journal.store import Page, Tx
 from engine.running.views import gate_view, plan_view, run_detail, run_entries, run_view
 
@@ -199,6 +200,14 @@ class Reading:
             **rows.playbook_view(program),
             "program": program.model_dump(mode="json", by_alias=True),
         }
+
+    def audit(self, expected_seal: str | None = None) -> JsonObject:
+        """Verify the whole journal: `ok`, what was read, `findings`, and the last seal's mark."""
+        from engine.journal.audit import verify
+
+        store = self.app.store
+        assert isinstance(store, Database)
+        return verify(store, expected_seal=expected_seal).as_json()
 
 
 def _of_kind(tx: Tx, text: str, kind: str) -> Found:

@@ -184,6 +184,17 @@ def brakes(request: Request) -> Answer:
     return desk_of(request).brakes()
 
 
+@router.get("/audit", tags=["audit"], summary="Verify the journal")
+def audit(
+    request: Request,
+    seal: Annotated[
+        str | None, Query(description="An earlier answer's `last_seal`, which must still be there")
+    ] = None,
+) -> Answer:
+    """Reads every chain: `ok`, and `findings`: entries changed, missing, out of order or removed."""
+    return desk_of(request).audit(seal)
+
+
 @router.get("/show/{text}", tags=["find"], summary="Whatever an id names")
 def show(request: Request, text: str) -> Answer:
     """`{kind, item}` of a run, incident, alert, gate or plan."""

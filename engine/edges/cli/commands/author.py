@@ -17,7 +17,7 @@ from engine.edges.problems import OK, USAGE
 
 def register(app: typer.Typer, epilog: str) -> None:
     """Add the commands of this room."""
-    for name, function in (("check", check), ("actions", actions)):
+    for name, function in (("check", check), ("schema", schema), ("actions", actions)):
         app.command(name, epilog=epilog, rich_help_panel="Write")(function)
 
 
@@ -61,6 +61,42 @@ def print_diagnostics(diagnostics: Sequence[Any], *, as_json: bool) -> None:
         sys.stdout.write(json.dumps(data, indent=2, ensure_ascii=False) + "\n")
         return
     sys.stdout.write(formatted(diagnostics) or "no mistakes\n")
+
+
+def schema(
+    context: typer.Context,
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="playbook, rules, conditions or config.")
+    ] = None,
+    write: Annotated[
+        Path | None, typer.Option("--write", help="Write them all into this folder, for editors.")
+    ] = None,
+) -> None:
+    """Export the JSON Schemas of Stanch's files, with the parameters of the installed actions.
+
+    Name one in a YAML file's first line and the editor completes and checks it:
+    # yaml-language-server: $schema=schemas/playbook.json
+
+    \b
+    Examples:
+      stanch schema playbook
+      stanch schema --write schemas
+    """
+    from engine.contract.registry import load_registry
+    from engine.edges import schemas
+
+    session = session_of(context)
+    registry = load_registry(session.configuration().actions)
+    if write is not None:
+        paths = [str(path) for path in schemas.write_schemas(write, registry)]
+        session.show({"written": paths}, lambda data: "\n".join(data["written"]))
+        return
+    if name is None:
+        session.show({"items": list(schemas.NAMES)}, lambda data: "\n".join(data["items"]))
+        return
+    if name not in schemas.NAMES:
+        raise NotFound(f"there is no schema {name!r}", near=tuple(schemas.NAMES))
+    sys.stdout.write(schemas.written(name, registry))
 
 
 def actions(

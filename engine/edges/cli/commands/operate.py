@@ -18,6 +18,10 @@ def register(app: typer.Typer, epilog: str) -> None:
     panel = "Operate"
     app.command("serve", epilog=epilog, rich_help_panel=panel)(serve)
     app.command("doctor", epilog=epilog, rich_help_panel=panel)(doctor)
+    app.command("demo", epilog=epilog, rich_help_panel=panel)(demo)
+    audit = typer.Typer(no_args_is_help=True, help="Verify the journal.", rich_markup_mode=None)
+    audit.command("verify", epilog=epilog)(audit_verify)
+    app.add_typer(audit, name="audit", rich_help_panel=panel)
     token = typer.Typer(no_args_is_help=True, help="Hand out API tokens.", rich_markup_mode=None)
     token.command("create", epilog=epilog)(token_create)
     token.command("list", epilog=epilog)(token_list)
@@ -64,6 +68,49 @@ def doctor(context: typer.Context) -> None:
         "checks": [f.as_json() for f in found],
     }
     session.show(data, lambda shown: findings(shown["checks"]))
+    raise typer.Exit(OK if data["ok"] else FAILED)
+
+
+def demo(
+    context: typer.Context,
+    auto: Annotated[bool, typer.Option("--auto", help="Approve by itself; for tests.")] = False,
+) -> None:
+    """Break a small system on this machine, and watch it being repaired.
+
+    Nothing outside the machine is touched; everything lies in var/demo and ends with the demo.
+
+    \b
+    Examples:
+      stanch demo
+      stanch demo --auto --json
+    """
+    from engine.edges.demo import run
+
+    raise typer.Exit(run(auto=auto, as_json=session_of(context).as_json))
+
+
+def audit_verify(
+    context: typer.Context,
+    seal: Annotated[
+        str | None,
+        typer.Option("--seal", help="The last seal of an earlier run; it must still be there."),
+    ] = None,
+) -> None:
+    """Verify every chain and seal of the journal.
+
+    Finds entries and runs that were changed, removed, reordered or added behind Stanch's back.
+
+    \b
+    Examples:
+      stanch audit verify
+      stanch audit verify --json
+    """
+    from engine.edges.cli.render.doctor import audit
+
+    session = session_of(context)
+    with session.backend() as backend:
+        data = backend.audit(seal)
+    session.show(data, audit)
     raise typer.Exit(OK if data["ok"] else FAILED)
 
 
