@@ -166,7 +166,7 @@ def main() -> None:
     add("--pause", type=float, default=0.0)
     add("--within", type=float, default=60.0)
     add("--alertname", default="Bench")
-    add("--seen", action="store_true")
+    add("--seen", type=int, default=0, help="1: print each effect's moment too")
     sys.stdout.write(json.dumps(asyncio.run(run(parser.parse_args()))))
 
 

@@ -50,6 +50,7 @@ class StanchProcess(ServerProcess):
     """The real server with the bench's plugin, rules and playbooks."""
 
     title = "stanch"
+    ready_within = 60.0
 
     def __init__(self, folder: Path, effects: int, *, steps: int = 20) -> None:
         super().__init__(folder)
@@ -68,7 +69,7 @@ class StanchProcess(ServerProcess):
     def prepare(self) -> Sequence[str]:
         self._write()
         config = self.folder / "stanch.yaml"
-        return [sys.executable, "-m", "engine.edges.cli.main", "--config", str(config), "serve"]
+        return [sys.executable, "-m", "engine.edges.cli", "--config", str(config), "serve"]
 
     def _write(self) -> None:
         folder = self.folder.resolve()
@@ -88,6 +89,7 @@ class StanchProcess(ServerProcess):
             "rules": [str(folder / "rules.yaml")],
             "playbooks": [str(folder / "playbooks")],
             "actions": [str(Path(__file__).parent / "plugins")],
+            "connections": {"listener": {"kind": "listener"}},
             "decisions_log": str(folder / "decisions.log"),
             "keys": {
                 "images": {"file": str(folder / "images.key")},
@@ -152,7 +154,7 @@ def load(
     **more: Any,
 ) -> dict[str, Any]:
     """Run the load generator against a subject and return its figures."""
-    arguments = [f"--{name.replace('_', '-')}={value}" for name, value in more.items() if value]
+    arguments = [f"--{name.replace('_', '-')}={value}" for name, value in more.items()]
     done = subprocess.run(
         [
             *(sys.executable, "-m", "bench.load", f"--port={subject.port}", f"--listen={effects}"),

@@ -6,14 +6,16 @@ import socket
 import time
 from collections.abc import Sequence
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from engine.contract import (
     ActionParams,
     Applied,
     Change,
     Confirmation,
+    ConnectionKind,
     NotApplied,
+    Opening,
     Planned,
     Protection,
     Receipt,
@@ -21,7 +23,31 @@ from engine.contract import (
     World,
 )
 
-_SOCKET = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+
+class ListenerSettings(BaseModel):
+    """Settings of a listener: none."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Listener:
+    """A socket to the load generator."""
+
+    def __init__(self) -> None:
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+
+
+class ListenerKind(ConnectionKind):
+    """The connection `listener`."""
+
+    kind = "listener"
+    Settings = ListenerSettings
+
+    def open(self, opening: Opening) -> Listener:
+        return Listener()
+
+    def refuses(self, settings: BaseModel, target: Target) -> str | None:
+        return None
 
 
 class MarkParams(ActionParams):
@@ -58,7 +84,8 @@ class Mark(Change[MarkParams]):
     def apply(self, planned: Planned, world: World, key: str) -> Receipt:
         request = planned.request
         text = f"{request['id']} {request['step']} {time.monotonic_ns()} {key}"
-        _SOCKET.sendto(text.encode(), ("127.0.0.1", request["port"]))
+        listener = world.client("listener", Listener)
+        listener.socket.sendto(text.encode(), ("127.0.0.1", request["port"]))
         return Receipt(after={"marked": True})
 
     def confirm(
@@ -67,4 +94,4 @@ class Mark(Change[MarkParams]):
         return Applied(receipt) if receipt else NotApplied()
 
 
-DECLARATIONS = (Mark,)
+DECLARATIONS = (ListenerKind, Mark)

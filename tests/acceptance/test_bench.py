@@ -1,0 +1,29 @@
+"""The benchmarks run. Their figures are judged by people, on a quiet machine, never here."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.xdist_group("bench")
+def test_a_quick_run_measures_everything() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "bench", "--quick", "--json"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=170,
+    )
+    assert done.returncode == 0, done.stderr[-6000:]
+    lines = json.loads(done.stdout)
+    assert len(lines) >= 14
+    assert all(line["value"] > 0 for line in lines), lines
