@@ -67,7 +67,12 @@ class Engine:
         environment = {key: value for key, value in os.environ.items() if key != "STANCH_FAULT"}
         if fault is not None:
             environment["STANCH_FAULT"] = fault
-        command = [str(Path(sys.executable).with_name("stanch")), "--config", "stanch.yaml", "serve"]
+        command = [
+            str(Path(sys.executable).with_name("stanch")),
+            "--config",
+            "stanch.yaml",
+            "serve",
+        ]
         with (self.folder / "serve.log").open("ab") as log:
             self.process = subprocess.Popen(
                 command, cwd=self.folder, env=environment, stdout=log, stderr=log

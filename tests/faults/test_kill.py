@@ -78,7 +78,11 @@ class World:
             "keys": {"images": {"file": "images.key"}, "seal": {"file": "seal.key"}},
             "connections": {
                 "db": {"kind": "postgres", "dsn": {"file": str(folder / "dsn")}},
-                "cluster": {"kind": "kubernetes", "kubeconfig": str(self.kubeconfig), "context": "admin"},
+                "cluster": {
+                    "kind": "kubernetes",
+                    "kubeconfig": str(self.kubeconfig),
+                    "context": "admin",
+                },
                 "web": {"kind": "http", "url": self.web.url},
             },
         }
@@ -92,7 +96,9 @@ class World:
         from kubernetes import client, config
 
         api = client.ApiClient(configuration=_configuration(config, client, self.kubeconfig))
-        client.AppsV1Api(api).create_namespaced_deployment("default", yaml.safe_load(DEPLOYMENT % ((case,) * 3)))
+        client.AppsV1Api(api).create_namespaced_deployment(
+            "default", yaml.safe_load(DEPLOYMENT % ((case,) * 3))
+        )
 
     def rows(self, case: str) -> int:
         found = self.database.execute("SELECT n FROM counters WHERE id = %s", [case]).fetchone()
@@ -102,7 +108,10 @@ class World:
     def scalings(self, case: str) -> int:
         """Writes to the deployment by the engine that the cluster let through."""
         lines = [json.loads(line) for line in self.log.read_text().splitlines()]
-        return sum(bool(line["wrote"]) and line["method"] == "PATCH" and case in line["path"] for line in lines)
+        return sum(
+            bool(line["wrote"]) and line["method"] == "PATCH" and case in line["path"]
+            for line in lines
+        )
 
     def posts(self, case: str) -> int:
         return self.web.posts.get(f"/{case}", 0)
@@ -125,7 +134,9 @@ def _configuration(config: Any, client: Any, path: Path) -> Any:
 
 
 @pytest.fixture(scope="module")
-def world(postgres_server: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def world(
+    postgres_server: PostgresServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[World]:
     need(PostgresServer)
     name = f"kill_{time.time_ns()}"
     made = World(tmp_path_factory.mktemp("kill"), postgres_server.create_database(name))

@@ -1,0 +1,89 @@
+"""What README and docs tell people to type exists: commands, options, make targets, files, links."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer.main
+import yaml
+
+from engine.edges.checking import check_files
+from engine.edges.cli.main import app
+
+ROOT = Path(__file__).parents[2]
+DOCS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+COMMAND = re.compile(r"(?:\.venv/bin/|`)stanch ([^`\n#]+)")
+TARGET = re.compile(r"(?m)(?:^ {4}|`)make ([a-z]+)")
+LINK = re.compile(r"\]\(([^)#:]+)\)")
+
+
+def found(pattern: re.Pattern[str]) -> list[tuple[str, str]]:
+    return [
+        (path.name, match)
+        for path in DOCS
+        for match in dict.fromkeys(pattern.findall(path.read_text()))
+    ]
+
+
+def leaf(words: list[str]) -> tuple[Any, list[str]]:
+    command: Any = typer.main.get_command(app)
+    rest = list(words)
+    while (known := getattr(command, "commands", None)) and rest and not rest[0].startswith("-"):
+        assert rest[0] in known, f"there is no command {rest[0]!r}; there are {sorted(known)}"
+        command = known[rest.pop(0)]
+    return command, rest
+
+
+@pytest.mark.parametrize(("file", "text"), found(COMMAND))
+def test_commands_and_their_options_exist(file: str, text: str) -> None:
+    command, rest = leaf(shlex.split(text))
+    options = {name for parameter in command.params for name in parameter.opts}
+    everywhere = {"--json", "--config", "--server", "--debug", "--help"}
+    for word in rest:
+        if word.startswith("-"):
+            assert word.partition("=")[0] in options | everywhere, f"{file}: stanch {text}"
+
+
+@pytest.mark.parametrize(("file", "target"), found(TARGET))
+def test_make_targets_exist(file: str, target: str) -> None:
+    assert re.search(rf"(?m)^{target}:", (ROOT / "Makefile").read_text()), f"{file}: make {target}"
+
+
+@pytest.mark.parametrize(("file", "link"), found(LINK))
+def test_links_lead_somewhere(file: str, link: str) -> None:
+    folder = next(path for path in DOCS if path.name == file).parent
+    assert (folder / link).exists(), f"{file}: {link}"
+
+
+def test_enough_was_found_to_be_worth_testing() -> None:
+    assert len(found(COMMAND)) >= 12
+    assert len(found(TARGET)) >= 6
+
+
+def snippets() -> Iterator[tuple[str, str]]:
+    for path in DOCS:
+        for block in re.findall(r"(?ms)^ *```yaml\n(.*?)^ *```", path.read_text()):
+            yield path.name, block
+
+
+@pytest.mark.parametrize(("file", "text"), list(snippets()))
+def test_yaml_snippets_can_be_read(file: str, text: str) -> None:
+    assert isinstance(yaml.safe_load(text), dict), file
+
+
+def test_the_readmes_configuration_is_valid(tmp_path: Path) -> None:
+    text = next(text for _, text in snippets() if "listen:" in text)
+    path = tmp_path / "stanch.yaml"
+    path.write_text(text)
+    assert [str(one) for one in check_files([path])] == []
+
+
+def test_the_example_configuration_and_the_shipped_packs_are_valid() -> None:
+    example = ROOT / "config.example.yaml"
+    paths = [example, ROOT / "rules", ROOT / "playbooks"]
+    assert [str(one) for one in check_files(paths)] == []
