@@ -65,9 +65,13 @@ def test_a_json_patch_is_named_by_merge_keys() -> None:
     assert fields.write(path) == "spec.containers[name=side].image"
 
 
+def name_of(item: Any) -> str:
+    return str(item["name"])
+
+
 names = st.sampled_from(["a", "b", "c.d/e"])
 leaf = st.one_of(st.integers(0, 3), st.sampled_from(["x", "y"]), st.booleans())
-element = st.fixed_dictionaries(
+element: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
     {"name": st.sampled_from(["p", "q", "r"])}, optional={"v": leaf, "w": leaf}
 )
 trees = st.recursive(
@@ -80,7 +84,7 @@ objects = st.fixed_dictionaries(
             {},
             optional={
                 "tree": st.dictionaries(names, trees, min_size=1, max_size=3),
-                "keyed": st.lists(element, min_size=1, max_size=3, unique_by=lambda e: e["name"]),
+                "keyed": st.lists(element, min_size=1, max_size=3, unique_by=name_of),
                 "plain": st.lists(st.integers(0, 3), min_size=1, max_size=3),
             },
         ),
@@ -93,7 +97,7 @@ def sets(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: sets(item) for key, item in value.items()}
     if isinstance(value, list) and fields.merge_key(value):
-        return sorted((sets(item) for item in value), key=lambda item: str(item["name"]))
+        return sorted((sets(item) for item in value), key=name_of)
     return value
 
 

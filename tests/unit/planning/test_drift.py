@@ -57,6 +57,12 @@ def test_an_unknown_value_inside_a_known_change_is_held_to_its_bounds() -> None:
     assert compare(approved, "s", planned(1, 7), {"v": Bound(max=8)}, {}) == []
 
 
+def test_what_only_the_effect_decides_is_approved_as_shown() -> None:
+    approved = step(planned(1, Unknown("the moment of the restart")))
+    assert compare(approved, "s", planned(1, Unknown("the moment of the restart")), {}, {}) == []
+    assert len(compare(approved, "s", planned(1, Unknown("something else")), {}, {})) == 1
+
+
 def test_differences_name_what_a_new_plan_says_differently() -> None:
     def document(*steps: PlanStep) -> PlanDocument:
         return PlanDocument("p", "r", "", {}, "approve", steps)
