@@ -27,7 +27,7 @@ R = tables.runs
 
 GENESIS = bytes(32)
 
-HEAD = Statement(select(C.c.n, C.c.hash).where(C.c.chain == p("chain")))
+HEAD = Statement(select(C.c.n, C.c.hash).where(C.c.chain == p("chain")).with_for_update())
 # Locks the run, so that nobody takes it over between this look and the commit.
 OWNED_HEAD = Statement(
     select(R.c.epoch, R.c.owner, C.c.n, C.c.hash)

@@ -178,27 +178,33 @@ def _parse(url: str) -> URL:
 
 
 def _sqlite(url: URL, busy: float) -> Backend:
-    from engine.journal import sqlite
+    from engine.journal import sqlite, sqlite_watch
 
     path = Path(url.database or "").absolute()
-    presence = sqlite.Presence(path)
+    presence = sqlite_watch.Presence(path)
+    checkpointer = sqlite_watch.Checkpointer(path)
+
+    def close() -> None:
+        checkpointer.close()
+        presence.close()
+
     return Backend(
-        writer=lambda: sqlite.SqliteWriter(path, presence, busy),
+        writer=lambda: sqlite.SqliteWriter(path, presence, busy, checkpointer.wrote),
         reader=lambda: sqlite.SqliteReader(path, presence, busy),
-        watch=lambda tell, stop: sqlite.watch(path, tell, stop),
-        close=presence.close,
+        watch=lambda tell, stop: sqlite_watch.watch(path, tell, stop),
+        close=close,
     )
 
 
 def _postgres(url: URL, busy: float) -> Backend:
-    from engine.journal import postgres
+    from engine.journal import postgres, postgres_watch
 
     server = postgres.Server(url, busy)
-    presence = postgres.Presence(server)
+    presence = postgres_watch.Presence(server)
     node = uuid4().hex
     return Backend(
         writer=lambda: postgres.PostgresWriter(server, presence, node),
         reader=lambda: postgres.PostgresReader(server),
-        watch=lambda tell, stop: postgres.watch(server, node, tell, stop),
+        watch=lambda tell, stop: postgres_watch.watch(server, node, tell, stop),
         close=presence.close,
     )

@@ -227,7 +227,7 @@ class Incidents(Repository):
         core = update(I).where(I.c.id == incident_id).values(values).returning(I.c.id)
         if not self._s.query(core):
             raise NotFound(f"there is no incident {incident_id}")
-        self._s.changed = True
+        self._s.changed = self._s.dirty = True
 
     def add_alert(self, incident_id: str, alert_id: str) -> None:
         self._s.run(ADD_ALERT, incident_id=incident_id, alert_id=alert_id)

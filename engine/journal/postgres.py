@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.engine import URL
@@ -25,8 +23,9 @@ from engine.journal.wakes import TOPICS
 if TYPE_CHECKING:
     import psycopg
 
+    from engine.journal.postgres_watch import Presence
+
 CHANNEL = "stanch"
-POLL_SECONDS = 1.0
 OLDEST = 130000  # pg_current_xact_id and pg_xact_status need PostgreSQL 13
 RESOLVE_SECONDS = 60.0  # how long to ask what became of a commit whose answer was lost
 
@@ -109,6 +108,11 @@ def lock_key(name: str) -> int:
     return int.from_bytes(hashlib.sha256(f"stanch {name}".encode()).digest()[:8], signed=True)
 
 
+def presence_key(worker: str) -> int:
+    """Return the number of the lock that says that a worker's process lives."""
+    return lock_key(f"worker {worker}")
+
+
 class _PostgresSession(Session):
     def __init__(self, server: Server, connection: psycopg.Connection[Row]) -> None:
         super().__init__()
@@ -124,18 +128,21 @@ class _PostgresSession(Session):
         try:
             return self._cursor.execute(sql.encode(), values).rowcount
         except self._error as error:
+            self.dirty = True
             raise self._server.broken(self._connection, error) or error from None
 
     def _execute_many(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
         try:
             self._cursor.executemany(sql.encode(), rows)
         except self._error as error:
+            self.dirty = True
             raise self._server.broken(self._connection, error) or error from None
 
     def _fetch(self, sql: str, values: Sequence[Any]) -> Sequence[Row]:
         try:
             return self._cursor.execute(sql.encode(), values).fetchall()
         except self._error as error:
+            self.dirty = True
             raise self._server.broken(self._connection, error) or error from None
 
     def _control(self, sql: str) -> None:
@@ -164,14 +171,14 @@ class _PostgresSession(Session):
 
 
 _NOW = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
-_BEGIN = f"BEGIN; SAVEPOINT work; SELECT pg_current_xact_id()::text, {_NOW}"
+_BEGIN = f"BEGIN; SELECT pg_current_xact_id()::text, {_NOW}"
 
 
 class PostgresWriter(_PostgresSession, WriteSession):
-    """The writer's session: begin, keep and commit are one round trip each."""
+    """The writer's session: begin and commit are one round trip each."""
 
     dialect = POSTGRES
-    group_limit = 60  # a transaction with more subtransactions slows every reader's snapshot
+    group_limit = 60  # of a group run in savepoints: more of them slow every reader's snapshot
 
     def __init__(self, server: Server, presence: Presence, node: str) -> None:
         super().__init__(server, server.connect("writer"))
@@ -192,11 +199,14 @@ class PostgresWriter(_PostgresSession, WriteSession):
         self._connection = self._server.connect("writer")
         self._cursor = self._connection.cursor()
 
+    def mark(self) -> None:
+        self._control("SAVEPOINT work")
+
     def keep(self) -> None:
-        self._control("RELEASE SAVEPOINT work; SAVEPOINT work")
+        self._control("RELEASE SAVEPOINT work")
 
     def undo(self) -> None:
-        self._control("ROLLBACK TO SAVEPOINT work")
+        self._control("ROLLBACK TO SAVEPOINT work; RELEASE SAVEPOINT work")
 
     def commit(self) -> None:
         told = " ".join(topic for topic in TOPICS if topic in self.touched)
@@ -267,7 +277,7 @@ class PostgresWriter(_PostgresSession, WriteSession):
     def gone(self, worker: str) -> bool:
         if self._presence.holds(worker):
             return False
-        ((free,),) = self._fetch("SELECT pg_try_advisory_xact_lock(%s)", (_presence(worker),))
+        ((free,),) = self._fetch("SELECT pg_try_advisory_xact_lock(%s)", (presence_key(worker),))
         return bool(free)
 
 
@@ -300,98 +310,3 @@ class PostgresReader(_PostgresSession, ReadSession):
 
     def gone(self, worker: str) -> bool:
         raise NotImplementedError("a reader declares nobody dead")
-
-
-def _presence(worker: str) -> int:
-    return lock_key(f"worker {worker}")
-
-
-class Presence:
-    """Session advisory locks, one a worker of this process, on a connection of their own."""
-
-    def __init__(self, server: Server) -> None:
-        self._server = server
-        self._connection: psycopg.Connection[Row] | None = None
-        self._held: set[str] = set()
-        self._pid = os.getpid()
-
-    def holds(self, worker: str) -> bool:
-        return worker in self._held and self._pid == os.getpid()
-
-    def enter(self, worker: str) -> bool:
-        if self._pid != os.getpid():
-            _orphans.append(self._connection)
-            self._connection, self._held, self._pid = None, set(), os.getpid()
-        connection = self._alive()
-        if worker in self._held:
-            return True
-        if not self._lock(connection, worker):
-            return False
-        self._held.add(worker)
-        return True
-
-    def _alive(self) -> psycopg.Connection[Row]:
-        """The connection; where it was cut, a new one that takes up what the old one held."""
-        import psycopg
-
-        if self._connection is not None:
-            try:
-                self._connection.execute("SELECT 1")
-            except psycopg.Error:
-                self._connection.close()
-                self._connection = None
-        if self._connection is None:
-            self._connection = self._server.connect("presence")
-            self._held = {each for each in self._held if self._lock(self._connection, each)}
-        return self._connection
-
-    @staticmethod
-    def _lock(connection: psycopg.Connection[Row], worker: str) -> bool:
-        row = connection.execute("SELECT pg_try_advisory_lock(%s)", (_presence(worker),)).fetchone()
-        return bool(row and row[0])
-
-    def left(self, worker: str) -> None:
-        import psycopg
-
-        if self.holds(worker) and self._connection is not None:
-            self._held.discard(worker)
-            try:
-                self._connection.execute("SELECT pg_advisory_unlock(%s)", (_presence(worker),))
-            except psycopg.Error:
-                self._connection.close()  # cut: the server lets go by itself
-
-    def close(self) -> None:
-        if self._connection is not None and self._pid == os.getpid():
-            self._connection.close()
-
-
-def watch(
-    server: Server, node: str, tell: Callable[[Iterable[str]], None], stop: threading.Event
-) -> None:
-    """Tell what other nodes notify, and everything once a second in case a notification was lost."""
-    import psycopg
-
-    connection: psycopg.Connection[Row] | None = None
-    slow = time.monotonic()
-    while not stop.is_set():
-        try:
-            if connection is None:
-                connection = server.connect("listener")
-                connection.execute(f"LISTEN {CHANNEL}")
-            for note in connection.notifies(timeout=0.2, stop_after=1):
-                sender, *topics = note.payload.split()
-                if sender != node:
-                    tell([topic for topic in topics if topic in TOPICS])
-        except (psycopg.Error, Broken):
-            if connection is not None:
-                connection.close()
-                connection = None
-            stop.wait(0.5)
-        if time.monotonic() - slow >= POLL_SECONDS:
-            slow = time.monotonic()
-            tell(TOPICS)
-    if connection is not None:
-        connection.close()
-
-
-_orphans: list[object] = []

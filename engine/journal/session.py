@@ -44,6 +44,8 @@ class Session(ABC):
     Attributes:
         touched: topics that this work changed; told to listeners after the commit.
         changed: whether anything was written since `begin`.
+        dirty: whether the present work wrote, or a statement of it failed: it cannot end in an error
+            without being rolled back.
     """
 
     dialect: Dialect
@@ -51,6 +53,7 @@ class Session(ABC):
     def __init__(self) -> None:
         self.touched: set[str] = set()
         self.changed = False
+        self.dirty = False
 
     # ------------------------------------------------------------ statements
 
@@ -59,7 +62,7 @@ class Session(ABC):
         compiled = statement.compiled(self.dialect)
         count = self._execute(compiled[0], arguments(compiled, values))
         if count > 0:
-            self.changed = True
+            self.changed = self.dirty = True
         return count
 
     def take(self, statement: Statement, **values: Any) -> Sequence[Row]:
@@ -67,7 +70,7 @@ class Session(ABC):
         compiled = statement.compiled(self.dialect)
         rows = self._fetch(compiled[0], arguments(compiled, values))
         if rows:
-            self.changed = True
+            self.changed = self.dirty = True
         return rows
 
     def all(self, statement: Statement, **values: Any) -> Sequence[Row]:
@@ -84,7 +87,7 @@ class Session(ABC):
         prepared = [arguments(compiled, values) for values in rows]
         if prepared:
             self._execute_many(compiled[0], prepared)
-            self.changed = True
+            self.changed = self.dirty = True
 
     def query(self, core: Executable) -> Sequence[Row]:
         """Run a statement that is put together for the occasion (lists with filters)."""
@@ -127,7 +130,7 @@ class Session(ABC):
 
 
 class WriteSession(Session):
-    """A session of the writer: a group of works, each in a savepoint of its own.
+    """A session of the writer: a group of works in one transaction.
 
     Attributes:
         group_limit: works that share a commit at most.
@@ -139,15 +142,19 @@ class WriteSession(Session):
 
     @abstractmethod
     def begin(self) -> None:
-        """Start the group's transaction and the first work's savepoint. Raises Broken."""
+        """Start the group's transaction. Raises Broken."""
+
+    @abstractmethod
+    def mark(self) -> None:
+        """Start a work that can be undone alone (in groups that are run a second time)."""
 
     @abstractmethod
     def keep(self) -> None:
-        """End the work's savepoint and start the next one's."""
+        """End a work that `mark` started."""
 
     @abstractmethod
     def undo(self) -> None:
-        """Roll back to the start of the work."""
+        """Roll back to the last `mark`."""
 
     @abstractmethod
     def commit(self) -> None:

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import errno
-import fcntl
-import hashlib
-import os
 import sqlite3
-import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine.journal.session import Broken, ReadSession, Row, Session, WriteSession
 from engine.journal.statement import SQLITE
 from engine.journal.tx import system_micros
-from engine.journal.wakes import TOPICS
+
+if TYPE_CHECKING:
+    from engine.journal.sqlite_watch import Presence
 
 BUSY_SECONDS = 5.0
-POLL_SECONDS = 0.2
+
+# The writer itself copies the log into the file only where the thread for it lags this far behind:
+# 80 MB. It would otherwise do so in the middle of somebody's commit.
+LOG_PAGES = 20_000
 
 # What is wrong with the database, not with the statement, by SQLite's primary result code.
 _AWAY = {
@@ -64,6 +64,7 @@ def connect(path: Path, busy: float = BUSY_SECONDS) -> sqlite3.Connection:
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA temp_store = MEMORY")
         connection.execute("PRAGMA cache_size = -16384")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")
     except sqlite3.Error as error:
         raise broken(path, error) or error from None
     return connection
@@ -83,18 +84,21 @@ class _SqliteSession(Session):
         try:
             return self._cursor.execute(sql, values).rowcount
         except sqlite3.Error as error:
+            self.dirty = True
             raise broken(self._path, error) or error from None
 
     def _execute_many(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
         try:
             self._cursor.executemany(sql, rows)
         except sqlite3.Error as error:
+            self.dirty = True
             raise broken(self._path, error) or error from None
 
     def _fetch(self, sql: str, values: Sequence[Any]) -> Sequence[Row]:
         try:
             return self._cursor.execute(sql, values).fetchall()
         except sqlite3.Error as error:
+            self.dirty = True
             raise broken(self._path, error) or error from None
 
     def clock(self) -> int:
@@ -123,14 +127,18 @@ class SqliteWriter(_SqliteSession, WriteSession):
     """The writer's session.
 
     Args:
-        open_: opens a connection; asked again after one was lost.
         presence: where the locks in the workers' names are held.
+        wrote: told after each commit how many rows it changed.
     """
 
     group_limit = 256
 
-    def __init__(self, path: Path, presence: Presence, busy: float) -> None:
+    def __init__(
+        self, path: Path, presence: Presence, busy: float, wrote: Callable[[int], None]
+    ) -> None:
         super().__init__(path, connect(path, busy), presence)
+        self._wrote = wrote
+        self._rows = 0
         self._busy = busy
 
     def begin(self) -> None:
@@ -139,7 +147,6 @@ class SqliteWriter(_SqliteSession, WriteSession):
         try:
             # IMMEDIATE: the wait for another process's write is here, never in the middle.
             self._cursor.execute("BEGIN IMMEDIATE")
-            self._cursor.execute("SAVEPOINT work")
         except sqlite3.ProgrammingError:  # closed by abort
             self._reopen()
             self.begin()
@@ -149,16 +156,23 @@ class SqliteWriter(_SqliteSession, WriteSession):
     def _reopen(self) -> None:
         self._connection = connect(self._path, self._busy)
         self._cursor = self._connection.cursor()
+        self._rows = 0
+
+    def mark(self) -> None:
+        self._control("SAVEPOINT work")
 
     def keep(self) -> None:
         self._control("RELEASE work")
-        self._control("SAVEPOINT work")
 
     def undo(self) -> None:
         self._control("ROLLBACK TO work")
+        self._control("RELEASE work")
 
     def commit(self) -> None:
         self._control("COMMIT")
+        rows = self._connection.total_changes
+        self._wrote(rows - self._rows)
+        self._rows = rows
 
     def _control(self, sql: str) -> None:
         try:
@@ -199,90 +213,3 @@ class SqliteReader(_SqliteSession, ReadSession):
 
     def close(self) -> None:
         self._connection.close()
-
-
-class Presence:
-    """Locked files beside the database, one a worker: the system frees the lock when the process dies."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._held: dict[str, int] = {}
-        self._pid = os.getpid()
-
-    def _file(self, worker: str) -> Path:
-        name = hashlib.sha256(worker.encode()).hexdigest()[:24]
-        return self._path.with_name(f"{self._path.name}-worker-{name}")
-
-    def enter(self, worker: str) -> bool:
-        if self._pid != os.getpid():
-            self._held, self._pid = {}, os.getpid()
-        if worker in self._held:
-            return True
-        try:
-            descriptor = os.open(self._file(worker), os.O_RDWR | os.O_CREAT, 0o600)
-        except OSError:
-            return False  # no such file can be made here: the lease alone decides
-        if not _locked(descriptor):
-            os.close(descriptor)
-            return False
-        self._held[worker] = descriptor
-        return True
-
-    def left(self, worker: str) -> None:
-        descriptor = self._held.pop(worker, None)
-        if descriptor is not None:
-            self._file(worker).unlink(missing_ok=True)
-            os.close(descriptor)
-
-    def gone(self, worker: str) -> bool:
-        if worker in self._held and self._pid == os.getpid():
-            return False
-        path = self._file(worker)
-        try:
-            descriptor = os.open(path, os.O_RDWR)
-        except FileNotFoundError:
-            return True
-        except OSError:
-            return False
-        try:
-            if not _locked(descriptor):
-                return False
-            path.unlink(missing_ok=True)
-            return True
-        finally:
-            os.close(descriptor)
-
-    def close(self) -> None:
-        if self._pid == os.getpid():
-            for worker in list(self._held):
-                os.close(self._held.pop(worker))
-
-
-def _locked(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno in {errno.EWOULDBLOCK, errno.EACCES}:
-            return False
-        raise
-    return True
-
-
-def watch(path: Path, tell: Callable[[Iterable[str]], None], stop: threading.Event) -> None:
-    """Ask every 200 ms whether anybody committed, and tell. Ends when `stop` is set."""
-    connection: sqlite3.Connection | None = None
-    seen: int | None = None
-    while not stop.wait(POLL_SECONDS):
-        try:
-            if connection is None:
-                connection = connect(path)
-            (version,) = connection.execute("PRAGMA data_version").fetchone()
-        except (sqlite3.Error, Broken):
-            if connection is not None:
-                connection.close()
-            connection, version = None, None
-        if version != seen:
-            seen = version
-            tell(TOPICS)
-    if connection is not None:
-        connection.close()

@@ -1,4 +1,9 @@
-"""The one writer: works queue up, what queued meanwhile shares a commit, one that raises fails alone."""
+"""The one writer: works queue up, what queued meanwhile shares a commit, one that raises fails alone.
+
+A group runs without savepoints first, which is what nearly always suffices. Where a work fails after it
+wrote, the group is rolled back and run again with a savepoint a work. Where the commit or the connection
+fails, each work is run again in a transaction of its own.
+"""
 
 from __future__ import annotations
 
@@ -156,30 +161,56 @@ class Writer:
             return self._refuse_rest(error)
         jobs: list[Job] = []
         going = True
-        job: Job | None = first
-        until = time.monotonic() + GROUP_SECONDS
         try:
-            while job is not None:
-                jobs.append(job)
-                _run(session, tx, job)
-                if len(jobs) >= session.group_limit or time.monotonic() >= until:
-                    break
-                try:
-                    job = self._queue.get_nowait()
-                    going = job is not None
-                except Empty:
-                    break
+            going = self._gather(session, tx, first, jobs)
             self._commit(session)
+        except _Spoilt:
+            session.abort()
+            self._apart(jobs)
         except Broken as error:
             session.abort()
             self._one_by_one(jobs, error)
-            return going
         except OutcomeUnknown as error:
             for each in jobs:
                 each.fail(error)
-            return going
-        self._settle(session, jobs)
+        else:
+            self._settle(session, jobs)
         return going
+
+    def _gather(self, session: WriteSession, tx: Transaction, first: Job, jobs: list[Job]) -> bool:
+        """Run `first` and what queued meanwhile. No savepoints: works seldom fail after they wrote."""
+        until = time.monotonic() + GROUP_SECONDS
+        job: Job | None = first
+        spoilt = False
+        while job is not None:
+            jobs.append(job)
+            spoilt = not _try(session, tx, job)
+            if spoilt or len(jobs) >= session.group_limit or time.monotonic() >= until:
+                break
+            try:
+                job = self._queue.get_nowait()
+            except Empty:
+                break
+        if spoilt:
+            raise _Spoilt
+        return job is not None
+
+    def _apart(self, jobs: list[Job]) -> None:
+        """Run a group again in which one failed after it wrote: each in a savepoint of its own."""
+        try:
+            session, tx = self._begin()
+            for job in jobs:
+                _run_apart(session, tx, job)
+            self._commit(session)
+        except Broken as error:
+            if self._session is not None:
+                self._session.abort()
+            self._one_by_one(jobs, error)
+        except OutcomeUnknown as error:
+            for each in jobs:
+                each.fail(error)
+        else:
+            self._settle(session, jobs)
 
     def _begin(self) -> tuple[WriteSession, Transaction]:
         if self._session is None or self._tx is None:
@@ -224,7 +255,7 @@ class Writer:
                         each.fail(away)
                     return
                 try:
-                    _run(session, tx, job)
+                    _run_apart(session, tx, job)
                     self._commit(session)
                 except OutcomeUnknown as unknown:
                     job.fail(unknown)
@@ -260,29 +291,44 @@ class Writer:
             job.fail(error)
 
 
-def _run(session: WriteSession, tx: Transaction, job: Job) -> None:
+class _Spoilt(Exception):
+    """A work failed after it wrote; the group must be run again."""
+
+
+def _try(session: WriteSession, tx: Transaction, job: Job) -> bool:
+    """Run one work without a savepoint. False: it failed and left something behind."""
+    tx.renew()
+    session.dirty = False
+    try:
+        job.result = job.work(tx)
+    except Broken:
+        raise
+    except BaseException as error:  # noqa: BLE001 - whatever a work raises is its caller's
+        job.error = error
+        return not (session.dirty or isinstance(error, Raced))
+    return True
+
+
+def _run_apart(session: WriteSession, tx: Transaction, job: Job) -> None:
     """Run one work in its savepoint; its own errors are its own, a broken transaction is everybody's."""
     job.result = job.error = None
-    touched = set(session.touched)
-    for attempt in range(TRIES):
+    touched, changed = set(session.touched), session.changed
+    for _ in range(TRIES):
+        session.mark()
         tx.renew()
         try:
             job.result = job.work(tx)
         except Broken:
             raise
-        except Raced as error:
-            session.undo()
-            if attempt + 1 < TRIES:
-                continue
-            job.error = error
         except BaseException as error:  # noqa: BLE001 - whatever a work raises is its caller's
             session.undo()
-            job.error = error
+            session.touched, session.changed, job.error = set(touched), changed, error
+            if not isinstance(error, Raced):
+                return
         else:
             session.keep()
+            job.error = None
             return
-        session.touched = touched
-        return
 
 
 _orphans: list[Any] = []

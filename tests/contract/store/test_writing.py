@@ -320,7 +320,7 @@ def test_a_race_that_never_ends_is_reported(store: Database) -> None:
 
     with pytest.raises(StanchError, match="open episode"):
         store.write(work)
-    assert len(times) == 5
+    assert 1 < len(times) < 10
 
 
 @pytest.mark.parametrize(
