@@ -15,6 +15,17 @@ RUN_NAMES = frozenset({"inputs", "steps", "vars", "trigger", "alert", "incident"
 RULE_NAMES = frozenset({"trigger", "alert"})
 _FIELDS: dict[str, frozenset[str]] = {
     "trigger": frozenset({"kind", "labels", "annotations", "at", "value"}),
+    "alert": frozenset(
+        {
+            "fingerprint",
+            "status",
+            "labels",
+            "annotations",
+            "starts_at",
+            "ends_at",
+            "generator_url",
+        }
+    ),
     "run": frozenset({"id", "started_at", "priority", "mode"}),
     "failure": frozenset({"step", "category", "message"}),
 }

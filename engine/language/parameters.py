@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from engine.domain.promql import PromqlError, placeholders
 from engine.language import templates
@@ -106,7 +106,7 @@ def _stands(root: Node, error: Mapping[str, Any]) -> bool:
     if error["type"] in ("missing", "extra_forbidden"):
         return True
     if isinstance(node.value, str) and templates.is_template(node.value):
-        return error["type"] in _ONLY_TEXT and not _lone(node.value)
+        return error["type"] in _ONLY_TEXT and not is_lone(node.value)
     return not _templated(node)
 
 
@@ -123,7 +123,7 @@ def _items(node: Node) -> Iterator[Node]:
         yield from node.elements()
 
 
-def _lone(text: str) -> bool:
+def is_lone(text: str) -> bool:
     """Tell whether a text is one template and so keeps the type of its expression."""
     try:
         found = templates.scan(text)
@@ -245,8 +245,3 @@ def check_query(node: Node, default: Node | None, known: Known, report: Report) 
     text = node.get("query")
     if text is not None and isinstance(text.value, str):
         check_promql(text, node.get("params"), report)
-
-
-def model_fields(model: type[BaseModel]) -> list[str]:
-    """Return the names that a model's fields have in YAML."""
-    return [field.alias or name for name, field in model.model_fields.items()]

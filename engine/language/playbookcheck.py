@@ -9,7 +9,8 @@ from engine.domain.plan import Effect
 from engine.language import templates
 from engine.language.diagnostics import clipped, listed, suggestion
 from engine.language.explain import Report, names_at
-from engine.language.inputcheck import check_given, check_schema
+from engine.language.inputcheck import check_given
+from engine.language.inputschema import check_schema
 from engine.language.known import Known
 from engine.language.naming import Names, check_expression, check_text, check_tree
 from engine.language.parameters import Given, check_action, check_query, language_fields

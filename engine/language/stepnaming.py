@@ -158,13 +158,13 @@ def _never(
     use: Use, target: Step, section: int, within: tuple[tuple[Step, int], ...]
 ) -> Problem | None:
     """Find a test for failure where a failure would have ended the run."""
-    if use.test != "failed" or section != target.section or target.form is None:
+    if use.test != "failed" or section != 0 or target.section != 0 or target.form is None:
         return None
     holders = [holder for holder, _ in target.within if holder not in {one for one, _ in within}]
     if any(holder.kind == "parallel" for holder, _ in within):
         return None
     forms = [target.form, *(holder.form for holder in holders if holder.form is not None)]
-    if any(form.on_failure == "continue" for form in forms):
+    if any(form.on_failure in ("continue", "escalate") for form in forms):
         return None
     hint = "add on_failure: continue to it, or do this in rescue:"
     return f"steps.{use.path[1]} is failed can never hold here: its failure ends the run", hint

@@ -122,6 +122,7 @@ KEYS = " ".join(
         "retry attempts verify bounds undo steps rescue finally inputs properties type required",
         "defaults vars budget outputs rules conditions name matchers schedule cron priority P0",
         "condition any all none labels expr is connection params",
+        "$ref $defs default enum pattern items minimum additionalProperties",
     ]
 ).split()
 
