@@ -82,6 +82,15 @@ def chained(
     return values
 
 
+def pods_of(live: JsonObject, earlier: Sequence[Planned], target: Target) -> int:
+    """Return how many pods a workload will want once the run's earlier changes of it are made."""
+    wanted = (live.get("spec") or {}).get("replicas")
+    if wanted is None:
+        wanted = (live.get("status") or {}).get("desiredNumberScheduled", 0)
+    values = chained(earlier, target, {"spec.replicas": wanted})
+    return int(values["spec.replicas"] or 0)
+
+
 def keyed(patch: Any, form: str, live: JsonObject, key: str) -> Any:
     """Return the patch with the key annotation and the live object's resourceVersion in it."""
     version = live["metadata"]["resourceVersion"]

@@ -25,7 +25,7 @@ from engine.contract import (
     World,
     Wrong,
 )
-from engine.domain.canonical import Json, JsonObject
+from engine.domain.canonical import Json
 
 _FORMS = {"strategic": STRATEGIC, "merge": MERGE, "json": JSON_PATCH}
 # Kinds whose pod template is rolled out: a change of it replaces their pods.
@@ -97,7 +97,8 @@ class KubernetesPatch(Change[PatchParams]):
         )
         before = changing.chained(world.earlier, about.target, changing.values_of(planned, live))
         after = changing.values_of(planned, result)
-        return _filled(planned, live, before, after)
+        pods = changing.pods_of(live, world.earlier, about.target)
+        return _filled(planned, before, after, pods)
 
     def apply(self, planned: Planned, world: World, key: str) -> Receipt:
         patch, form = planned.request["patch"], planned.request["form"]
@@ -155,19 +156,14 @@ def _checked(params: PatchParams, form: str) -> Json:
     return patch
 
 
-def _filled(
-    planned: Planned, live: JsonObject, before: dict[str, Any], after: dict[str, Any]
-) -> Planned:
+def _filled(planned: Planned, before: dict[str, Any], after: dict[str, Any], pods: int) -> Planned:
     changed = sorted(name for name in after if before[name] != after[name])
     counts: dict[str, int] = {}
     kind = planned.request["object"]["kind"]
     if changed:
         counts["objects"] = 1
         if kind in _ROLLED and any(name.startswith("spec.template") for name in changed):
-            status = live.get("status") or {}
-            counts["pods"] = (live.get("spec") or {}).get(
-                "replicas", status.get("desiredNumberScheduled", 0)
-            )
+            counts["pods"] = pods
     shown = ", ".join(f"{name}: {before[name]!r} → {after[name]!r}" for name in changed[:3])
     more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
     notes: list[str] = []

@@ -140,7 +140,7 @@ class KubernetesRolloutRestart(Change[RestartParams]):
         live = client.get_json(path)
         client.patch(path, _patch(world), STRATEGIC, dry_run=True)
         field = fields.write(_PATH)
-        desired = progress_of(live).desired
+        desired = changing.pods_of(live, world.earlier, about.target)
         before = changing.chained(world.earlier, about.target, {field: fields.look(live, _PATH)})
         return Planned(
             action=self.name,

@@ -113,6 +113,13 @@ def test_changes_of_one_object_are_chained(stage: Stage) -> None:
     assert not resume.is_no_op
 
 
+def test_pods_are_counted_as_the_runs_earlier_scaling_leaves_them(stage: Stage) -> None:
+    more = SCALE.plan(scale_params(6), stage.sight.reading())
+    earlier = stage.sight.reading([more])
+    assert PATCH.plan(patch_params("etl-worker", memory("8Gi")), earlier).counts["pods"] == 6
+    assert RESTART.plan(restart_params(), earlier).counts == {"pods": 6}
+
+
 def test_a_refused_patch_is_permanent_and_keeps_the_object_to_itself(stage: Stage) -> None:
     with pytest.raises(ActionFailed) as caught:
         PATCH.plan(
