@@ -7,6 +7,9 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 PARALLEL ?= 2
 
+# Bytecode is kept: every start of stanch would otherwise compile all it imports.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: setup test lint unit demo bench packages schemas clean
 
 setup: $(STAMP)

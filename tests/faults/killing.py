@@ -19,6 +19,10 @@ from typing import Any
 PATIENCE = 40.0  # seconds until a run must rest; generous, since the machine may be busy
 
 
+# Without bytecode every start would compile all that it imports.
+UNWANTED = {"STANCH_FAULT", "PYTHONDONTWRITEBYTECODE"}
+
+
 class Counter(http.server.BaseHTTPRequestHandler):
     """Counts POSTs by path. What it counted is gone for nobody: it lives in the test's process."""
 
@@ -34,8 +38,8 @@ class Counter(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, format: str, *args: object) -> None:
-        del format, args
+    def log_message(self, *args: object) -> None:
+        del args
 
 
 @dataclass
@@ -64,7 +68,7 @@ class Engine:
     process: subprocess.Popen[bytes] | None = None
 
     def start(self, fault: str | None = None) -> None:
-        environment = {key: value for key, value in os.environ.items() if key != "STANCH_FAULT"}
+        environment = {key: value for key, value in os.environ.items() if key not in UNWANTED}
         if fault is not None:
             environment["STANCH_FAULT"] = fault
         command = [
