@@ -30,6 +30,7 @@ from engine.running.world import Connection, Connections
 if TYPE_CHECKING:
     from engine.edges.intake.auth import Auth
     from engine.journal.database import Database
+    from engine.journal.seals import Sealer
 
 DECISIONS = "decisions"  # the connection of log.decision, unless the configuration names one
 
@@ -49,6 +50,7 @@ class Application:
         self._stop = threading.Event()
         self._triage_thread: threading.Thread | None = None
         self._worker: Worker | None = None
+        self._sealer: Sealer | None = None
         self._opened = False
         self.secrets = Secrets(self._secret)
         self._configured = self._connections_of(config)
@@ -222,8 +224,12 @@ class Application:
 
     def start_workers(self, *, triage: bool = True) -> None:
         """Begin to claim and drive runs in the background; with `triage`, to decide alerts too."""
+        from engine.journal.seals import Sealer
+
         self._worker = self.new_worker()
         self._worker.start()
+        self._sealer = Sealer(self.store)
+        self._sealer.start()
         if triage:
             self._triage_thread = threading.Thread(
                 target=self.triage.serve, args=(self._stop,), name="triage", daemon=True
@@ -238,6 +244,8 @@ class Application:
             self._triage_thread.join()
         if self._worker is not None:
             self._worker.stop()
+        if self._sealer is not None:
+            self._sealer.stop()
         self.world.close()
         if self._opened:
             self.store.close()

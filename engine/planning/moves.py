@@ -106,9 +106,12 @@ class UndoAll:
 
 @dataclass(frozen=True)
 class Finish:
+    """The run comes to rest. `parks`: a person resumes or cancels it; its finally has not run."""
+
     state: RunState
     reason: str
     outputs: JsonObject = field(default_factory=dict)
+    parks: bool = False
 
 
 Bookkeeping = Skip | Fail | Opaque | Open | Close

@@ -107,7 +107,7 @@ class Walk:
             failure = verdict.failure
             text = f"{failure.step}: {failure.message}" if failure.step else failure.message
             if failure.policy == "escalate":
-                return Finish(RunState.NEEDS_HUMAN, text)
+                return Finish(RunState.NEEDS_HUMAN, text, parks=True)
             conflicts = [change for change in progress.changes if change.undo_failed]
             if conflicts:
                 return Finish(
@@ -129,6 +129,8 @@ class Walk:
         main = self._sequence(program.steps, place)
         if main.flow is Flow.STOPPED and stopped_as is not None:
             main = Verdict(Flow.FAILED, stopped_as)
+        if main.flow is Flow.FAILED and self.progress.cancel is not None:
+            main = STOPPED  # a person's cancel ends it; there is nothing left to rescue
         if main.flow is Flow.PENDING:
             return main
         handler = replace(place, handler=True, failure=main.failure)

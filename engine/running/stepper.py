@@ -13,6 +13,7 @@ from engine.domain.run import ENDS, RunMode, RunState
 from engine.journal.store import Tx
 from engine.language.program import ActionNode, EndNode, GateNode, ManualNode, RestoreNode, WaitNode
 from engine.language.templates import TemplateError, render
+from engine.planning.document import PlanDocument
 from engine.planning.moves import (
     Begin,
     Close,
@@ -81,6 +82,9 @@ class Stepper:
             return
         if progress.state in {RunState.FAILED, RunState.NEEDS_HUMAN} and progress.stuck is None:
             self.session.move(RunState.RUNNING, "resumed by a person")
+            # Nobody approved an automatic run: its person's retry is for the world as it is now.
+            if self.session.row.mode is RunMode.AUTO and not self._settled_plan():
+                return
         while not self.services.stopping():
             step = self._once()
             if step is not None:
@@ -102,11 +106,32 @@ class Stepper:
         if session.progress.state is RunState.QUEUED:
             session.move(RunState.PLANNING, "planning")
         session.note("run.claimed", owner=session.row.owner, epoch=session.row.epoch)
+        document = self._plan()
+        if document is None:
+            return False
+        if session.row.mode is RunMode.DRY_RUN:
+            reason = f"{len(document.changes)} changes planned, nothing written"
+            self._finish(Finish(RunState.PLANNED, reason))
+            return False
+        if wants_plan_gate(session, document):
+            ask_for_plan(self.services, session, document, "before the first change")
+        else:
+            session.move(RunState.RUNNING, "planned")
+        return True
+
+    def _settled_plan(self) -> bool:
+        """Plan anew, unless an effect in doubt must be asked about first. False: the run has ended."""
+        doubt = any(state.in_doubt for state in self.session.progress.steps.values())
+        return doubt or self.session.progress.cancel is not None or self._plan() is not None
+
+    def _plan(self) -> PlanDocument | None:
+        """Plan what remains and journal it. None: it cannot be planned, and the run has ended for it."""
+        session = self.session
         try:
             document = first_plan(self.services, session)
         except StanchError as error:
             self._finish(Finish(RunState.FAILED, f"cannot be planned: {error}"))
-            return False
+            return None
         fingerprint = document.fingerprint
         plan = document.as_json()
         session.also(lambda tx: tx.blobs.put_plan(session.row.id, fingerprint, plan))
@@ -119,19 +144,12 @@ class Stepper:
         session.document = document
         bad = document.failed
         if bad is not None and session.row.mode is not RunMode.DRY_RUN:
-            self._finish(
-                Finish(RunState.FAILED, f"nothing was changed: {bad.address}: {bad.reason}")
+            before = (
+                "nothing more was changed" if session.progress.changes else "nothing was changed"
             )
-            return False
-        if session.row.mode is RunMode.DRY_RUN:
-            reason = f"{len(document.changes)} changes planned, nothing written"
-            self._finish(Finish(RunState.PLANNED, reason))
-            return False
-        if wants_plan_gate(session, document):
-            ask_for_plan(self.services, session, document, "before the first change")
-        else:
-            session.move(RunState.RUNNING, "planned")
-        return True
+            self._finish(Finish(RunState.FAILED, f"{before}: {bad.address}: {bad.reason}"))
+            return None
+        return document
 
     # ------------------------------------------------------------ one round
 
@@ -159,6 +177,9 @@ class Stepper:
         if self._book(moves):
             return None
         finish = next((move for move in moves if isinstance(move, Finish)), None)
+        if finish is not None and finish.parks:
+            session.note("run.signal", signal="stuck", reason=finish.reason, actor="stanch")
+            return None
         if finish is not None:
             return lambda: self._finish(finish)
         self._parked = {}

@@ -132,7 +132,10 @@ class Worker:
 
     def start(self) -> None:
         """Begin to claim and drive in the background."""
-        self._services.store.write(lambda tx: tx.workers.beat(self.id, self._lease))
+        # What a killed process left behind is taken over at once, not when its lease would run out.
+        self._services.store.write(
+            lambda tx: (tx.workers.beat(self.id, self._lease), tx.workers.recover())
+        )
         self._unlisten = self._services.store.listen(self._notified)
         self._loop = threading.Thread(target=self._serve, name="worker", daemon=True)
         self._heart = threading.Thread(target=self._beat, name="heartbeat", daemon=True)

@@ -328,6 +328,26 @@ def test_retry_resumes_at_the_step_that_failed(engine: Harness, table: Table) ->
     assert table.writes == [("x", 2), ("y", 3)]
 
 
+def test_escalate_parks_until_a_person_retries_or_cancels(engine: Harness, table: Table) -> None:
+    plan = program(
+        {"id": "read", "action": "toy.get", "with": {"name": "late"}, "on_failure": "escalate"},
+        setting("set", "x", 2),
+        **{"finally": [{"id": "bye", "action": "toy.say", "with": {"text": "bye"}}]},
+    )
+    first, second = engine.run(plan), engine.run(plan)
+    assert first.state is second.state is RunState.NEEDS_HUMAN
+    assert table.said == []
+    engine.commands.cancel(first.id, ALICE)
+    engine.settle()
+    assert engine.row(first.id).state is RunState.CANCELLED
+    assert table.said == ["bye"]
+    table.values["late"] = 1
+    engine.commands.retry(second.id, ALICE)
+    engine.settle()
+    assert engine.row(second.id).state is RunState.SUCCEEDED
+    assert table.writes == [("x", 2)]
+
+
 # ---------------------------------------------------------------- gates
 
 
@@ -346,6 +366,33 @@ def test_approve_mode_waits_for_a_person_who_did_not_ask(engine: Harness, table:
     assert table.writes == [("x", 2)]
     with pytest.raises(Refused, match="no open gate"):
         engine.commands.approve(run_id, BOB)
+
+
+def test_a_run_that_waits_for_approval_can_be_cancelled(engine: Harness, table: Table) -> None:
+    run_id = engine.start(program(setting("set", "x", 2)), RunMode.APPROVE)
+    engine.settle()
+    engine.commands.cancel(run_id, ALICE, "not needed")
+    engine.settle()
+    assert engine.row(run_id).state is RunState.CANCELLED
+    assert all(
+        gate.state == "withdrawn" for gate in engine.store.read(lambda tx: tx.gates.of_run(run_id))
+    )
+    assert table.writes == []
+
+
+def test_what_was_read_before_the_gate_is_not_read_again(engine: Harness, table: Table) -> None:
+    plan = program(
+        {"id": "now", "action": "toy.get", "with": {"name": "y"}},
+        setting("set", "x", "{{ steps.now.value }}"),
+    )
+    run_id = engine.start(plan, RunMode.APPROVE)
+    engine.settle()
+    table.values["y"] = 4711
+    engine.commands.approve(run_id, BOB)
+    engine.settle()
+    assert engine.row(run_id).state is RunState.SUCCEEDED
+    assert table.writes == [("x", 10)]
+    assert table.reads.count("y") == 1
 
 
 def test_reads_alone_need_no_approval(engine: Harness) -> None:
