@@ -29,7 +29,7 @@ def measure(bench: Bench) -> list[Line]:
         alone, at_load = bench.step_ms(stanch)
         worked = stanch.memory_mb()
     bench.say("start, recovery after kill -9")
-    start = bench.start_s()
+    start = bench.start_s(stanch.ready_s)
     recovery, cut = bench.recovery_s()
     bench.say("matching")
     matching = bench.matching_us()

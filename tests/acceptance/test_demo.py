@@ -16,15 +16,10 @@ from worlds.servers import AlertmanagerServer, PostgresServer, PrometheusServer
 pytestmark = [pytest.mark.real, pytest.mark.timeout(300), pytest.mark.xdist_group("demo")]
 
 
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    for server in (PostgresServer, PrometheusServer, AlertmanagerServer):
-        if server.missing():
-            pytest.skip(f"needs {server.missing()}")
-    folder = tmp_path_factory.mktemp("demo")
+def play(folder: Path, *more: str) -> subprocess.CompletedProcess[str]:
     environment = {k: v for k, v in os.environ.items() if not k.startswith("STANCH_")}
-    done = subprocess.run(
-        [sys.executable, "-m", "engine.edges.cli", "--json", "demo", "--auto"],
+    return subprocess.run(
+        [sys.executable, "-m", "engine.edges.cli", "--json", "demo", "--auto", *more],
         cwd=folder,
         env=environment,
         capture_output=True,
@@ -32,6 +27,15 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         check=False,
         timeout=280,
     )
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    for server in (PostgresServer, PrometheusServer, AlertmanagerServer):
+        if server.missing():
+            pytest.skip(f"needs {server.missing()}")
+    folder = tmp_path_factory.mktemp("demo")
+    done = play(folder)
     assert done.returncode == 0, done.stderr[-8000:] + done.stdout[-4000:]
     result: dict[str, Any] = json.loads(done.stdout)
     return result | {"folder": folder / "var" / "demo", "said": done.stderr}
@@ -91,3 +95,17 @@ def test_nothing_is_left_running(demo: dict[str, Any]) -> None:
         if str(demo["folder"]) in command:
             left.append(command)
     assert left == []
+
+
+def test_without_database_and_prometheus_the_rest_is_shown_honestly(tmp_path: Path) -> None:
+    done = play(tmp_path, "--stand-ins")
+    assert done.returncode == 0, done.stderr[-8000:] + done.stdout[-4000:]
+    result = json.loads(done.stdout)
+    assert (result["sql"], result["real_alerting"]) == (False, False)
+    assert result["rate"]["worst"] > 0.3
+    assert result["rate"]["end"] < 0.01
+    assert "NOTE no PostgreSQL" in done.stderr
+    assert "posted the payload" in done.stderr
+    steps = {step["address"]: step["state"] for step in result["run"]["steps"]}
+    assert steps["contain.pause_backfills"] == "skipped"
+    assert steps["contain.reduce_concurrency"] == "undone"  # put back at the end

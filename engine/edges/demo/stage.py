@@ -105,7 +105,11 @@ class Alerting:
 
 
 class Stage:
-    """Starts everything in `folder`, which is emptied first. Everything ends with the context."""
+    """Starts everything in `folder`, which is emptied first. Everything ends with the context.
+
+    Args:
+        stand_ins: go on as if no PostgreSQL, Prometheus and Alertmanager were installed.
+    """
 
     cluster: ClusterProcess
     exporter: Exporter
@@ -113,8 +117,9 @@ class Stage:
     stanch: StanchProcess
     dsn: str | None = None
 
-    def __init__(self, folder: Path, talk: Talk) -> None:
+    def __init__(self, folder: Path, talk: Talk, *, stand_ins: bool = False) -> None:
         self.folder = folder.resolve()
+        self._stand_ins = stand_ins
         self._talk = talk
         self._stack = ExitStack()
         self._servers: list[ServerProcess] = []
@@ -198,10 +203,15 @@ class Stage:
         self._talk.say(f"{what}: ready after {time.monotonic() - began:.1f} s at {server.url}")
         return server
 
+    def _lacking(self, server: type[ServerProcess]) -> str | None:
+        return server.missing() or (
+            "nothing, but stand-ins were asked for" if self._stand_ins else None
+        )
+
     def _database(self) -> str | None:
-        lacking = PostgresServer.missing()
+        lacking = self._lacking(PostgresServer)
         if lacking:
-            self._talk.say(f"NOTE no PostgreSQL: it needs {lacking}; the SQL steps are skipped")
+            self._talk.say(f"NOTE no PostgreSQL: {lacking}; the SQL steps are skipped")
             return None
         from worlds.starforge import seed
 
@@ -213,17 +223,17 @@ class Stage:
 
     def _alerting(self, webhook: str) -> Alerting:
         manager: AlertmanagerServer | None = None
-        lacking = AlertmanagerServer.missing()
+        lacking = self._lacking(AlertmanagerServer)
         if lacking:
             self._talk.say(
-                f"NOTE no Alertmanager: it needs {lacking}; the demo posts the payload it would send"
+                f"NOTE no Alertmanager: {lacking}; the demo posts the payload it would send"
             )
         else:
             manager = AlertmanagerServer(self.folder / "alertmanager", webhook=webhook)
             self._run(manager, "Alertmanager")
-        lacking = PrometheusServer.missing()
+        lacking = self._lacking(PrometheusServer)
         if lacking:
-            self._talk.say(f"NOTE no Prometheus: it needs {lacking}; a stand-in answers queries")
+            self._talk.say(f"NOTE no Prometheus: {lacking}; a stand-in answers queries")
             stand_in = StandInPrometheus(self.exporter.metrics)
             return Alerting(self._stack.enter_context(stand_in), None)
         server = PrometheusServer(

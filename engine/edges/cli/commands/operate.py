@@ -74,6 +74,12 @@ def doctor(context: typer.Context) -> None:
 def demo(
     context: typer.Context,
     auto: Annotated[bool, typer.Option("--auto", help="Approve by itself; for tests.")] = False,
+    stand_ins: Annotated[
+        bool,
+        typer.Option(
+            "--stand-ins", help="Go on as if no database and no Prometheus were installed."
+        ),
+    ] = False,
 ) -> None:
     """Break a small system on this machine, and watch it being repaired.
 
@@ -86,7 +92,7 @@ def demo(
     """
     from engine.edges.demo import run
 
-    raise typer.Exit(run(auto=auto, as_json=session_of(context).as_json))
+    raise typer.Exit(run(auto=auto, as_json=session_of(context).as_json, stand_ins=stand_ins))
 
 
 def audit_verify(
