@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from engine.contract.registry import Registry
-from engine.edges.config import Config, check_config, load_config, read_config
-from engine.language.diagnostics import Diagnostic, InvalidProject
+from engine.contract.registry import Registry, load_registry
+from engine.edges.config import Config, check_config, load_config, locate_config, read_config
+from engine.language.diagnostics import Diagnostic, InvalidProject, arranged
 from engine.language.explain import Report
 from engine.language.project import check_paths, kind_of_file, read_source
 from engine.language.yamlsource import Node
@@ -25,48 +26,82 @@ def check_files(
         paths: files or folders of any kind; none means the configuration and all it names.
         config_path: the configuration that says which connections and roles there are, and which other
             files may be named; None looks for it as `load_config` does. A configuration among `paths`
-            comes before it.
+            comes before it. Its own mistakes are always returned: other messages may follow from them.
         registry: the actions; None loads the installed ones and the configuration's.
 
     Raises:
         PluginError: a plugin cannot be loaded.
     """
     given = [Path(path) for path in paths]
-    try:
-        config = _given_config(given, registry) or load_config(config_path, registry)
-    except InvalidProject as error:
-        if not given:
-            return error.diagnostics
-        config = Config()
-    if registry is None:
-        from engine.contract.registry import load_registry
-
-        registry = load_registry(config.actions)
-    chosen = registry
+    ground = _ground(given, config_path, registry)
+    config, actions = ground.config, ground.registry
 
     def check(root: Node) -> list[Diagnostic]:
-        return check_config(root, chosen)
+        return check_config(root, actions)
 
     context = [*config.rules, *config.playbooks]
-    if not given:
-        given = ([config.path] if config.path is not None else []) + context
-    return check_paths(
-        given,
-        chosen,
-        config.kinds,
+    found = check_paths(
+        given or context,
+        actions,
+        ground.kinds,
         config.roles or None,
         config.secrets,
         context=context,
         config=check,
     )
+    return arranged([*found, *ground.mistakes])
 
 
-def _given_config(paths: list[Path], registry: Registry | None) -> Config | None:
-    """Return the configuration among the paths, as far as it can be read."""
+@dataclass(frozen=True)
+class _Ground:
+    """What the files stand on: the configuration as far as it can be read, and its mistakes."""
+
+    config: Config
+    registry: Registry
+    kinds: dict[str, str]
+    mistakes: list[Diagnostic] = field(default_factory=list)
+
+
+def _ground(
+    given: list[Path], config_path: Path | str | None, registry: Registry | None
+) -> _Ground:
+    report = Report()
+    root = _config_among(given)
+    if root is None:
+        try:
+            path = locate_config(config_path)
+        except InvalidProject as error:
+            report.diagnostics += error.diagnostics
+            path = None
+        root = read_source(path, report) if path is not None else None
+    if root is None:
+        known = registry or load_registry()
+        config = load_config(None, known, default=True)
+        return _Ground(config, known, config.kinds, report.diagnostics)
+    known = registry or load_registry(_folders(root))
+    config = read_config(root, known, report) or Config()
+    return _Ground(config, known, {**_written_kinds(root), **config.kinds}, report.diagnostics)
+
+
+def _config_among(paths: list[Path]) -> Node | None:
     for path in paths:
-        if not path.is_file():
-            continue
-        root = read_source(path, Report())
+        root = read_source(path, Report()) if path.is_file() else None
         if root is not None and kind_of_file(root) == "config":
-            return read_config(root, registry, Report()) or Config()
+            return root
     return None
+
+
+def _folders(root: Node) -> list[Path]:
+    node = root.get("actions")
+    texts = [one.value for one in (node.elements() if node is not None else ())]
+    return [Path(root.source.name).parent / one for one in texts if isinstance(one, str)]
+
+
+def _written_kinds(root: Node) -> dict[str, str]:
+    """Return the kinds of connections whose settings may be wrong, so that their users are not blamed."""
+    node = root.get("connections")
+    return {
+        name: item.value["kind"]
+        for name, item in (node.entries() if node is not None else ())
+        if isinstance(item.value, dict) and isinstance(item.value.get("kind"), str)
+    }

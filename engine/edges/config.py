@@ -204,27 +204,43 @@ def default_path(environ: Mapping[str, str] = os.environ) -> Path:
     return Path(environ.get("STANCH_CONFIG") or DEFAULT_PATH)
 
 
-def load_config(path: Path | str | None = None, registry: Registry | None = None) -> Config:
+def locate_config(path: Path | str | None = None) -> Path | None:
+    """Return the configuration's file, or None where the embedded default holds.
+
+    Args:
+        path: None: $STANCH_CONFIG, else stanch.yaml. A missing stanch.yaml is no mistake.
+
+    Raises:
+        InvalidProject: a file that was named is not there.
+    """
+    chosen = Path(path) if path is not None else default_path()
+    if chosen.is_file():
+        return chosen
+    if chosen == Path(DEFAULT_PATH) and not chosen.exists():
+        return None
+    hint = "check the path; config.example.yaml shows what can stand in it"
+    message = "there is no such configuration file"
+    raise InvalidProject([Diagnostic(chosen.as_posix(), 1, 1, message, hint=hint)])
+
+
+def load_config(
+    path: Path | str | None = None, registry: Registry | None = None, *, default: bool = False
+) -> Config:
     """Read the configuration.
 
     Args:
-        path: the file. None: $STANCH_CONFIG, else stanch.yaml, else the embedded default; a missing
-            stanch.yaml is no mistake, a missing file that was named is one.
+        path: see `locate_config`.
         registry: the actions and connection kinds; None loads the installed ones and `actions:`.
+        default: return the embedded default, whatever files there are.
 
     Raises:
-        InvalidProject: with every mistake of the file.
+        InvalidProject: with every mistake of the file, or where a file that was named is not there.
         PluginError: a plugin cannot be loaded.
     """
-    named = path is not None or "STANCH_CONFIG" in os.environ
-    chosen = Path(path) if path is not None else default_path()
-    if not chosen.exists() and (not named or chosen == Path(DEFAULT_PATH)):
+    chosen = None if default else locate_config(path)
+    if chosen is None:
         return _existing(Config(path=None), set())
     report = Report()
-    if not chosen.is_file():
-        hint = "check the path; config.example.yaml shows what can stand in it"
-        message = "there is no such configuration file"
-        raise InvalidProject([Diagnostic(chosen.as_posix(), 1, 1, message, hint=hint)])
     root = read_source(chosen, report)
     config = read_config(root, registry, report) if root is not None else None
     if config is None or report.failed:
