@@ -85,6 +85,8 @@ class Walk:
 
     def _root(self, inputs: Mapping[str, Any]) -> Place:
         place = Place(prefix="", scopes=("",), inputs=inputs, vars={})
+        if not self.program.vars:
+            return place
         return replace(place, vars=self._vars(self.program, place))
 
     def _must_settle(self) -> bool:
@@ -132,6 +134,8 @@ class Walk:
         if main.flow is Flow.FAILED and self.progress.cancel is not None:
             main = STOPPED  # a person's cancel ends it; there is nothing left to rescue
         if main.flow is Flow.PENDING:
+            return main
+        if main.flow is not Flow.FAILED and not program.finally_:
             return main
         handler = replace(place, handler=True, failure=main.failure)
         if main.flow is Flow.FAILED:
@@ -285,7 +289,8 @@ class Walk:
         assert isinstance(node, CallNode)
         prefix = f"{address}."
         inner = Place(prefix, (prefix,), state.data["inputs"], {})
-        inner = replace(inner, vars=self._vars(node.program, inner))
+        if node.program.vars:
+            inner = replace(inner, vars=self._vars(node.program, inner))
         verdict = self._program(node.program, inner)
         output: Any = None
         if verdict.flow is Flow.OK:
