@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from engine.contract.registry import Registry
 from engine.domain.clock import Clock
+from engine.domain.entry import Entry
 from engine.domain.run import RunState
 from engine.journal.store import RunRow, Store, Tx
+from engine.language.program import Program
 from engine.planning.planner import Planner
 from engine.running.world import Connections
 
 RunEnded = Callable[[Tx, RunRow, RunState, str], None]
+# Told what a commit of this process added to a run's chain, and when; quick, for metrics.
+Observe = Callable[[Program, RunRow, Sequence[Entry], datetime], None]
 
 
 @dataclass(frozen=True)
@@ -45,5 +50,6 @@ class Services:
     budgets: Mapping[str, Limit] = field(default_factory=dict)
     on_end: RunEnded = field(default=lambda _tx, _row, _state, _reason: None)
     stopping: Callable[[], bool] = field(default=lambda: False)
+    observe: Observe = field(default=lambda _program, _row, _entries, _at: None)
     # Called around every effect with ("before" | "after", key): where fault tests end the process.
     on_effect: Callable[[str, str], None] = field(default=lambda _phase, _key: None)

@@ -43,6 +43,7 @@ class Session:
         program: Program,
         clock: Clock,
         redact: Callable[[Json], Json],
+        observe: Callable[[Program, RunRow, Sequence[Entry], datetime], None] | None = None,
     ) -> None:
         self.store = store
         self.row = row
@@ -52,6 +53,7 @@ class Session:
         self.document: PlanDocument | None = None
         self.lock = threading.RLock()
         self._redact = redact
+        self._observe = observe
         self._pending: list[Entry] = []
         self._extras: list[Callable[[Tx], None]] = []
         self._durable = 0
@@ -153,6 +155,9 @@ class Session:
             if last is not None and blocked is None:
                 fold(self.progress, last.kind, last.body, self.clock.now(), number)
             self.progress.n = number
+            if self._observe is not None:
+                written = [*pending, last] if last is not None and blocked is None else pending
+                self._observe(self.program, self.row, written, self.clock.now())
             return Written(blocked)
 
     def refresh(self) -> None:

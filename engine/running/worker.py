@@ -77,6 +77,7 @@ class Worker:
                 self._programs.get(row.program),
                 services.clock,
                 services.connections.redact,
+                services.observe,
             )
             session.load()
             Stepper(services, session, self._steps).drive()

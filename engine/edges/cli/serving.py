@@ -38,20 +38,21 @@ def serve(session: Session, listen: str | None) -> int:
         if refusal is not None:
             raise Refused(refusal)
         with _bound(config.listen) as listener:
+            web = _web(application)
             application.start_workers()
             _announce(session, application, listener)
-            asyncio.run(_serve(application, listener))
+            asyncio.run(_serve(application, web, listener))
     finally:
         application.stop()
     session.tell("stopped")
     return OK
 
 
-async def _serve(application: Any, listener: socket.socket) -> None:
+async def _serve(application: Any, web: Any, listener: socket.socket) -> None:
     import uvicorn
 
     config = uvicorn.Config(
-        _web(application),
+        web,
         loop="uvloop",
         http="httptools",
         access_log=False,
@@ -72,6 +73,7 @@ def _web(application: Any) -> Any:
     from engine.edges.web.metrics import Metrics
 
     metrics = Metrics(application.store, application.triage)
+    application.services.observe = metrics.observe
     intake = application.intake_route(metrics.delivered, metrics.answered)
     return create_app(application, intake, metrics)
 

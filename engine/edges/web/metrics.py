@@ -6,10 +6,9 @@ stays small whatever arrives.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -18,11 +17,12 @@ from prometheus_client.registry import Collector
 from engine.domain.entry import Entry
 from engine.domain.errors import StanchError
 from engine.edges.web.ports import Triage
-from engine.journal.store import Page, Store
+from engine.journal.store import Page, RunRow, Store
+from engine.language.program import ActionNode, Program
+from engine.planning.addresses import find_node
 
 _FAST = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5)
 _LONG = (0.1, 1, 5, 15, 60, 300, 900, 3600, 4 * 3600, 24 * 3600)
-_MOST_STARTED = 100_000  # runs whose start is remembered, to tell how long they took
 
 
 class Delivered(Protocol):
@@ -47,9 +47,6 @@ class Metrics:
 
     def __init__(self, store: Store, triage: Triage | None = None) -> None:
         self.registry = CollectorRegistry()
-        self._started: dict[str, tuple[str, datetime]] = {}
-        self._actions: dict[tuple[str, str], str] = {}
-        self._lock = threading.Lock()
         add = self.registry
         self._alerts = Counter(
             "stanch_alerts", "Alerts by what became of them at the door", ["outcome"], registry=add
@@ -97,54 +94,31 @@ class Metrics:
     def answered(self, status: int) -> None:
         self._answers.labels(str(status)).inc()
 
-    def entries(self, chain: str, entries: Sequence[Entry], at: datetime) -> None:
-        """Count what a commit of this process added to a chain, at the time `at`."""
+    def observe(
+        self, program: Program, row: RunRow, entries: Sequence[Entry], at: datetime
+    ) -> None:
+        """Count what a commit of this process added to a run's chain, at the time `at`."""
         for entry in entries:
-            counter = _COUNTED.get(entry.kind)
-            if counter is not None:
-                counter(self, chain, entry.body, at)
-
-    def _run_created(self, chain: str, body: Any, at: datetime) -> None:
-        with self._lock:
-            if len(self._started) >= _MOST_STARTED:
-                self._started.pop(next(iter(self._started)))
-            self._started[chain] = (str(body["playbook"]), at)
-
-    def _run_ended(self, chain: str, body: Any, at: datetime) -> None:
-        with self._lock:
-            playbook, began = self._started.pop(chain, (str(body.get("playbook", "")), None))
-        self._runs.labels(playbook, str(body["state"])).inc()
-        if began is not None:
-            self._run_seconds.labels(playbook).observe(max(0.0, (at - began).total_seconds()))
-
-    def _intent(self, chain: str, body: Any, at: datetime) -> None:
-        del at
-        with self._lock:
-            self._actions[chain, str(body["address"])] = str(body.get("action", ""))
-
-    def _outcome(self, chain: str, body: Any, at: datetime) -> None:
-        del at
-        with self._lock:
-            action = self._actions.pop((chain, str(body["address"])), str(body.get("action", "")))
-        self._steps.labels(action, str(body["state"])).inc()
-
-    def _skipped(self, chain: str, body: Any, at: datetime) -> None:
-        del chain, body, at
-        self._steps.labels("", "skipped").inc()
-
-    def _retry(self, chain: str, body: Any, at: datetime) -> None:
-        del chain, at
-        self._retries.labels(str(body.get("category", ""))).inc()
+            kind, body = entry.kind, entry.body
+            if kind == "step.outcome":
+                self._steps.labels(_action(program, body["address"]), body["state"]).inc()
+            elif kind == "step.skipped":
+                self._steps.labels(_action(program, body["address"]), "skipped").inc()
+            elif kind == "step.retry":
+                self._retries.labels(body.get("category") or "").inc()
+            elif kind == "run.ended":
+                self._runs.labels(row.playbook, body["state"]).inc()
+                seconds = max(0.0, (at - row.created_at).total_seconds())
+                self._run_seconds.labels(row.playbook).observe(seconds)
 
 
-_COUNTED = {
-    "run.created": Metrics._run_created,
-    "run.ended": Metrics._run_ended,
-    "step.intent": Metrics._intent,
-    "step.outcome": Metrics._outcome,
-    "step.skipped": Metrics._skipped,
-    "step.retry": Metrics._retry,
-}
+def _action(program: Program, address: str) -> str:
+    """Return the action's name, or the kind of a step that is none."""
+    try:
+        node = find_node(program, address)
+    except KeyError:
+        return ""
+    return node.action if isinstance(node, ActionNode) else str(getattr(node, "kind", ""))
 
 
 class _Decisions(Collector):

@@ -86,6 +86,7 @@ class App:
         self.clock = self.engine.clock
         self.triage = Triage(self.store, self.project.rules, self.commands.create_run)
         self.metrics = Metrics(self.store, self.triage)
+        self.engine.services.observe = self.metrics.observe
 
     @cached_property
     def web(self) -> Any:

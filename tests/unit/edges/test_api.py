@@ -403,6 +403,26 @@ def test_metrics_count_what_came_and_what_was_done(app: App) -> None:
         "stanch_gates_open 1.0",
         "stanch_incidents_open 1.0",
         "stanch_intake_commit_seconds_count 2.0",
+        'stanch_steps_total{action="toy.get",outcome="succeeded"} 1.0',
+    ):
+        assert line in text, line
+
+
+def test_metrics_count_ends_and_how_long_runs_took(app: App) -> None:
+    run = app.engine.start(app.engine.programs["toys/ask"])
+    app.settle()
+    app.clock.advance(90)
+    app.commands.cancel(run, ALICE, "enough")
+    app.settle()
+    app.engine.start(app.engine.programs["toys/fail"])
+    app.settle()
+    text = get(app, "/metrics").text
+    for line in (
+        'stanch_runs_total{playbook="toys/ask",state="cancelled"} 1.0',
+        'stanch_runs_total{playbook="toys/fail",state="failed"} 1.0',
+        'stanch_run_seconds_bucket{le="60.0",playbook="toys/ask"} 0.0',
+        'stanch_run_seconds_bucket{le="300.0",playbook="toys/ask"} 1.0',
+        'stanch_steps_total{action="toy.set",outcome="failed"} 1.0',
     ):
         assert line in text, line
 
