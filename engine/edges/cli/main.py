@@ -34,6 +34,14 @@ app = typer.Typer(
 )
 
 
+def _version(wanted: bool) -> None:
+    if wanted:
+        import importlib.metadata
+
+        typer.echo(f"stanch {importlib.metadata.version('stanch')}")
+        raise typer.Exit
+
+
 @app.callback()
 def options(
     context: typer.Context,
@@ -53,14 +61,13 @@ def options(
         ),
     ] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
-    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
+    ] = False,
 ) -> None:
     """Options that every command takes, before or after its name."""
-    if version:
-        import importlib.metadata
-
-        typer.echo(f"stanch {importlib.metadata.version('stanch')}")
-        raise typer.Exit
+    del version  # the callback has seen to it
     context.obj = Session(as_json=as_json, debug=debug, config=config, server=server)
 
 
