@@ -55,7 +55,7 @@ class Application:
         self.secrets = Secrets(self._secret)
         self._configured = self._connections_of(config)
         self.world = Connections(registry, self._configured, self.secrets, clock, self.reference)
-        self.project: Project = self._load()
+        self._project: Project | None = None
 
     # ------------------------------------------------------------ configuration
 
@@ -80,6 +80,18 @@ class Application:
             self.config.secrets,
         )
 
+    @property
+    def project(self) -> Project:
+        """The loaded rules and playbooks; read when first needed, so that a mistake in one of them never
+        keeps anybody from looking at a run, deciding at a gate or setting a brake.
+
+        Raises:
+            InvalidProject: with every mistake.
+        """
+        if self._project is None:
+            self._project = self._load()
+        return self._project
+
     def reload(self) -> Project:
         """Read rules and playbooks again; what is loaded stays in force where the new set has mistakes.
 
@@ -87,7 +99,7 @@ class Application:
             InvalidProject: with every mistake.
         """
         project = self._load()
-        self.project = project
+        self._project = project
         if "triage" in self.__dict__:
             self.triage.reload(project.rules)
         return project

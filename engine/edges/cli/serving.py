@@ -9,12 +9,17 @@ import signal
 import socket
 import sys
 import threading
+from collections.abc import Iterator
 from typing import Any
+
+import uvicorn
+import uvloop
 
 from engine.domain.errors import InvalidInput, Refused, StanchError
 from engine.edges.cli.session import Session
 from engine.edges.problems import OK
 from engine.edges.web.address import serve_refusal, split_address
+from engine.journal.seals import Sealer
 
 GRACE = 10  # seconds for requests in flight once told to stop
 _LOG = logging.getLogger("stanch")
@@ -32,7 +37,10 @@ def serve(session: Session, listen: str | None) -> int:
     try:
         if listen is not None:
             application.config = application.config.model_copy(update={"listen": listen})
-        config = application.config
+        config, _ = (
+            application.config,
+            application.project,
+        )  # mistakes are told before anything starts
         tokens = application.store.read(lambda tx: bool(tx.tokens.list()))
         refusal = serve_refusal(config, tokens)
         if refusal is not None:
@@ -40,20 +48,32 @@ def serve(session: Session, listen: str | None) -> int:
         with _bound(config.listen) as listener:
             web = _web(application)
             application.start_workers()
-            _announce(session, application, listener)
-            asyncio.run(_serve(application, web, listener))
+            sealer = Sealer(application.store)
+            sealer.start()
+            try:
+                _announce(session, application, listener)
+                with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                    runner.run(_serve(application, web, listener))
+            finally:
+                sealer.stop()
     finally:
         application.stop()
     session.tell("stopped")
     return OK
 
 
-async def _serve(application: Any, web: Any, listener: socket.socket) -> None:
-    import uvicorn
+class _Server(uvicorn.Server):
+    """Leaves signals to us: uvicorn's handlers raise the signal again at the end, which would end the
+    process before the steps in flight are finished."""
 
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def _serve(application: Any, web: Any, listener: socket.socket) -> None:
     config = uvicorn.Config(
         web,
-        loop="uvloop",
         http="httptools",
         access_log=False,
         log_config=None,
@@ -61,8 +81,15 @@ async def _serve(application: Any, web: Any, listener: socket.socket) -> None:
         server_header=False,
         timeout_graceful_shutdown=GRACE,
     )
-    server = uvicorn.Server(config)
+    server = _Server(config)
+
+    def stop() -> None:
+        server.force_exit = server.should_exit  # told twice: wait for no request
+        server.should_exit = True
+
     loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, stop)
+    loop.add_signal_handler(signal.SIGINT, stop)
     loop.add_signal_handler(signal.SIGHUP, _reload_aside, application)
     await server.serve(sockets=[listener])
 
