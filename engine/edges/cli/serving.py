@@ -19,7 +19,6 @@ from engine.domain.errors import InvalidInput, Refused, StanchError
 from engine.edges.cli.session import Session
 from engine.edges.problems import OK
 from engine.edges.web.address import serve_refusal, split_address
-from engine.journal.seals import Sealer
 
 GRACE = 10  # seconds for requests in flight once told to stop
 _LOG = logging.getLogger("stanch")
@@ -48,14 +47,9 @@ def serve(session: Session, listen: str | None) -> int:
         with _bound(config.listen) as listener:
             web = _web(application)
             application.start_workers()
-            sealer = Sealer(application.store)
-            sealer.start()
-            try:
-                _announce(session, application, listener)
-                with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                    runner.run(_serve(application, web, listener))
-            finally:
-                sealer.stop()
+            _announce(session, application, listener)
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(_serve(application, web, listener))
     finally:
         application.stop()
     session.tell("stopped")
