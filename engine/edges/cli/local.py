@@ -19,7 +19,7 @@ from engine.edges.web.ports import Application
 class Runnable(Application, Protocol):
     """An application that can also work: what wiring builds."""
 
-    def start_workers(self) -> None: ...
+    def start_workers(self, *, triage: bool = True) -> None: ...
 
     def stop(self) -> None: ...
 
@@ -160,7 +160,7 @@ class LocalBackend:
 
     def work(self) -> None:
         self._unlisten = self._app.store.listen(lambda _: self._changed.set())
-        self._app.start_workers()
+        self._app.start_workers(triage=False)  # deciding alerts is the server's
 
     def wait(self, seconds: float) -> None:
         self._changed.wait(seconds)

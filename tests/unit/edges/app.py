@@ -98,7 +98,8 @@ class App:
     def token(self, name: str, *roles: str) -> str:
         return add_token(self.store, name, roles, None)
 
-    def start_workers(self) -> None:
+    def start_workers(self, *, triage: bool = True) -> None:
+        del triage
         self.engine.worker.start()
 
     def stop(self) -> None:
