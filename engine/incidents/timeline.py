@@ -96,8 +96,6 @@ def _outcome(b: _Told) -> str:
             if b.get("category")
             else b.because("message")
         )
-    elif b.get("changed") is False and state == "succeeded":
-        line += ", nothing to change"
     return line
 
 

@@ -76,7 +76,7 @@ class Waiting:
         elif self.node.until is not None:
             what = self.node.until
         elif until is not None:
-            what = f"until {format_time(until)}"
+            what = "the time to pass"
         moment = format_time(until) if until else None
         self.session.note("step.started", address=self.address, waits=True, until=moment)
         self.session.note("wait.started", address=self.address, until=moment, what=what)

@@ -177,7 +177,7 @@ def judge(world: World, case: str, run: dict[str, Any]) -> None:
     assert world.rows(case) == 1
     assert world.scalings(case) == 1
     if run["state"] == "needs_human":
-        assert "post" in run["reason"]
+        assert run["reason"].startswith("post: interrupted between effect and outcome")
         assert world.posts(case) <= 1
         assert world.decisions(case) == 0
         return
@@ -198,21 +198,16 @@ def test_without_a_fault_everything_happens_once(world: World) -> None:
 @pytest.mark.parametrize("phase", ["before", "after"])
 def test_killed_around_every_commit(world: World, phase: str) -> None:
     """For N = 1, 2, 3 … until a run goes through without meeting the Nth commit."""
-    doubtful = []
     for number in range(1, 60):
         case = f"c{number}-{phase}"
         engine = world.engine(case)
         killed, run = survive(engine, case, f"commit:{number}:{phase}")
         judge(world, case, run)
-        if run["state"] == "needs_human":
-            doubtful.append(number)
         if not killed:
             assert number > 8, "so few commits cannot have been a whole run"
             break
     else:
         pytest.fail("the process met the sixtieth commit: background work commits without end")
-    # Between the intent of the unprotected POST and its outcome lies exactly one commit.
-    assert len(doubtful) <= 1
 
 
 @pytest.mark.timeout(200)

@@ -76,7 +76,7 @@ LINES: list[tuple[str, dict[str, Any], str]] = [
     (
         "step.outcome",
         {"address": "scale", "state": "succeeded", "changed": False},
-        "scale succeeded, nothing to change",
+        "scale succeeded",
     ),
     (
         "step.outcome",
