@@ -132,7 +132,10 @@ def _actions(session: Session) -> dict[str, tuple[JsonObject, Any]]:
     from engine.contract.registry import load_registry
 
     found = {}
-    for name, action in load_registry(session.configuration().actions).actions.items():
+    # Without a configuration there are no folders of plugins, and reading none keeps this quick.
+    configured = session.config is not None or session.config_path().exists()
+    folders = session.configuration().actions if configured else []
+    for name, action in load_registry(folders).actions.items():
         protection = getattr(action, "protection", None)
         view = {
             "name": name,
