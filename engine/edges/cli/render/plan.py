@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -13,6 +13,8 @@ from engine.domain.canonical import Json, JsonObject
 from engine.edges.cli.render.style import clean, counts_text, pairs, value_text
 
 _SAMPLES = 5
+_ROWS = 3
+_ANSWER = 200  # characters of a read's answer
 _DIFF_LINES = 24
 
 # The mark of a line, its colour, and what it says where the step carries no reason of its own.
@@ -75,7 +77,8 @@ def _step(number: int, step: JsonObject) -> list[RenderableType]:
     title = step.get("title")
     if title and title not in {step["address"], step["address"].rpartition(".")[2]}:
         parts.append(_note(clean(title)))
-    reason = step.get("reason") or said
+    answered = step["state"] == "read" and (step.get("detail") or {}).get("output") is not None
+    reason = step.get("reason") or ("" if answered else said)
     if reason:
         parts.append(_note(clean(reason), style if step["state"] != "read" else "dim"))
     if step.get("when"):
@@ -86,8 +89,13 @@ def _step(number: int, step: JsonObject) -> list[RenderableType]:
 
 def _details(step: JsonObject) -> list[RenderableType]:
     parts: list[RenderableType] = []
+    detail = step.get("detail") or {}
     if step["state"] == "gate":
-        parts.append(_note(_gate(step.get("detail") or {})))
+        parts.append(_note(_gate(detail)))
+    if step["state"] == "read" and detail.get("output") is not None:
+        parts.append(_note(f"= {_answer(detail['output'])}"))
+    if step["state"] == "restore":
+        parts.extend(_restored(detail.get("changes") or []))
     if step.get("summary"):
         parts.append(_note(clean(step["summary"])))
     before, after = step.get("before") or {}, step.get("after") or {}
@@ -139,6 +147,37 @@ def _lines(before: str, after: str) -> list[RenderableType]:
     if len(diff) > _DIFF_LINES:
         shown.append(Text(f"        … {len(diff) - _DIFF_LINES} lines more (--json)", style="dim"))
     return shown
+
+
+def _answer(output: Json) -> str:
+    """What a read answered, on one line: a query's number, or how many rows and the first ones."""
+    if not isinstance(output, dict):
+        return value_text(output, _ANSWER)
+    if "vector" in output:
+        return "no value" if output.get("empty") else value_text(output.get("value"))
+    rows = output.get("rows")
+    if isinstance(rows, list):
+        shown = "; ".join(pairs(row) for row in rows[:_ROWS] if isinstance(row, dict))
+        more = "; …" if len(rows) > _ROWS else ""
+        return clean(f"{len(rows)} rows: {shown}{more}" if rows else "no rows", _ANSWER)
+    return value_text(output, _ANSWER)
+
+
+def _restored(changes: Sequence[Mapping[str, Any]]) -> list[RenderableType]:
+    parts: list[RenderableType] = []
+    for change in changes:
+        counts = counts_text(change["counts"]) if any((change.get("counts") or {}).values()) else ""
+        parts.append(
+            _note(f"{clean(change['step'])}  {clean(change['target'])}  {counts}".rstrip())
+        )
+        if change.get("why"):
+            parts.append(_note(f"  cannot be put back: {clean(change['why'])}", "red"))
+            continue
+        for field in change["before"] if change.get("after") else ():
+            parts.extend(
+                _change(field, change["before"][field], change["after"].get(field, _ABSENT))
+            )
+    return parts
 
 
 def _gate(detail: Mapping[str, Any]) -> str:
