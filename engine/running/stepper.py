@@ -16,19 +16,15 @@ from engine.language.templates import TemplateError, render
 from engine.planning.document import PlanDocument
 from engine.planning.moves import (
     Begin,
-    Close,
     Continue,
-    Fail,
     Finish,
     Move,
-    Opaque,
-    Open,
-    Skip,
     UndoAll,
 )
 from engine.planning.scope import scope_of
 from engine.planning.walk import Walk
 from engine.running.attempts import Attempt
+from engine.running.bookkeeping import book, step_outcome
 from engine.running.gates import (
     BUDGET_GATE,
     PLAN_GATE,
@@ -174,7 +170,7 @@ class Stepper:
         walk = Walk(session.program, progress, session.facts, self.services.clock.now())
         moves = walk.run(session.row.inputs)
         self._deadlines = walk.deadlines
-        if self._book(moves):
+        if book(session, moves):
             return None
         finish = next((move for move in moves if isinstance(move, Finish)), None)
         if finish is not None and finish.parks:
@@ -225,49 +221,6 @@ class Stepper:
             ask_for_budget(self.services, session, reason)
             return None
         return lambda: self._park_as(RunState.HELD, reason)
-
-    # ------------------------------------------------------------ bookkeeping
-
-    def _book(self, moves: Sequence[Move]) -> bool:
-        """Journal what the walk alone decided. True: walk again."""
-        booked = False
-        for move in moves:
-            match move:
-                case Skip(address, _, reason):
-                    self.session.note("step.skipped", address=address, reason=reason)
-                case Fail(address, _, category, message):
-                    self._outcome(address, False, None, category.value, message)
-                case Open(address, _, _, data):
-                    self.session.note("step.started", address=address, **data)
-                case Close(address, _, ok, output, category, message, failure):
-                    name = category.value if category else None
-                    self._outcome(address, ok, output, name, message, failure)
-                case Opaque(address, _, _, reason):
-                    self._outcome(address, False, None, "permanent", f"not known: {reason}")
-                case _:
-                    continue
-            booked = True
-        return booked
-
-    def _outcome(
-        self,
-        address: str,
-        ok: bool,
-        output: Any,
-        category: str | None,
-        message: str,
-        failure: Any = None,
-    ) -> None:
-        body = {"failure": failure} if failure else {}
-        self.session.note(
-            "step.outcome",
-            address=address,
-            state="succeeded" if ok else "failed",
-            output=output,
-            category=category,
-            message=message,
-            **body,
-        )
 
     # ------------------------------------------------------------ carrying out
 
@@ -342,7 +295,7 @@ class Stepper:
             reason = str(render(node.reason, scope))
         except TemplateError as error:
             reason = f"{node.reason} ({error})"
-        self._outcome(address, True, reason, None, reason)
+        step_outcome(self.session, address, ok=True, output=reason, message=reason)
         return PROGRESSED
 
     # ------------------------------------------------------------ parking and ending
