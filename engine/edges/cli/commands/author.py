@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -133,8 +134,8 @@ def _actions(session: Session) -> dict[str, tuple[JsonObject, Any]]:
 
     found = {}
     # Without a configuration there are no folders of plugins, and reading none keeps this quick.
-    configured = session.config is not None or session.config_path().exists()
-    folders = session.configuration().actions if configured else []
+    path = session.config or Path(os.environ.get("STANCH_CONFIG") or "stanch.yaml")
+    folders = session.configuration().actions if path.exists() or session.config else []
     for name, action in load_registry(folders).actions.items():
         protection = getattr(action, "protection", None)
         view = {
