@@ -139,7 +139,7 @@ def rotate(path: Path) -> KeyRing:
 
 def _create(path: Path) -> KeyRing:
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    beside = path.with_name(f".{path.name}.{os.urandom(8).hex()}")
     _write(beside, KeyRing.generate().keys)
     try:
         os.link(beside, path)  # whole or not at all, and the first of two processes wins
