@@ -161,7 +161,7 @@ class Alerts(Repository):
         core = select(*_COLUMNS)
         for name, value in (labels or {}).items():
             # Labels are stored as canonical JSON of a flat map, where `"name":"value"` can be nothing else.
-            pair = dumps({name: value})[1:-1]
+            pair = dumps({name: value}).strip()[1:-1]
             core = core.where(self._tx.contains(T.c.labels, pair))
         return [alert_row(row) for row in self._s.query(newest(core, T, page))]
 

@@ -35,7 +35,8 @@ def dumps(value: Json) -> str:
     """Return JSON with sorted keys and no spaces.
 
     orjson writes nearly everything. What it refuses (integers beyond 64 bits, lone surrogates that a
-    sender smuggled in by escapes) the standard library writes, escaped, so that no accepted text is lost.
+    sender smuggled in by escapes) the standard library writes, escaped, so that no accepted text is lost;
+    a space before it says that the standard library must read it too (orjson would round the integers).
     NaN and infinities become null: JSON has no such numbers.
 
     Raises:
@@ -44,15 +45,12 @@ def dumps(value: Json) -> str:
     try:
         return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
     except TypeError:
-        return json.dumps(value, sort_keys=True, separators=(",", ":"))
+        return " " + json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
 def loads(text: str) -> Json:
     """The inverse of `dumps`."""
-    try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return json.loads(text)
+    return json.loads(text) if text.startswith(" ") else orjson.loads(text)
 
 
 def clean(text: str) -> str:

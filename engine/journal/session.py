@@ -10,7 +10,7 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.expression import Executable
 
 from engine.domain.errors import StanchError, StoreUnavailable
-from engine.journal.statement import Statement, arguments, compile_statement
+from engine.journal.statement import Statement, compile_statement
 
 Row = tuple[Any, ...]
 
@@ -60,7 +60,7 @@ class Session(ABC):
     def run(self, statement: Statement, **values: Any) -> int:
         """Run a writing statement; return how many rows it changed."""
         compiled = statement.compiled(self.dialect)
-        count = self._execute(compiled[0], arguments(compiled, values))
+        count = self._execute(compiled.sql, compiled.arguments(values))
         if count > 0:
             self.changed = self.dirty = True
         return count
@@ -68,14 +68,14 @@ class Session(ABC):
     def take(self, statement: Statement, **values: Any) -> Sequence[Row]:
         """Run a writing statement that returns rows."""
         compiled = statement.compiled(self.dialect)
-        rows = self._fetch(compiled[0], arguments(compiled, values))
+        rows = self._fetch(compiled.sql, compiled.arguments(values))
         if rows:
             self.changed = self.dirty = True
         return rows
 
     def all(self, statement: Statement, **values: Any) -> Sequence[Row]:
         compiled = statement.compiled(self.dialect)
-        return self._fetch(compiled[0], arguments(compiled, values))
+        return self._fetch(compiled.sql, compiled.arguments(values))
 
     def one(self, statement: Statement, **values: Any) -> Row | None:
         rows = self.all(statement, **values)
@@ -84,15 +84,15 @@ class Session(ABC):
     def many(self, statement: Statement, rows: Iterable[Mapping[str, Any]]) -> None:
         """Run a writing statement once for each of `rows`."""
         compiled = statement.compiled(self.dialect)
-        prepared = [arguments(compiled, values) for values in rows]
+        prepared = [compiled.arguments(values) for values in rows]
         if prepared:
-            self._execute_many(compiled[0], prepared)
+            self._execute_many(compiled.sql, prepared)
             self.changed = self.dirty = True
 
     def query(self, core: Executable) -> Sequence[Row]:
         """Run a statement that is put together for the occasion (lists with filters)."""
         compiled = compile_statement(core, self.dialect)
-        return self._fetch(compiled[0], arguments(compiled, {}))
+        return self._fetch(compiled.sql, compiled.arguments({}))
 
     def touch(self, topic: str) -> None:
         self.touched.add(topic)

@@ -7,6 +7,7 @@ all that a hot path needs.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import BindParameter, ColumnElement, Table, bindparam, literal_column
@@ -33,8 +34,6 @@ class _Reading(psycopg.dialect):
 
 POSTGRES_READ: Dialect = _Reading(paramstyle="format")  # type: ignore[no-untyped-call]
 
-Compiled = tuple[str, tuple[str, ...], Mapping[str, Any]]
-
 # Literals, where a partial index must be recognised or a plan must not depend on a parameter.
 ZERO: ColumnElement[int] = literal_column("0")
 ONE: ColumnElement[int] = literal_column("1")
@@ -55,7 +54,7 @@ class Statement:
         self._compiled: dict[Dialect, Compiled] = {}
 
     def compiled(self, dialect: Dialect) -> Compiled:
-        """Return the text, the names of its parameters in order, and the values fixed in it."""
+        """Return the statement in a dialect; compiled when first asked for."""
         found = self._compiled.get(dialect)
         if found is None:
             found = self._compiled[dialect] = compile_statement(self._core(dialect), dialect)
@@ -74,15 +73,25 @@ def compile_statement(core: Executable, dialect: Dialect) -> Compiled:
     names = tuple(name.removeprefix("p_") for name in compiled.positiontup or ())
     # A value fixed in the statement may be None; only the named parameters are given later.
     fixed = {name: value for name, value in compiled.params.items() if not name.startswith("p_")}
-    return str(compiled), names, fixed
+    return Compiled(str(compiled), names, fixed)
 
 
-def arguments(compiled: Compiled, values: Mapping[str, Any]) -> tuple[Any, ...]:
-    """Return the parameters in the order in which the text wants them."""
-    _, names, fixed = compiled
-    if fixed:
-        return tuple(values[name] if name in values else fixed[name] for name in names)
-    return tuple(values[name] for name in names)
+class Compiled:
+    """A statement's text and how its parameters are put in the order that the text wants."""
+
+    __slots__ = ("_fixed", "_pick", "sql")
+
+    def __init__(self, sql: str, names: tuple[str, ...], fixed: Mapping[str, Any]) -> None:
+        self.sql = sql
+        self._fixed = fixed
+        self._pick: Callable[[Mapping[str, Any]], tuple[Any, ...]]
+        if len(names) > 1:
+            self._pick = itemgetter(*names)
+        else:  # itemgetter of one name returns no tuple
+            self._pick = lambda values: tuple(values[name] for name in names)
+
+    def arguments(self, values: Mapping[str, Any]) -> tuple[Any, ...]:
+        return self._pick({**self._fixed, **values} if self._fixed else values)
 
 
 def insert(table: Table, *, skip: Iterable[str] = ()) -> Any:

@@ -63,3 +63,8 @@ def test_clean_text_fits_every_database_and_stays_clean(text: str) -> None:
     assert clean(cleaned) == cleaned
     if text.isprintable():
         assert cleaned == text
+
+
+def test_integers_beyond_64_bits_are_not_rounded() -> None:
+    for value in (1 << 64, -(1 << 63) - 1, {"n": [1 << 200]}):
+        assert loads(dumps(value)) == value
