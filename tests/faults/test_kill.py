@@ -61,7 +61,7 @@ class World:
         assert self.cluster.stdout is not None
         self.cluster.stdout.readline()
 
-    def engine(self, case: str) -> Engine:
+    def engine(self, case: str, store: str = "sqlite:///stanch.db") -> Engine:
         """A fresh engine with its own journal, and its targets in the world."""
         folder = self.folder / case
         folder.mkdir()
@@ -69,8 +69,9 @@ class World:
         for name, text in (("rules.yaml", RULES), ("repair.yaml", PLAYBOOK)):
             (folder / name).write_text(text)
         (folder / "dsn").write_text(self.dsn)
+        (folder / "store").write_text(store)
         settings = {
-            "store": "sqlite:///stanch.db",
+            "store": {"file": str(folder / "store")},
             "listen": f"127.0.0.1:{port}",
             "rules": ["rules.yaml"],
             "playbooks": ["repair.yaml"],
@@ -225,3 +226,16 @@ def test_killed_around_every_effect(world: World, phase: str) -> None:
             assert world.posts(case) == (0 if phase == "before" else 1)
     # The third effect is the unprotected POST; a person is asked there and nowhere else.
     assert states == ["succeeded", "succeeded", "needs_human", "succeeded"]
+
+
+@pytest.mark.timeout(200)
+@pytest.mark.parametrize("fault", [None, "commit:4:after", "effect:1:after", "effect:2:before"])
+def test_the_same_on_a_postgres_store(
+    world: World, postgres_server: PostgresServer, fault: str | None
+) -> None:
+    case = f"pg-{fault or 'plain'}".replace(":", "-")
+    store = postgres_server.create_database(f"store_{time.time_ns()}")
+    killed, run = survive(world.engine(case, store), case, fault)
+    assert killed is (fault is not None)
+    assert run["state"] == "succeeded"
+    judge(world, case, run)
