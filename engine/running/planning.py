@@ -46,7 +46,8 @@ def replan(services: Services, session: Session, skip: str | None = None) -> Pla
     Args:
         skip: the address of a gate that is being decided: the plan is of what lies behind it.
     """
-    progress = progress_for(services, session).copy()
+    with session.lock:  # steps side by side journal from their own threads
+        progress = progress_for(services, session).copy()
     if skip is not None and skip in progress.steps:
         progress.set(skip, StepStatus.SUCCEEDED, known=False)
     document, _ = services.planner.plan(

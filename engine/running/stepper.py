@@ -167,8 +167,9 @@ class Stepper:
             stop = self._own_gates()
             if stop is not None:
                 return stop
-        walk = Walk(session.program, progress, session.facts, self.services.clock.now())
-        moves = walk.run(session.row.inputs)
+        with session.lock:  # steps side by side journal from their own threads
+            walk = Walk(session.program, progress, session.facts, self.services.clock.now())
+            moves = walk.run(session.row.inputs)
         self._deadlines = walk.deadlines
         if book(session, moves):
             return None
