@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from sqlalchemy import func, select, text, update
@@ -193,6 +194,12 @@ def _incident_row(row: Row) -> IncidentRow:
     )
 
 
+@cache
+def _changing(names: tuple[str, ...]) -> Statement:
+    """The update of these columns; compiled once, since every run that ends may make one."""
+    return Statement(update(I).where(I.c.id == p("id")).values({name: p(name) for name in names}))
+
+
 class Incidents(Repository):
     def open(self, row: IncidentRow) -> None:
         self._s.run(
@@ -224,10 +231,8 @@ class Incidents(Repository):
         if not changes:
             return
         values = {name: _CHANGES[name](value) for name, value in changes.items()}  # type: ignore[operator]
-        core = update(I).where(I.c.id == incident_id).values(values).returning(I.c.id)
-        if not self._s.query(core):
+        if not self._s.run(_changing(tuple(sorted(values))), id=incident_id, **values):
             raise NotFound(f"there is no incident {incident_id}")
-        self._s.changed = self._s.dirty = True
 
     def add_alert(self, incident_id: str, alert_id: str) -> None:
         self._s.run(ADD_ALERT, incident_id=incident_id, alert_id=alert_id)
