@@ -1,11 +1,22 @@
-"""Kubernetes: read, patch, scale, restart, logs; any kind, under allow-lists."""
+"""Kubernetes: reads, changes, jobs and pods; any kind, under allow-lists."""
 
+from actions.kubernetes.configmaps import KubernetesConfigMapMerge
 from actions.kubernetes.connection import KubernetesKind
+from actions.kubernetes.cronjobs import (
+    KubernetesCronJobResume,
+    KubernetesCronJobSet,
+    KubernetesCronJobSuspend,
+)
 from actions.kubernetes.logs import KubernetesLogs
 from actions.kubernetes.patch import KubernetesPatch
 from actions.kubernetes.reads import KubernetesGet, KubernetesList
 from actions.kubernetes.rollouts import KubernetesRolloutRestart, KubernetesRolloutStatus
 from actions.kubernetes.scale import KubernetesScale
+from actions.kubernetes.workloads import (
+    KubernetesSetEnv,
+    KubernetesSetImage,
+    KubernetesSetResources,
+)
 
 DECLARATIONS = (
     KubernetesKind,
@@ -16,4 +27,11 @@ DECLARATIONS = (
     KubernetesScale,
     KubernetesRolloutRestart,
     KubernetesRolloutStatus,
+    KubernetesCronJobSuspend,
+    KubernetesCronJobResume,
+    KubernetesCronJobSet,
+    KubernetesSetImage,
+    KubernetesSetResources,
+    KubernetesSetEnv,
+    KubernetesConfigMapMerge,
 )

@@ -82,6 +82,23 @@ def chained(
     return values
 
 
+def foreseen(live: JsonObject, earlier: Sequence[Planned], target: Target, kind: str) -> JsonObject:
+    """Return the object as the run's earlier changes of it will leave it, as far as they are known."""
+    if kind == "Secret":  # plans hold digests of its values only
+        return live
+    for planned in earlier:
+        if planned.target != target or "paths" not in planned.request:
+            continue
+        paths = touched_paths(planned)
+        known = {
+            paths[name]: value
+            for name, value in planned.after.items()
+            if name in paths and not isinstance(value, Unknown)
+        }
+        live = fields.restored(live, known)
+    return live
+
+
 def pods_of(live: JsonObject, earlier: Sequence[Planned], target: Target) -> int:
     """Return how many pods a workload will want once the run's earlier changes of it are made."""
     wanted = (live.get("spec") or {}).get("replicas")

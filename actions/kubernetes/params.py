@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from pydantic import Field
 
 from actions.kubernetes.changing import Object, target_of
@@ -40,16 +42,49 @@ class Named(InCluster):
         Raises:
             ActionFailed: (permanent) a namespace is missing.
         """
-        resource = built_in(self.kind, self.api_version)
-        if resource is not None and resource.namespaced and self.namespace is None:
-            what = f"{self.kind} {self.name!r} needs a namespace; set it here or in defaults"
-            raise ActionFailed(Category.PERMANENT, what, effect_possible=False)
-        namespace = self.namespace if resource is None or resource.namespaced else None
-        return Object(self.connection, self.kind, self.api_version, namespace or "", self.name)
+        return object_of(self, self.kind, self.name, self.api_version)
 
     @property
     def target(self) -> Target:
         return target_of(self.connection, self.namespace or "", self.kind, self.name)
+
+
+class OfKind(InCluster):
+    """One object of a kind that the action itself knows."""
+
+    known: ClassVar[str]
+    name: str = Field(description="The object's name", examples=["etl-hourly"], min_length=1)
+
+    @property
+    def kind(self) -> str:
+        return self.known
+
+    @property
+    def api_version(self) -> str | None:
+        return None
+
+    @property
+    def object(self) -> Object:
+        """The object; see `Named.object`."""
+        return object_of(self, self.kind, self.name)
+
+    @property
+    def target(self) -> Target:
+        return target_of(self.connection, self.namespace or "", self.kind, self.name)
+
+
+def object_of(params: InCluster, kind: str, name: str, version: str | None = None) -> Object:
+    """Return an object of the parameters' cluster and namespace.
+
+    Raises:
+        ActionFailed: (permanent) the kind is namespaced and a namespace is missing.
+    """
+    resource = built_in(kind, version)
+    if resource is not None and resource.namespaced and params.namespace is None:
+        what = f"{kind} {name!r} needs a namespace; set it here or in defaults"
+        raise ActionFailed(Category.PERMANENT, what, effect_possible=False)
+    namespace = params.namespace if resource is None or resource.namespaced else None
+    return Object(params.connection, kind, version, namespace or "", name)
 
 
 def grant(

@@ -8,12 +8,24 @@ from typing import Any
 
 import pytest
 
+from actions.kubernetes.changing import MERGE, STRATEGIC
+from actions.kubernetes.configmaps import KubernetesConfigMapMerge
 from actions.kubernetes.connection import KubernetesKind
+from actions.kubernetes.cronjobs import (
+    KubernetesCronJobResume,
+    KubernetesCronJobSet,
+    KubernetesCronJobSuspend,
+)
 from actions.kubernetes.logs import KubernetesLogs
 from actions.kubernetes.patch import KubernetesPatch
 from actions.kubernetes.reads import KubernetesGet, KubernetesList
 from actions.kubernetes.rollouts import KubernetesRolloutRestart, KubernetesRolloutStatus
 from actions.kubernetes.scale import KubernetesScale
+from actions.kubernetes.workloads import (
+    KubernetesSetEnv,
+    KubernetesSetImage,
+    KubernetesSetResources,
+)
 from engine.contract import Category
 from engine.domain.clock import ManualClock
 from tests.contract.actions.cases import ChangeCase, Fault, ReadCase
@@ -46,6 +58,7 @@ class Stage:
             for kind, name in (
                 ("Deployment", "etl-worker"),
                 ("CronJob", "scoring"),
+                ("CronJob", "paused"),
                 ("ConfigMap", "batch"),
             )
         }
@@ -107,14 +120,16 @@ def _read(action: Any, params: Mapping[str, Any], missing: Mapping[str, Any], ch
     return build
 
 
-def _patches(path: str, patch: Mapping[str, Any]) -> Any:
+def _patches(path: str, patch: Mapping[str, Any], form: str = MERGE) -> Any:
     def apply(cluster: Cluster) -> None:
-        answer = cluster.call(
-            "PATCH", path, body=patch, content_type="application/merge-patch+json"
-        )
+        answer = cluster.call("PATCH", path, body=patch, content_type=form)
         assert answer.status == 200
 
     return apply
+
+
+def _container(**changes: Any) -> Any:
+    return {"spec": {"template": {"spec": {"containers": [{"name": "app", **changes}]}}}}
 
 
 def _status(output: Any) -> None:
@@ -135,6 +150,8 @@ def _logs(output: Any) -> None:
 
 _APPS = f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/etl-worker"
 _CRON = f"/apis/batch/v1/namespaces/{NAMESPACE}/cronjobs/scoring"
+_PAUSED = f"/apis/batch/v1/namespaces/{NAMESPACE}/cronjobs/paused"
+_CONFIG = f"/api/v1/namespaces/{NAMESPACE}/configmaps/batch"
 _NAMED = {"kind": "Deployment", "name": "etl-worker"}
 _MISSING = {"name": "no-such"}
 CHANGES = {
@@ -151,6 +168,60 @@ CHANGES = {
         "spec.replicas",
     ),
     "kubernetes.rollout_restart": _change(KubernetesRolloutRestart(), _NAMED),
+    "kubernetes.cronjob_suspend": _change(
+        KubernetesCronJobSuspend(),
+        {"name": "scoring"},
+        _patches(_CRON, {"spec": {"suspend": False}}),
+        "spec.suspend",
+    ),
+    "kubernetes.cronjob_resume": _change(
+        KubernetesCronJobResume(),
+        {"name": "paused"},
+        _patches(_PAUSED, {"spec": {"suspend": True}}),
+        "spec.suspend",
+    ),
+    "kubernetes.cronjob_set": _change(
+        KubernetesCronJobSet(),
+        {
+            "name": "scoring",
+            "schedule": "30 4 * * *",
+            "time_zone": "Etc/UTC",
+            "concurrency": "Forbid",
+            "keep_succeeded": 2,
+            "keep_failed": 3,
+            "start_within": "10m",
+            "backoff_limit": 1,
+            "deadline": "2h",
+            "env": {"MODE": "careful"},
+            "limits": {"memory": "1Gi"},
+        },
+        _patches(_CRON, {"spec": {"schedule": "0 0 * * *"}}),
+        "spec.schedule",
+    ),
+    "kubernetes.set_image": _change(
+        KubernetesSetImage(),
+        {**_NAMED, "container": "app", "image": "registry.invalid/app:2"},
+        _patches(_APPS, _container(image="registry.invalid/app:3"), STRATEGIC),
+        "image",
+    ),
+    "kubernetes.set_resources": _change(
+        KubernetesSetResources(),
+        {**_NAMED, "container": "app", "limits": {"memory": "1Gi"}, "requests": {"cpu": "250m"}},
+        _patches(_APPS, _container(resources={"limits": {"memory": "2Gi"}}), STRATEGIC),
+        "limits.memory",
+    ),
+    "kubernetes.set_env": _change(
+        KubernetesSetEnv(),
+        {**_NAMED, "container": "app", "env": {"MODE": None, "BATCH": "5", "GONE": None}},
+        _patches(_APPS, _container(env=[{"name": "BATCH", "value": "6"}]), STRATEGIC),
+        "BATCH",
+    ),
+    "kubernetes.configmap_merge": _change(
+        KubernetesConfigMapMerge(),
+        {"name": "batch", "entry": "batch.yaml", "merge": {"workers": 2}, "data": {"more": "1"}},
+        _patches(_CONFIG, {"data": {"batch.yaml": "workers: 3\n"}}),
+        "batch.yaml",
+    ),
 }
 READS = {
     "kubernetes.get": _read(KubernetesGet(), _NAMED, _MISSING, _get),

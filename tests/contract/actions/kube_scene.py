@@ -92,6 +92,7 @@ SCENE: list[JsonObject] = [
             },
         },
     },
+    cron_job("paused", suspend=True),
 ]
 
 

@@ -27,4 +27,4 @@ def test_the_connections_on_the_page_are_valid() -> None:
             kind = settings.pop("kind")
             kinds[kind].Settings.model_validate(settings)
             seen.add(kind)
-    assert seen == set(kinds) - {"kubernetes"}
+    assert seen == set(kinds)
