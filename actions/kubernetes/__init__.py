@@ -7,11 +7,14 @@ from actions.kubernetes.cronjobs import (
     KubernetesCronJobSet,
     KubernetesCronJobSuspend,
 )
+from actions.kubernetes.describe import KubernetesDescribe, KubernetesEvents
 from actions.kubernetes.logs import KubernetesLogs
 from actions.kubernetes.patch import KubernetesPatch
 from actions.kubernetes.reads import KubernetesGet, KubernetesList
+from actions.kubernetes.rollbacks import KubernetesRolloutUndo
 from actions.kubernetes.rollouts import KubernetesRolloutRestart, KubernetesRolloutStatus
 from actions.kubernetes.scale import KubernetesScale
+from actions.kubernetes.waiting import KubernetesJobWait, KubernetesRolloutWait
 from actions.kubernetes.workloads import (
     KubernetesSetEnv,
     KubernetesSetImage,
@@ -34,4 +37,9 @@ DECLARATIONS = (
     KubernetesSetResources,
     KubernetesSetEnv,
     KubernetesConfigMapMerge,
+    KubernetesRolloutUndo,
+    KubernetesRolloutWait,
+    KubernetesJobWait,
+    KubernetesDescribe,
+    KubernetesEvents,
 )

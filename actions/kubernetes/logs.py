@@ -1,4 +1,4 @@
-"""kubernetes.logs: what a pod's containers wrote, or all pods' of a selector."""
+"""kubernetes.logs: what a pod's containers wrote, or all pods' of a selector or a job."""
 
 from __future__ import annotations
 
@@ -30,6 +30,11 @@ class LogsParams(InCluster):
         description="All pods of a label selector, instead of one",
         examples=["app=etl-worker"],
     )
+    job: str | None = Field(
+        None,
+        description="All pods of a job, instead of one, those that ended too",
+        examples=["scoring-1a2b3c4d5e"],
+    )
     container: str | None = Field(
         None, description="One container; all of the pod's where missing", examples=["worker"]
     )
@@ -59,8 +64,8 @@ class LogsParams(InCluster):
 
     @model_validator(mode="after")
     def _one_of(self) -> Self:
-        if (self.pod is None) == (self.labels is None):
-            raise ValueError("give pod or labels, one of them")
+        if [self.pod, self.labels, self.job].count(None) != 2:
+            raise ValueError("give pod, labels or job, one of them")
         return self
 
 
@@ -113,7 +118,8 @@ def _containers(client: KubernetesClient, params: LogsParams) -> list[tuple[str,
     if params.pod:
         pods = [client.get(resource, params.namespace, params.pod)]
     else:
-        pods, _ = client.list(resource, params.namespace, labels=params.labels or "", limit=100)
+        labels = params.labels or f"job-name={params.job}"
+        pods, _ = client.list(resource, params.namespace, labels=labels, limit=100)
     found = [
         (str(pod["metadata"]["name"]), str(container["name"]))
         for pod in pods

@@ -133,7 +133,7 @@ class KubernetesRolloutRestart(Change[RestartParams]):
         return (grant(params, params.kind, ["get", "patch"], version=params.api_version),)
 
     def plan(self, params: RestartParams, world: World) -> Planned:
-        _check_kind(params.kind)
+        check_kind(params.kind)
         about = params.object
         client = changing.client_of(world, about.connection)
         path = about.resource(client).path(about.namespace, about.name)
@@ -210,14 +210,15 @@ class KubernetesRolloutStatus(Read[StatusParams]):
         return (grant(params, params.kind, ["get"], version=params.api_version),)
 
     def read(self, params: StatusParams, world: World) -> Json:
-        _check_kind(params.kind)
+        check_kind(params.kind)
         about = params.object
         client = changing.client_of(world, about.connection)
         live = client.get(about.resource(client), about.namespace, about.name)
         return dict(vars(progress_of(live)))
 
 
-def _check_kind(kind: str) -> None:
+def check_kind(kind: str) -> None:
+    """Raises ActionFailed (permanent) for a kind that has no rollout."""
     if kind not in KINDS:
         what = f"{kind} has no rollout; kinds that have one: {', '.join(KINDS)}"
         raise ActionFailed(Category.PERMANENT, what, effect_possible=False)

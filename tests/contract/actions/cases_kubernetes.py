@@ -16,11 +16,14 @@ from actions.kubernetes.cronjobs import (
     KubernetesCronJobSet,
     KubernetesCronJobSuspend,
 )
+from actions.kubernetes.describe import KubernetesDescribe, KubernetesEvents
 from actions.kubernetes.logs import KubernetesLogs
 from actions.kubernetes.patch import KubernetesPatch
 from actions.kubernetes.reads import KubernetesGet, KubernetesList
+from actions.kubernetes.rollbacks import KubernetesRolloutUndo
 from actions.kubernetes.rollouts import KubernetesRolloutRestart, KubernetesRolloutStatus
 from actions.kubernetes.scale import KubernetesScale
+from actions.kubernetes.waiting import KubernetesJobWait, KubernetesRolloutWait
 from actions.kubernetes.workloads import (
     KubernetesSetEnv,
     KubernetesSetImage,
@@ -95,15 +98,26 @@ def _parts(stage: Stage, params: Mapping[str, Any], missing: Mapping[str, Any]) 
             Category.TRANSIENT, stage.connections(f"http://127.0.0.1:{free_port()}"), whole
         ),
         "credentials": Fault(Category.CONFIGURATION, stage.connections(token=WRONG), whole),
-        "missing": Fault(Category.PERMANENT, stage.connections(), {**whole, **missing}),
     }
+    if missing:
+        asked = {**whole, **missing}
+        faults["missing"] = Fault(Category.PERMANENT, stage.connections(), asked)
     secrets = [ADMIN_TOKEN, WRONG]
     return stage.connections(), whole, stage.state, stage.writes, faults, secrets
 
 
-def _change(action: Any, params: Mapping[str, Any], theirs: Any = None, conflict: str = "") -> Any:
+def _change(
+    action: Any,
+    params: Mapping[str, Any],
+    theirs: Any = None,
+    conflict: str = "",
+    prepare: Any = None,
+) -> Any:
     def build(request: pytest.FixtureRequest) -> ChangeCase:
         stage = _stage(request)
+        if prepare is not None:
+            prepare(stage.cluster)
+            stage.settle()
         case = ChangeCase(*_parts(stage, params, {"name": "no-such"}), action=action)
         case.settle = stage.settle
         if theirs is not None:
@@ -113,9 +127,19 @@ def _change(action: Any, params: Mapping[str, Any], theirs: Any = None, conflict
     return build
 
 
-def _read(action: Any, params: Mapping[str, Any], missing: Mapping[str, Any], check: Any) -> Any:
+def _read(
+    action: Any,
+    params: Mapping[str, Any],
+    missing: Mapping[str, Any],
+    check: Any,
+    prepare: Any = None,
+) -> Any:
     def build(request: pytest.FixtureRequest) -> ReadCase:
-        return ReadCase(*_parts(_stage(request), params, missing), action=action, check=check)
+        stage = _stage(request)
+        if prepare is not None:
+            prepare(stage.cluster)
+            stage.settle()
+        return ReadCase(*_parts(stage, params, missing), action=action, check=check)
 
     return build
 
@@ -130,6 +154,39 @@ def _patches(path: str, patch: Mapping[str, Any], form: str = MERGE) -> Any:
 
 def _container(**changes: Any) -> Any:
     return {"spec": {"template": {"spec": {"containers": [{"name": "app", **changes}]}}}}
+
+
+def make_job(name: str, exit_code: int = 0) -> Any:
+    """Make a job whose pod ends with `exit_code`."""
+    notes = {"fake-kubelet/exit-code": str(exit_code), "fake-kubelet/logs": f"{name} says so"}
+    pod = {"restartPolicy": "Never", "containers": [{"name": "w", "image": "registry.invalid/w:1"}]}
+    body = {
+        "metadata": {"name": name, "labels": {"app": "scoring"}},
+        "spec": {
+            "backoffLimit": 0,
+            "template": {"metadata": {"annotations": notes}, "spec": pod},
+        },
+    }
+
+    def make(cluster: Cluster) -> None:
+        assert cluster.call("POST", _JOBS, body=body).status == 201
+
+    return make
+
+
+def _done(output: Any) -> None:
+    assert (output["state"], output["timed_out"]) == ("complete", False)
+    assert "by-hand says so" in output["logs"]["text"]
+
+
+def _described(output: Any) -> None:
+    assert [pod["ready"] for pod in output["pods"]] == ["2/2", "2/2"]
+    assert any(event["reason"] == "ScalingReplicaSet" for event in output["events"])
+    assert "pod etl-worker-" in output["text"]
+
+
+def _events(output: Any) -> None:
+    assert {event["object"] for event in output["events"]} == {"Deployment/etl-worker"}
 
 
 def _status(output: Any) -> None:
@@ -152,6 +209,7 @@ _APPS = f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/etl-worker"
 _CRON = f"/apis/batch/v1/namespaces/{NAMESPACE}/cronjobs/scoring"
 _PAUSED = f"/apis/batch/v1/namespaces/{NAMESPACE}/cronjobs/paused"
 _CONFIG = f"/api/v1/namespaces/{NAMESPACE}/configmaps/batch"
+_JOBS = f"/apis/batch/v1/namespaces/{NAMESPACE}/jobs"
 _NAMED = {"kind": "Deployment", "name": "etl-worker"}
 _MISSING = {"name": "no-such"}
 CHANGES = {
@@ -168,6 +226,13 @@ CHANGES = {
         "spec.replicas",
     ),
     "kubernetes.rollout_restart": _change(KubernetesRolloutRestart(), _NAMED),
+    "kubernetes.rollout_undo": _change(
+        KubernetesRolloutUndo(),
+        {"name": "etl-worker"},
+        _patches(_APPS, _container(image="registry.invalid/app:3"), STRATEGIC),
+        "image",
+        _patches(_APPS, _container(image="registry.invalid/app:2"), STRATEGIC),
+    ),
     "kubernetes.cronjob_suspend": _change(
         KubernetesCronJobSuspend(),
         {"name": "scoring"},
@@ -231,5 +296,11 @@ READS = {
     "kubernetes.logs": _read(
         KubernetesLogs(), {"labels": "app=etl-worker"}, {"labels": None, "pod": "no-such"}, _logs
     ),
+    "kubernetes.rollout_wait": _read(KubernetesRolloutWait(), _NAMED, _MISSING, _status),
+    "kubernetes.job_wait": _read(
+        KubernetesJobWait(), {"name": "by-hand"}, _MISSING, _done, make_job("by-hand")
+    ),
+    "kubernetes.describe": _read(KubernetesDescribe(), _NAMED, _MISSING, _described),
+    "kubernetes.events": _read(KubernetesEvents(), _NAMED, {}, _events),
     "kubernetes.rollout_status": _read(KubernetesRolloutStatus(), _NAMED, _MISSING, _status),
 }

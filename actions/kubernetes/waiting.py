@@ -1,0 +1,149 @@
+"""kubernetes.rollout_wait and job_wait: looking until something is done, failed, or too late."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from pydantic import Field
+
+from actions.kubernetes import changing, rollouts
+from actions.kubernetes.failures import Refused
+from actions.kubernetes.jobstate import state_of
+from actions.kubernetes.logs import KubernetesLogs, LogsParams
+from actions.kubernetes.params import OfKind, grant
+from actions.kubernetes.rollouts import StatusParams
+from engine.contract import Grant, Read, Target, World
+from engine.contract.fields import Seconds
+from engine.domain.canonical import Json, JsonObject
+
+_POLL = 2.0
+
+
+def until(
+    look: Callable[[], JsonObject], done: Callable[[JsonObject], bool], within: float, world: World
+) -> JsonObject:
+    """Look every two seconds until `done`; return what was seen last, with `timed_out` and `waited` (s)."""
+    start = world.clock.monotonic()
+    while True:
+        seen, waited = look(), world.clock.monotonic() - start
+        over = waited >= within
+        if done(seen) or over or world.cancelled():
+            return {**seen, "timed_out": over and not done(seen), "waited": round(waited, 1)}
+        world.clock.sleep(min(_POLL, within - waited))
+
+
+class RolloutWaitParams(StatusParams):
+    """Parameters of waiting for a rollout."""
+
+    within: Seconds = Field(
+        300.0,
+        gt=0,
+        le=7200,
+        description="Longest wait; the step's time-out holds too",
+        examples=["10m"],
+    )
+
+
+class KubernetesRolloutWait(Read[RolloutWaitParams]):
+    """Waits until a rollout is done or stuck.
+
+    Output: as `kubernetes.rollout_status`, and `timed_out`, `waited` (seconds). A rollout that is not
+    done in time is an answer, not a failure: let the step's `verify` or a later `when` ask for `complete`.
+    """
+
+    name = "kubernetes.rollout_wait"
+    summary = "Wait until a rollout is done or stuck"
+    Params = RolloutWaitParams
+
+    def targets(self, params: RolloutWaitParams) -> Sequence[Target]:
+        return (params.target,)
+
+    def grants(self, params: RolloutWaitParams) -> Sequence[Grant]:
+        return (grant(params, params.kind, ["get"], version=params.api_version),)
+
+    def read(self, params: RolloutWaitParams, world: World) -> Json:
+        rollouts.check_kind(params.kind)
+        about = params.object
+        client = changing.client_of(world, about.connection)
+        resource = about.resource(client)
+
+        def look() -> JsonObject:
+            live = client.get(resource, about.namespace, about.name)
+            return dict(vars(rollouts.progress_of(live)))
+
+        return until(
+            look, lambda seen: bool(seen["complete"] or seen["stuck"]), params.within, world
+        )
+
+
+class JobWaitParams(OfKind):
+    """Parameters of waiting for a job."""
+
+    known = "Job"
+    name: str = Field(description="The Job's name", examples=["scoring-1a2b3c4d5e"], min_length=1)
+    within: Seconds = Field(
+        600.0,
+        gt=0,
+        le=86400,
+        description="Longest wait; the step's time-out holds too",
+        examples=["1h"],
+    )
+    logs: bool = Field(True, description="Whether its pods' logs are read", examples=[False])
+    tail: int = Field(
+        100, gt=0, le=10_000, description="Last lines of each container", examples=[20]
+    )
+
+
+class KubernetesJobWait(Read[JobWaitParams]):
+    """Waits until a job is complete or has failed, and reads its pods' logs.
+
+    Output: `state` (`complete`, `failed`, `running`, `suspended` or `gone`), `reason`, `succeeded`,
+    `failed`, `active`, `timed_out`, `waited` (seconds), `logs` (as `kubernetes.logs`, or null).
+    """
+
+    name = "kubernetes.job_wait"
+    summary = "Wait for a job's end and read its logs"
+    Params = JobWaitParams
+
+    def targets(self, params: JobWaitParams) -> Sequence[Target]:
+        pods = changing.target_of(params.connection, params.namespace or "", "Pod")
+        return (params.target, pods) if params.logs else (params.target,)
+
+    def grants(self, params: JobWaitParams) -> Sequence[Grant]:
+        job = grant(params, "Job", ["get"])
+        if not params.logs:
+            return (job,)
+        return (
+            job,
+            grant(params, "Pod", ["list"]),
+            grant(params, "Pod", ["get"], subresource="log"),
+        )
+
+    def read(self, params: JobWaitParams, world: World) -> Json:
+        about = params.object
+        client = changing.client_of(world, about.connection)
+        resource = about.resource(client)
+        first = state_of(client.get(resource, about.namespace, about.name))
+
+        def look() -> JsonObject:
+            try:
+                return state_of(client.get(resource, about.namespace, about.name))
+            except Refused as error:
+                if error.code != 404:
+                    raise
+                # It was there: its time to live ended, or somebody deleted it.
+                return {**first, "state": "gone", "reason": "it was deleted meanwhile"}
+
+        ended = ("complete", "failed", "gone")
+        seen = until(look, lambda state: state["state"] in ended, params.within, world)
+        return {**seen, "logs": _logs(params, world) if params.logs else None}
+
+
+def _logs(params: JobWaitParams, world: World) -> Json:
+    asked = LogsParams(
+        connection=params.connection,
+        namespace=params.namespace or "",
+        job=params.name,
+        tail=params.tail,
+    )
+    return KubernetesLogs().read(asked, world)
