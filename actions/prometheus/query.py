@@ -95,16 +95,16 @@ class PrometheusQuery(Read[QueryParams]):
         return (Grant(params.connection, "prometheus", {"path": "/api/v1/query"}),)
 
     def read(self, params: QueryParams, world: World) -> Json:
-        query = _bound(params.query, params.params)
-        at = _moment(params.at, "at")
+        query = bound(params.query, params.params)
+        at = moment_of(params.at, "at")
         client = world.client(params.connection, PrometheusClient)
         result = client.instant(query, at)
-        vector = _limited(_samples(result), params.max_series)
+        vector = limited(samples(result), params.max_series)
         moment = _seen_at(result)
         return {
             "value": vector[0]["value"] if vector else None,
             "vector": vector,
-            "at": format_time(world.clock.now()) if moment is None else _time(moment),
+            "at": format_time(world.clock.now()) if moment is None else time_text(moment),
             "empty": not vector,
         }
 
@@ -123,8 +123,8 @@ class PrometheusRange(Read[RangeParams]):
         return (Grant(params.connection, "prometheus", {"path": "/api/v1/query_range"}),)
 
     def read(self, params: RangeParams, world: World) -> Json:
-        query = _bound(params.query, params.params)
-        until = _moment(params.until, "until")
+        query = bound(params.query, params.params)
+        until = moment_of(params.until, "until")
         end = world.clock.now().timestamp() if until is None else until
         if params.since / params.step > 11_000:  # Prometheus refuses more points than that
             what = f"since/step is {params.since / params.step:.0f} points; Prometheus takes 11,000"
@@ -134,21 +134,21 @@ class PrometheusRange(Read[RangeParams]):
         series = [
             {
                 "labels": dict(item["metric"]),
-                "points": [[_time(float(at)), _number(text)] for at, text in item["values"]],
+                "points": [[time_text(float(at)), number_of(text)] for at, text in item["values"]],
             }
             for item in result
         ]
-        return {"series": _limited(series, params.max_series), "empty": not series}
+        return {"series": limited(series, params.max_series), "empty": not series}
 
 
-def _bound(query: str, params: JsonObject) -> str:
+def bound(query: str, params: JsonObject) -> str:
     try:
         return bind(query, params)
     except PromqlError as error:
         raise ActionFailed(Category.PERMANENT, f"query: {error}", effect_possible=False) from None
 
 
-def _moment(text: str | None, name: str) -> float | None:
+def moment_of(text: str | None, name: str) -> float | None:
     if text is None:
         return None
     try:
@@ -157,7 +157,7 @@ def _moment(text: str | None, name: str) -> float | None:
         raise ActionFailed(Category.PERMANENT, f"{name}: {error}", effect_possible=False) from None
 
 
-def _samples(result: Any) -> list[JsonObject]:
+def samples(result: Any) -> list[JsonObject]:
     """Read a vector, a scalar, or the last point of each series of a matrix."""
     if len(result) == 2 and not isinstance(result[0], dict):
         return [_sample({}, result[1])]
@@ -168,10 +168,10 @@ def _samples(result: Any) -> list[JsonObject]:
 
 
 def _sample(labels: JsonObject, text: str) -> JsonObject:
-    return {"labels": dict(labels), "value": _number(text), "text": text}
+    return {"labels": dict(labels), "value": number_of(text), "text": text}
 
 
-def _number(text: str) -> float | None:
+def number_of(text: str) -> float | None:
     try:
         value = float(text)
     except ValueError:
@@ -188,13 +188,13 @@ def _seen_at(result: Any) -> float | None:
     return float((first["value"] if "value" in first else first["values"][-1])[0])
 
 
-def _time(moment: float) -> str:
+def time_text(moment: float) -> str:
     from datetime import UTC, datetime
 
     return format_time(datetime.fromtimestamp(moment, UTC))
 
 
-def _limited(items: list[JsonObject], limit: int) -> list[JsonObject]:
+def limited(items: list[JsonObject], limit: int) -> list[JsonObject]:
     if len(items) > limit:
         what = f"the query gives {len(items)} series, over max_series {limit}; aggregate it"
         raise ActionFailed(Category.DATA, what, effect_possible=False)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from actions.prometheus import PrometheusQuery, PrometheusRange
+from actions.prometheus import PrometheusFailureSpike, PrometheusQuery, PrometheusRange
 from engine.contract import ActionFailed, Category
 from tests.contract.actions.cases_prometheus import connections
 from tests.contract.actions.recorder import Recorder
@@ -68,3 +68,23 @@ def test_a_query_that_cannot_be_asked(
     with pytest.raises(ActionFailed, match=message) as caught:
         read(metrics, text, params=params)
     assert caught.value.category is Category.PERMANENT
+
+
+@pytest.mark.parametrize(
+    ("text", "more", "spike", "reason"),
+    [
+        ("vector(2)", {}, False, "2 is not over 6"),
+        ("vector(0)", {"floor": 0.5}, False, "0 is not over 0.5"),
+        ("absent_metric", {}, None, "no finite number"),
+        ("vector(1) / 0", {}, None, "no finite number"),
+        ("vector(2)", {"baseline": "5m", "min_points": 10}, None, "6 points, fewer than 10"),
+    ],
+)
+def test_a_spike_is_told_or_left_open(
+    metrics: Recorder, text: str, more: dict[str, Any], spike: bool | None, reason: str
+) -> None:
+    action = PrometheusFailureSpike()
+    params = action.Params.model_validate({"connection": "metrics", "query": text, **more})
+    output: Any = action.read(params, connections(metrics.url).reading())
+    assert output["spike"] is spike
+    assert reason in output["reason"]
