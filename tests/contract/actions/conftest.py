@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from tests.conftest import need
 from tests.contract.actions.recorder import Recorder
 from tests.contract.actions.service import Service
-from worlds.servers import PostgresServer, PrometheusServer, S3Server
+from worlds.servers import AlertmanagerServer, PostgresServer, PrometheusServer, S3Server
 
 TABLES = """
 CREATE TYPE mood AS ENUM ('calm', 'busy');
@@ -156,4 +157,13 @@ def metrics_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometh
 @pytest.fixture
 def metrics(metrics_server: PrometheusServer) -> Iterator[Recorder]:
     with Recorder(metrics_server.port) as recorder:
+        yield recorder
+
+
+@pytest.fixture
+def alerts(tmp_path: Path) -> Iterator[Recorder]:
+    """A fresh Alertmanager a test: it remembers ended silences, and keys are used once in its life."""
+    need(AlertmanagerServer)
+    server = AlertmanagerServer(tmp_path / "alerts", webhook="http://127.0.0.1:9/")
+    with server, Recorder(server.port) as recorder:
         yield recorder
