@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -97,6 +97,35 @@ class HttpClient:
             raise self._unexpected(method, path, answer, masked)
         return Answer(answer.status_code, self._shown(answer), _parsed(answer, masked))
 
+    def lines(
+        self, path: str, *, max_bytes: int, max_line: int, query: Mapping[str, Any] | None = None
+    ) -> Iterator[str]:
+        """Yield the lines of a GET's answer, masked, holding no more than one of them.
+
+        Raises:
+            ActionFailed: classified; (data) the answer or a line is too large; (transient) it broke off.
+        """
+        import httpx
+
+        self._guard("GET", path)
+        url = self.settings.url.rstrip("/") + path
+        try:
+            with self._client.stream("GET", url, params=dict(query or {}) or None) as answer:
+                if not answer.is_success:
+                    raw = next(answer.iter_bytes(4096), b"")
+                    said = self._redactor.text(raw.decode("utf-8", "replace"))
+                    raise self._unexpected("GET", path, answer, said)
+                for line in _lines(answer.iter_bytes(), max_bytes, max_line):
+                    if line is None:
+                        what = f"GET {path}: over {max_bytes} bytes, or a line over {max_line}"
+                        raise self._failed(Category.DATA, what, sent=False)
+                    yield self._redactor.text(line.decode("utf-8", "replace"))
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+            raise self._unconnected(error) from None
+        except httpx.TransportError as error:
+            said = type(error).__name__ + (f": {error}" if str(error) else "")
+            raise self._failed(Category.TRANSIENT, f"GET {path}: {said}", sent=False) from None
+
     def _guard(self, method: str, path: str) -> None:
         try:
             check_path(path)
@@ -133,14 +162,17 @@ class HttpClient:
                         raise self._failed(Category.DATA, what)
                 return answer, bytes(raw)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-            secure = "certificate" in str(error).lower() or "ssl" in str(error).lower()
-            category = Category.CONFIGURATION if secure else Category.TRANSIENT
-            raise self._failed(category, f"cannot connect: {error}", sent=False) from None
+            raise self._unconnected(error) from None
         except httpx.TimeoutException:
             what = f"{method} {path}: no answer within {self.settings.timeout:g} s"
             raise self._failed(Category.TRANSIENT, what) from None
         except httpx.TransportError as error:
             raise self._failed(Category.TRANSIENT, f"{method} {path}: {error}") from None
+
+    def _unconnected(self, error: Exception) -> ActionFailed:
+        secure = "certificate" in str(error).lower() or "ssl" in str(error).lower()
+        category = Category.CONFIGURATION if secure else Category.TRANSIENT
+        return self._failed(category, f"cannot connect: {error}", sent=False)
 
     def _unexpected(
         self, method: str, path: str, answer: httpx.Response, text: str
@@ -181,6 +213,29 @@ def _verification(settings: HttpSettings) -> Any:
     if not settings.verify:
         return False
     return ssl.create_default_context(cafile=str(settings.ca) if settings.ca else None)
+
+
+def _lines(
+    chunks: Iterable[bytes], max_bytes: int, max_line: int
+) -> Iterator[bytes | bytearray | None]:
+    """Split into lines; None, once, where a limit is passed."""
+    taken, rest = 0, bytearray()
+    for chunk in chunks:
+        taken += len(chunk)
+        if taken > max_bytes:
+            yield None
+            return
+        *whole, last = chunk.split(b"\n")
+        for line in whole:
+            rest += line
+            yield rest if len(rest) <= max_line else None
+            rest = bytearray()
+        rest += last
+        if len(rest) > max_line:
+            yield None
+            return
+    if rest:
+        yield rest
 
 
 def _content(body: Json, content_type: str) -> bytes | None:

@@ -20,6 +20,7 @@ class Service:
 
     def __init__(self) -> None:
         self.pauses: dict[str, Any] = {}
+        self.pages: dict[str, Any] = {}  # documents by path and query
         self.answers: dict[str, tuple[int, Any]] = {}
         self.created = 0
         self.lock = threading.Lock()
@@ -93,6 +94,8 @@ class Service:
         }
         if path in fixed:
             return fixed[path]
+        if path in self.pages:
+            return 200, self.pages[path], {}
         name = path.removeprefix("/v1/pauses").strip("/")
         if method == "POST" and not name:
             self.created += 1

@@ -1,0 +1,17 @@
+"""Reads at providers, over `http` connections: status pages, GitHub's limits, OpenAI's batches."""
+
+from actions.providers.github import GithubRateLimit
+from actions.providers.openai import OpenaiBatch, OpenaiBatches
+from actions.providers.results import OpenaiResults
+from actions.providers.statuspage import StatuspageRead
+
+DECLARATIONS = (StatuspageRead, GithubRateLimit, OpenaiBatches, OpenaiBatch, OpenaiResults)
+
+__all__ = [
+    "DECLARATIONS",
+    "GithubRateLimit",
+    "OpenaiBatch",
+    "OpenaiBatches",
+    "OpenaiResults",
+    "StatuspageRead",
+]
