@@ -26,6 +26,8 @@ from engine.journal.writer import CommitHook, Writer
 
 T = TypeVar("T")
 
+IDLE_READERS = 8  # connections kept for the next reads
+
 
 class Backend:
     """What differs between databases: how sessions are opened and how other processes are heard."""
@@ -83,12 +85,17 @@ class Database:
             session.close()
             raise
         except BaseException:
-            session.done()
-            self._readers.append((session, tx))
+            self._give_back(session, tx)
             raise
-        session.done()
-        self._readers.append((session, tx))
+        self._give_back(session, tx)
         return result
+
+    def _give_back(self, session: ReadSession, tx: Transaction) -> None:
+        session.done()
+        if len(self._readers) < IDLE_READERS:
+            self._readers.append((session, tx))
+        else:
+            session.close()
 
     def _reader(self) -> tuple[ReadSession, Transaction]:
         """A session in a new snapshot: a free one of earlier reads, or a new one."""

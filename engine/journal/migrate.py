@@ -44,6 +44,8 @@ def migrate(url: str) -> None:
             if parsed.get_backend_name() == "postgresql":
                 connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
             _upgrade(connection, parsed)
+        if parsed.get_backend_name() == "sqlite":
+            _use_log(engine)
     except DBAPIError as error:
         shown = parsed.render_as_string(hide_password=True)
         raise StoreUnavailable(
@@ -102,6 +104,15 @@ def _engine(url: URL) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine
+
+
+def _use_log(engine: Engine) -> None:
+    """Leave a new file in WAL mode, before anybody else uses it; the mode stays."""
+    connection = engine.raw_connection()
+    try:
+        connection.cursor().execute("PRAGMA journal_mode = WAL")
+    finally:
+        connection.close()
 
 
 def _make_file(path: Path) -> None:

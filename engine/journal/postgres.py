@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.engine import URL
 
+from engine.journal.postgres_dialect import POSTGRES, POSTGRES_READ
 from engine.journal.session import (
     Broken,
     OutcomeUnknown,
@@ -17,7 +18,6 @@ from engine.journal.session import (
     Session,
     WriteSession,
 )
-from engine.journal.statement import POSTGRES, POSTGRES_READ
 from engine.journal.wakes import TOPICS
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 CHANNEL = "stanch"
 OLDEST = 130000  # pg_current_xact_id and pg_xact_status need PostgreSQL 13
+WRITE_SECONDS = 30  # a statement of the writer that takes longer is given up: others wait behind it
 RESOLVE_SECONDS = 60.0  # how long to ask what became of a commit whose answer was lost
 
 # SQLSTATEs after which the same work may succeed: serialisation failure, deadlock, lock not available.
@@ -77,6 +78,7 @@ class Server:
             connection.execute(
                 f"SET synchronous_commit = on; SET TIME ZONE 'UTC'; "
                 f"SET lock_timeout = {int(self._busy * 1000)}; "
+                f"SET statement_timeout = {WRITE_SECONDS * 1000 if what == 'writer' else 0}; "
                 "SET idle_in_transaction_session_timeout = 60000"
             )
         except psycopg.Error as error:

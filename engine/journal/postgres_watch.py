@@ -34,11 +34,16 @@ class Presence:
         if self._pid != os.getpid():
             _orphans.append(self._connection)
             self._connection, self._held, self._pid = None, set(), os.getpid()
-        connection = self._alive()
-        if worker in self._held:
-            return True
-        if not self._lock(connection, worker):
-            return False
+        import psycopg
+
+        try:
+            connection = self._alive()
+            if worker in self._held:
+                return True
+            if not self._lock(connection, worker):
+                return False
+        except (psycopg.Error, Broken):
+            return False  # no connection to spare: the lease alone decides
         self._held.add(worker)
         return True
 

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
+from sqlalchemy.engine import Dialect
+
 from engine.journal.session import Broken, ReadSession, Row, Session, WriteSession
-from engine.journal.statement import SQLITE
 from engine.journal.tx import system_micros
 
 if TYPE_CHECKING:
     from engine.journal.sqlite_watch import Presence
+
+SQLITE: Dialect = sqlite_dialect(paramstyle="qmark")
 
 BUSY_SECONDS = 5.0
 
@@ -59,7 +64,7 @@ def connect(path: Path, busy: float = BUSY_SECONDS) -> sqlite3.Connection:
             check_same_thread=False,
             cached_statements=512,
         )
-        connection.execute("PRAGMA journal_mode = WAL")
+        _use_log(connection, busy)
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA temp_store = MEMORY")
@@ -68,6 +73,20 @@ def connect(path: Path, busy: float = BUSY_SECONDS) -> sqlite3.Connection:
     except sqlite3.Error as error:
         raise broken(path, error) or error from None
     return connection
+
+
+def _use_log(connection: sqlite3.Connection, busy: float) -> None:
+    """Go to WAL mode, which the file keeps. SQLite's own waiting does not cover the change itself."""
+    until = time.monotonic() + busy
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
 class _SqliteSession(Session):

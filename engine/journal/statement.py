@@ -11,28 +11,8 @@ from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import BindParameter, ColumnElement, Table, bindparam, literal_column
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.dialects.postgresql import psycopg
-from sqlalchemy.dialects.postgresql.psycopg import PGCompiler_psycopg
 from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.expression import Executable
-
-SQLITE: Dialect = sqlite.dialect(paramstyle="qmark")
-POSTGRES: Dialect = psycopg.dialect(paramstyle="format")  # type: ignore[no-untyped-call]
-
-
-class _Unlocked(PGCompiler_psycopg):
-    """Leaves FOR UPDATE out: a reader locks nothing, and PostgreSQL would refuse it."""
-
-    def for_update_clause(self, select: Any, **kw: Any) -> str:  # noqa: ARG002
-        return ""
-
-
-class _Reading(psycopg.dialect):
-    statement_compiler = _Unlocked
-
-
-POSTGRES_READ: Dialect = _Reading(paramstyle="format")  # type: ignore[no-untyped-call]
 
 # Literals, where a partial index must be recognised or a plan must not depend on a parameter.
 ZERO: ColumnElement[int] = literal_column("0")
@@ -117,7 +97,14 @@ def upsert(table: Table, keys: Iterable[str], changed: Iterable[str]) -> Any:
 
 
 def dialect_insert(dialect: str, table: Table) -> Any:
-    return sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
+    """Return an insert that knows ON CONFLICT. A dialect costs time to import: only the one in use is."""
+    if dialect == "sqlite":
+        from sqlalchemy.dialects import sqlite
+
+        return sqlite.insert(table)
+    from sqlalchemy.dialects import postgresql
+
+    return postgresql.insert(table)
 
 
 def _insert(dialect: str, table: Table, skip: Iterable[str] = ()) -> Any:

@@ -70,9 +70,10 @@ def _number(name: str) -> Column[int]:
 
 
 def _partial(name: str, *columns: object, where: str, unique: bool = False) -> Index:
-    condition = text(where)
+    """An index of some rows. Its condition for PostgreSQL stands in the migration only: naming it here
+    would import that dialect into every process."""
     items: Any = columns
-    return Index(name, *items, unique=unique, sqlite_where=condition, postgresql_where=condition)
+    return Index(name, *items, unique=unique, sqlite_where=text(where), info={"where": where})
 
 
 def _clustered(name: str, *columns: object) -> Table:

@@ -7,6 +7,7 @@ fails, each work is run again in a transaction of its own.
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import time
@@ -20,6 +21,8 @@ from engine.journal.session import Broken, OutcomeUnknown, Raced, WriteSession
 from engine.journal.store import Tx
 from engine.journal.tx import Transaction
 
+log = logging.getLogger("stanch.journal")
+
 T = TypeVar("T")
 Phase = Literal["before", "after"]
 CommitHook = Callable[[int, Phase], None]
@@ -31,18 +34,22 @@ TRIES = 5  # of one work that loses races or meets deadlocks
 class Job:
     """One work and who waits for it."""
 
-    __slots__ = ("done", "error", "future", "result", "work")
+    __slots__ = ("done", "error", "future", "result", "settled", "work")
 
     def __init__(self, work: Callable[[Tx], Any], future: Future[Any] | None) -> None:
         self.work = work
         self.future = future
         self.result: Any = None
         self.error: BaseException | None = None
+        self.settled = False
         self.done = threading.Lock()
         self.done.acquire()
 
     def settle(self) -> None:
-        """Tell who waits."""
+        """Tell who waits, once."""
+        if self.settled:
+            return
+        self.settled = True
         if self.future is None:
             self.done.release()
         elif self.future.set_running_or_notify_cancel():
@@ -154,13 +161,17 @@ class Writer:
 
     def _group(self, first: Job) -> bool:
         """Run and commit one group. Returns False once told to end."""
+        jobs: list[Job] = []
+        going = True
         try:
             session, tx = self._begin()
         except Broken as error:
             first.fail(error)
             return self._refuse_rest(error)
-        jobs: list[Job] = []
-        going = True
+        except Exception as error:
+            log.exception("the journal's connection cannot be opened")
+            first.fail(error)
+            return True
         try:
             going = self._gather(session, tx, first, jobs)
             self._commit(session)
@@ -171,6 +182,12 @@ class Writer:
             session.abort()
             self._one_by_one(jobs, error)
         except OutcomeUnknown as error:
+            for each in jobs:
+                each.fail(error)
+        except Exception as error:
+            # A fault of ours. The thread must live on: nobody may wait for ever.
+            log.exception("a group of writes failed in the journal itself")
+            session.abort()
             for each in jobs:
                 each.fail(error)
         else:

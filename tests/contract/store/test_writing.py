@@ -343,3 +343,34 @@ def test_a_brake_set_on_one_node_holds_on_the_other(place: Place) -> None:
     found = two.write(lambda tx: tx.brakes.get("kill"))
     assert found is not None
     assert found.engaged
+
+
+def test_a_fault_in_the_journal_itself_leaves_nobody_waiting(
+    place: Place, caplog: pytest.LogCaptureFixture
+) -> None:
+    def hook(n: int, phase: str) -> None:
+        if n == 1 and phase == "before":
+            raise OSError("not this time")
+
+    store = place.open(on_commit=hook)
+    with pytest.raises(OSError, match="not this time"):
+        store.write(note)
+    assert "failed in the journal itself" in caplog.text
+    assert store.write(note) == 1
+
+
+def test_many_readers_at_once_each_have_their_connection(store: Database) -> None:
+    store.write(note)
+    barrier = threading.Barrier(12)
+    counts: list[int] = []
+
+    def work(tx: Tx) -> int:
+        barrier.wait(10)
+        return len(tx.journal.read("node:a"))
+
+    threads = [threading.Thread(target=lambda: counts.append(store.read(work))) for _ in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert counts == [1] * 12

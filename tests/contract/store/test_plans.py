@@ -1,0 +1,72 @@
+"""Cost stays flat as history grows: every statement finds its rows by an index."""
+
+from __future__ import annotations
+
+import importlib
+import sqlite3
+
+import pytest
+
+from engine.journal.sqlite import SQLITE
+from engine.journal.statement import Statement
+from tests.contract.store.conftest import Place
+
+MODULES = (
+    *("alerts", "blobs", "chains", "decisions", "episodes", "gates", "locks", "runs"),
+    *("seals", "timers", "workers"),
+)
+# Read for people or for the whole journal, or over tables that stay small.
+MAY_SCAN = {
+    "blobs.TOKENS",
+    "chains.HEADS",
+    "gates.BRAKES",
+    "gates.LIST",
+    "locks.HELD",
+    "runs.COUNTS",  # counts an index
+    "runs.ENDS_WITH",  # a person types the end of an id
+    "seals.LAST",  # the end of its key
+    "workers.ALIVE",
+    "workers.EXPIRED",
+    "workers.FORGET",
+    "workers.PRESENT",
+}
+STATEMENTS = {
+    f"{module}.{name}": statement
+    for module in MODULES
+    for name, statement in vars(importlib.import_module(f"engine.journal.{module}")).items()
+    if isinstance(statement, Statement)
+}
+
+
+@pytest.mark.parametrize("name", sorted(STATEMENTS))
+def test_no_statement_reads_a_whole_table(sqlite: Place, name: str) -> None:
+    compiled = STATEMENTS[name].compiled(SQLITE)
+    assert sqlite.path is not None
+    with sqlite3.connect(sqlite.path) as connection:
+        rows = connection.execute(
+            f"EXPLAIN QUERY PLAN {compiled.sql}", [None] * compiled.sql.count("?")
+        ).fetchall()
+    connection.close()
+    scans = [row[3] for row in rows if row[3].startswith("SCAN") and "USING" not in row[3]]
+    scans = [scan for scan in scans if "picked" not in scan and "due" not in scan]  # cut before
+    if name in MAY_SCAN:
+        return
+    assert scans == []
+    sorts = [row[3] for row in rows if "TEMP B-TREE" in row[3]]
+    if name.partition(".")[2] in {"UNDECIDED", "CLAIM", "DUE", "READ", "READ_SOME", "LIST_OPEN"}:
+        assert sorts == []
+
+
+def test_a_claim_reads_the_ready_runs_in_their_order(sqlite: Place) -> None:
+    compiled = STATEMENTS["runs.CLAIM"].compiled(SQLITE)
+    assert sqlite.path is not None
+    with sqlite3.connect(sqlite.path) as connection:
+        plan = "\n".join(
+            row[3]
+            for row in connection.execute(
+                f"EXPLAIN QUERY PLAN {compiled.sql}", [None] * compiled.sql.count("?")
+            )
+        )
+    connection.close()
+    assert "USING COVERING INDEX runs_ready" in plan or "USING INDEX runs_ready" in plan
+    assert "TEMP B-TREE" not in plan
