@@ -97,9 +97,9 @@ def run_ended(tx: Tx, run: RunRow, *, verified: bool | None = None) -> None:
         resolve_if_over(tx, run.incident_id, except_run=run.id if _is_over(run) else None)
 
 
-def on_run_end(tx: Tx, run: RunRow, state: RunState, reason: str) -> None:
+def on_run_end(tx: Tx, run: RunRow, state: RunState, reason: str, *, verified: bool) -> None:
     """`run_ended` as the stepper's hook calls it: with the row as it was and the state it ends in."""
-    run_ended(tx, replace(run, state=state, reason=reason))
+    run_ended(tx, replace(run, state=state, reason=reason), verified=verified)
 
 
 def _tell(tx: Tx, run: RunRow, verified: bool | None) -> None:

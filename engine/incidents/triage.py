@@ -187,7 +187,7 @@ class Triage:
             unlisten()
 
     def _heard(self, topic: str) -> None:
-        if topic in ("alerts", "runs"):
+        if topic in ("alerts", "runs") and not self._wake.is_set():
             self._wake.set()
 
     # ------------------------------------------------------------ before the transaction

@@ -122,6 +122,7 @@ def _retry(progress: RunProgress, body: JsonObject, at: datetime) -> None:
 
 
 def _verify(progress: RunProgress, body: JsonObject, at: datetime) -> None:
+    progress.verified = bool(body.get("satisfied"))
     state = progress.steps.get(body["address"])
     if state is not None:
         state.data = {**state.data, "sampled_at": at.isoformat(), "sample": body.get("value")}

@@ -136,6 +136,7 @@ class RunProgress:
     undo_done: bool = False
     temporary_undone: bool = False
     ended: RunState | None = None
+    verified: bool = False  # what the last query that judged said
     cursor: dict[str, int] = field(default_factory=dict)  # finished prefix of a foreach
 
     def copy(self) -> RunProgress:

@@ -72,7 +72,7 @@ class Attempt(Settling):
     # ------------------------------------------------------------ reads and notifications
 
     def _read(self, action: Read[Any], params: Any, state: StepState | None) -> Carried:
-        self.session.flush()
+        self.session.secure()
         try:
             output = self.services.connections.receive(
                 action.read(params, self.world(writable=False))
@@ -113,7 +113,7 @@ class Attempt(Settling):
     # ------------------------------------------------------------ changes
 
     def _change(self, action: Change[Any], params: Any, state: StepState | None) -> Carried:
-        self.session.flush()
+        self.session.secure()
         try:
             live = action.plan(params, self.world(writable=False))
         except Unplannable as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Protocol
 
 from engine.contract.registry import Registry
 from engine.domain.clock import Clock
@@ -15,7 +16,19 @@ from engine.language.program import Program
 from engine.planning.planner import Planner
 from engine.running.world import Connections
 
-RunEnded = Callable[[Tx, RunRow, RunState, str], None]
+
+class RunEnded(Protocol):
+    """Told, in the transaction that ends or parks a run, what it came to."""
+
+    def __call__(
+        self, tx: Tx, row: RunRow, state: RunState, reason: str, /, *, verified: bool
+    ) -> None: ...
+
+
+def _unheard(tx: Tx, row: RunRow, state: RunState, reason: str, /, *, verified: bool) -> None:
+    del tx, row, state, reason, verified
+
+
 # Told what a commit of this process added to a run's chain, and when; quick, for metrics.
 Observe = Callable[[Program, RunRow, Sequence[Entry], datetime], None]
 
@@ -48,7 +61,7 @@ class Services:
     planner: Planner
     approval: ApprovalRule = ApprovalRule()
     budgets: Mapping[str, Limit] = field(default_factory=dict)
-    on_end: RunEnded = field(default=lambda _tx, _row, _state, _reason: None)
+    on_end: RunEnded = _unheard
     stopping: Callable[[], bool] = field(default=lambda: False)
     observe: Observe = field(default=lambda _program, _row, _entries, _at: None)
     # Called around every effect with ("before" | "after", key): where fault tests end the process.

@@ -21,6 +21,9 @@ from engine.planning.scope import RunFacts
 
 B = TypeVar("B")
 
+# What happened outside. All else that is noted can be worked out again after a crash.
+_RISKED = frozenset({"step.applied", "step.outcome", "undo.outcome", "gate.opened", "gate.closed"})
+
 
 @dataclass(frozen=True)
 class Written(Generic[B]):
@@ -159,6 +162,12 @@ class Session:
                 written = [*pending, last] if last is not None and blocked is None else pending
                 self._observe(self.program, self.row, written, self.clock.now())
             return Written(blocked)
+
+    def secure(self) -> None:
+        """Before a call outside that only looks: make durable what such a call must not put at risk."""
+        with self.lock:
+            if any(entry.kind in _RISKED for entry in self._pending):
+                self.flush()
 
     def refresh(self) -> None:
         """Fold what others (votes, signals) have appended meanwhile."""

@@ -318,7 +318,8 @@ class Stepper:
         session.move(state, reason)
         if state is RunState.NEEDS_HUMAN:
             row = session.row
-            session.also(lambda tx: self.services.on_end(tx, row, state, reason))
+            verified = session.progress.verified
+            session.also(lambda tx: self.services.on_end(tx, row, state, reason, verified=verified))
         self._release(None)
 
     def _release(self, wake: datetime | None) -> None:
@@ -359,7 +360,8 @@ class Stepper:
             tx.runs.update(row.id, epoch, ended=True)
             tx.locks.release(row.id)
             tx.timers.clear(row.id)
-            self.services.on_end(tx, row, finish.state, finish.reason)
+            verified = session.progress.verified
+            self.services.on_end(tx, row, finish.state, finish.reason, verified=verified)
             tx.runs.release(row.id, epoch)
 
         session.also(end)

@@ -164,7 +164,7 @@ class Worker:
         return self._stop.is_set()
 
     def _notified(self, topic: str) -> None:
-        if topic == "runs":
+        if topic == "runs" and not self._wake.is_set():
             self._wake.set()
 
     def _serve(self) -> None:
