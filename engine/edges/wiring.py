@@ -26,12 +26,14 @@ from engine.running.secrets import Secrets, read_reference
 from engine.running.services import ApprovalRule, Limit, Services
 from engine.running.worker import Worker
 from engine.running.world import Connection, Connections
+from engine.running.yielding import give_way_to
 
 if TYPE_CHECKING:
     from engine.edges.intake.auth import Auth
     from engine.journal.database import Database
     from engine.journal.seals import Sealer
 
+_FEW = 2  # deliveries under way at once; more than these are a burst
 DECISIONS = "decisions"  # the connection of log.decision, unless the configuration names one
 
 
@@ -50,6 +52,8 @@ class Application:
         self._stop = threading.Event()
         self._triage_thread: threading.Thread | None = None
         self._worker: Worker | None = None
+        self._intake: Any = None
+        self._give_way = give_way_to(self._accepting)
         self._sealer: Sealer | None = None
         self._opened = False
         self.secrets = Secrets(self._secret)
@@ -197,6 +201,7 @@ class Application:
             self.commands.create_run,
             query=_Queries(self.world),
             on_resolved=on_resolved,
+            give_way=self._give_way,
             settings=TriageSettings(self.node, intake.max_alert_age, watchdog),
         )
 
@@ -212,7 +217,13 @@ class Application:
             auth=self._intake_auth(),
             node=self.node,
         )
-        return intake_route(self.store, settings, on_accepted, on_answer)
+        route = intake_route(self.store, settings, on_accepted, on_answer)
+        self._intake = route.endpoint
+        return route
+
+    def _accepting(self) -> bool:
+        """Whether deliveries wait for their commit just now: then deciding and claiming give way."""
+        return self._intake is not None and self._intake.waiting > _FEW
 
     def _intake_auth(self) -> Auth | None:
         from engine.edges.intake.auth import Basic, Bearer
@@ -231,7 +242,10 @@ class Application:
     def new_worker(self) -> Worker:
         """A worker that is driven by hand."""
         return Worker(
-            self.services, threads=self.config.workers.threads, lease=self.config.workers.lease
+            self.services,
+            threads=self.config.workers.threads,
+            lease=self.config.workers.lease,
+            give_way=self._give_way,
         )
 
     def start_workers(self, *, triage: bool = True) -> None:

@@ -33,6 +33,7 @@ from engine.incidents.watchdog import Watchdog
 from engine.journal.store import AlertRow, Store, Tx
 from engine.language.rules import Rule
 from engine.planning.decision import failed
+from engine.running.yielding import GIVE_WAY, go_on
 
 _LOG = logging.getLogger("stanch.triage")
 BATCH = 100
@@ -86,7 +87,9 @@ class Triage:
         query: QueryPort | None = None,
         on_resolved: OnResolved = leave_running,
         settings: TriageSettings = TriageSettings(),
+        give_way: GIVE_WAY = go_on,
     ) -> None:
+        self._give_way = give_way
         self._store = store
         self._book = RuleBook(rules)
         self._query = query
@@ -169,6 +172,7 @@ class Triage:
         try:
             while not stop.is_set():
                 self._wake.clear()
+                self._give_way(stop)
                 try:
                     if self.tick():
                         self.trouble = None

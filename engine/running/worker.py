@@ -15,6 +15,7 @@ from engine.language.program import Program
 from engine.running.services import Services
 from engine.running.session import Session
 from engine.running.stepper import Stepper
+from engine.running.yielding import GIVE_WAY, go_on
 
 log = logging.getLogger("stanch.worker")
 
@@ -36,12 +37,20 @@ class Programs:
 class Worker:
     """Owns runs while its lease lasts. `step` does one round by hand (tests, rehearsals); `start` runs threads."""
 
-    def __init__(self, services: Services, *, threads: int = 8, lease: float = 5.0) -> None:
+    def __init__(
+        self,
+        services: Services,
+        *,
+        threads: int = 8,
+        lease: float = 5.0,
+        give_way: GIVE_WAY = go_on,
+    ) -> None:
         self.id = new_id("worker")
         self._services = services
         self._programs = Programs(services)
         self._threads = threads
         self._lease = lease
+        self._give_way = give_way
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._busy = 0
@@ -169,6 +178,7 @@ class Worker:
 
     def _serve(self) -> None:
         while not self._stop.is_set():
+            self._give_way(self._stop)
             try:
                 claimed, pause = self._round()
             except StoreUnavailable as error:

@@ -91,12 +91,13 @@ async def _serve(application: Any, web: Any, listener: socket.socket) -> None:
 def _web(application: Any) -> Any:
     """Build the web application with the intake mounted and everything counted."""
     from engine.edges.web.app import create_app
+    from engine.edges.web.front import Front
     from engine.edges.web.metrics import Metrics
 
     metrics = Metrics(application.store, application.triage)
     application.services.observe = metrics.observe
     intake = application.intake_route(metrics.delivered, metrics.answered)
-    return create_app(application, intake, metrics)
+    return Front(intake.endpoint, create_app(application, intake, metrics))
 
 
 def _reload_aside(application: Any) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 import orjson
@@ -148,14 +149,10 @@ class Intake:
 
         self.waiting += 1
         try:
-            future = asyncio.wrap_future(self._store.submit(work))
-            # `wait` does not cancel: a commit that comes late is durable all the same, and the
-            # delivery that is then sent again is recognised.
-            done, _ = await asyncio.wait({future}, timeout=self._settings.commit_timeout)
-            if not done:
-                future.add_done_callback(_forget)
-                return _busy("the store did not commit in time")
-            new = future.result()
+            new = await _within(self._store.submit(work), self._settings.commit_timeout)
+        except TimeoutError:
+            # A commit that comes late is durable all the same, and what is then sent again is recognised.
+            return _busy("the store did not commit in time")
         except StoreUnavailable:
             return _busy("the store cannot be written now")
         finally:
@@ -172,6 +169,36 @@ class Intake:
         if self._on_accepted is not None:
             self._on_accepted(accepted)
         return 200, accepted.as_json(), ()
+
+
+async def _within(future: Future[int], seconds: float) -> int:
+    """Await a commit. A bare future and a timer: `wait_for` would cost more than the rest of the request.
+
+    Raises:
+        TimeoutError: it did not come in time; it may come later.
+    """
+    loop = asyncio.get_running_loop()
+    waiter: asyncio.Future[int] = loop.create_future()
+
+    def tell() -> None:
+        if waiter.done():
+            return
+        error = future.exception()
+        if error is None:
+            waiter.set_result(future.result())
+        else:
+            waiter.set_exception(error)
+
+    def late() -> None:
+        if not waiter.done():
+            waiter.set_exception(TimeoutError())
+
+    future.add_done_callback(lambda _: loop.call_soon_threadsafe(tell))
+    timer = loop.call_later(seconds, late)
+    try:
+        return await waiter
+    finally:
+        timer.cancel()
 
 
 def _trouble(delivery: Delivery) -> Entry:
@@ -196,12 +223,6 @@ def _problem(status: int, message: str, *headers: _Header) -> _Answer:
 
 def _busy(message: str) -> _Answer:
     return _problem(503, f"{message}; nothing was accepted, send it again", (b"retry-after", b"1"))
-
-
-def _forget(future: asyncio.Future[int]) -> None:
-    """Take the late result or error, so that the loop does not complain that nobody did."""
-    if not future.cancelled():
-        future.exception()
 
 
 async def _body(headers: dict[bytes, bytes], receive: Receive, limit: int) -> bytes:
