@@ -29,7 +29,7 @@ def to_json(value: Any) -> Json:
         return value  # most leaves; a look at abstract classes costs ten times as much
     if isinstance(value, Unknown):
         return value.as_json()
-    if isinstance(value, Mapping):
+    if type(value) is dict or isinstance(value, Mapping):
         return {str(key): to_json(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [to_json(item) for item in value]
@@ -39,7 +39,7 @@ def to_json(value: Any) -> Json:
 def from_json(value: Json) -> Any:
     """The inverse of `to_json`."""
     if isinstance(value, dict):
-        if set(value) == {"$unknown"}:
+        if len(value) == 1 and "$unknown" in value:
             return Unknown(str(value["$unknown"]))
         return {key: from_json(item) for key, item in value.items()}
     if isinstance(value, list):

@@ -56,7 +56,7 @@ class Application:
         self._give_way = give_way_to(self._accepting)
         self._sealer: Sealer | None = None
         self._opened = False
-        self.secrets = Secrets(self._secret)
+        self.secrets = Secrets(self._secret, lambda: bool(self.config.secrets))
         self._configured = self._connections_of(config)
         self.world = Connections(registry, self._configured, self.secrets, clock, self.reference)
         self._project: Project | None = None

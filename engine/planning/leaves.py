@@ -196,7 +196,7 @@ class Leaves:
             self._failed(address, node, error.category, message, planning, "failed")
             return
         planning.earlier.append(planned)
-        planned = Planned.from_json(self._worlds.redact(planned.as_json()))
+        planned = self._worlds.redact_planned(planned)
         planning.progress.set(address, StepStatus.SUCCEEDED, known=False)
         planning.steps.append(
             line(

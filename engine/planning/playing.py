@@ -37,6 +37,10 @@ class Worlds(Protocol):
         """Make what came from outside safe to keep: no secret value in it, and no forged reference."""
         ...
 
+    def redact_planned(self, planned: Planned) -> Planned:
+        """`redact` for a planned change."""
+        ...
+
     def redact(self, value: Json) -> Json:
         """Replace secret values by their references, in whatever leaves a call."""
         ...

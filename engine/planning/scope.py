@@ -23,8 +23,8 @@ def secret_reference(name: str) -> str:
 def without_marks(value: Json) -> Json:
     """Return data from outside with the mark's character taken out of its texts: it cannot name a secret."""
     if isinstance(value, str):
-        return value.replace("\u2063", "")
-    if isinstance(value, Mapping):
+        return value if value.isascii() else value.replace("\u2063", "")
+    if isinstance(value, dict):
         return {without_marks(key): without_marks(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [without_marks(item) for item in value]

@@ -148,7 +148,7 @@ class Attempt(Settling):
     def _drift(self, live: Planned) -> list[Difference]:
         document = self.session.document
         step = document.step(self.address) if document is not None else None
-        clean = Planned.from_json(self.services.connections.redact(live.as_json()))
+        clean = self.services.connections.redact_planned(live)
         own = own_values(self.session.progress.changes)
         return compare(step, self.address, clean, self.node.bounds, own)
 
@@ -191,7 +191,7 @@ class Attempt(Settling):
 
     def _apply(self, action: Change[Any], planned: Planned) -> Carried:
         key = step_key(self.session.row.id, self.address)
-        revealed = Planned.from_json(self.services.connections.reveal(planned.as_json()))
+        revealed = self.services.connections.reveal_planned(planned)
         self.services.on_effect("before", key)
         try:
             receipt = action.apply(revealed, self.world(writable=True), key)

@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from engine.domain.canonical import Json
 from engine.domain.errors import ActionFailed, Category
+from engine.domain.plan import Planned
 from engine.planning.scope import secret_reference
 
 _MARK = re.compile("\u2063secret:([^\u2063]+)\u2063")
@@ -47,8 +48,11 @@ def read_reference(env: str | None, file: str | None, environ: Mapping[str, str]
 class Secrets:
     """All secret values that this process has resolved, and the two ways between value and reference."""
 
-    def __init__(self, resolve: Callable[[str], str]) -> None:
+    def __init__(
+        self, resolve: Callable[[str], str], there_are: Callable[[], bool] = lambda: True
+    ) -> None:
         self._resolve = resolve
+        self._there_are = there_are  # whether `secret('name')` can stand for anything at all
         self._known: dict[str, str] = {}  # spelling to what is shown instead
         self._lock = threading.Lock()
         self._pattern: re.Pattern[str] | None = None
@@ -76,11 +80,23 @@ class Secrets:
 
     def reveal(self, value: Json) -> Json:
         """Replace every `secret('name')` mark inside `value` by the secret's text."""
+        if not self._there_are():
+            return value
         return _map(value, self._reveal_text)
 
     def redact(self, value: Json) -> Json:
         """Replace every known secret inside `value` by its mark."""
         return value if self._pattern is None else _map(value, self._redact_text)
+
+    def reveal_planned(self, planned: Planned) -> Planned:
+        """`reveal` for a planned change."""
+        return Planned.from_json(self.reveal(planned.as_json())) if self._there_are() else planned
+
+    def redact_planned(self, planned: Planned) -> Planned:
+        """`redact` for a planned change."""
+        if self._pattern is None:
+            return planned
+        return Planned.from_json(self.redact(planned.as_json()))
 
     def _reveal_text(self, text: str) -> str:
         if "\u2063" not in text:

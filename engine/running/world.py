@@ -138,6 +138,12 @@ class Connections:
     def receive(self, value: Json) -> Json:
         return self._secrets.redact(without_marks(value))
 
+    def reveal_planned(self, planned: Planned) -> Planned:
+        return self._secrets.reveal_planned(planned)
+
+    def redact_planned(self, planned: Planned) -> Planned:
+        return self._secrets.redact_planned(planned)
+
     def redact(self, value: Json) -> Json:
         return self._secrets.redact(value)
 

@@ -21,6 +21,7 @@ from engine.edges.problems import OK
 from engine.edges.web.address import serve_refusal, split_address
 
 GRACE = 10  # seconds for requests in flight once told to stop
+SWITCH = 0.02  # seconds; Python's own is 0.005
 _LOG = logging.getLogger("stanch")
 
 
@@ -32,6 +33,8 @@ def serve(session: Session, listen: str | None) -> int:
         InvalidInput: the address is malformed or taken.
     """
     _log_to_stderr()
+    # Every thread here soon waits for the journal by itself; forced switches in between only cost.
+    sys.setswitchinterval(SWITCH)
     application = session.application()
     try:
         if listen is not None:
