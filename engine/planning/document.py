@@ -9,6 +9,8 @@ from typing import Any
 from engine.domain.canonical import Json, JsonObject, digest
 from engine.domain.plan import Planned, to_json
 
+_UNSHOWN = frozenset({"action", "request", "precondition"})
+
 
 @dataclass(frozen=True)
 class PlanStep:
@@ -87,11 +89,9 @@ class PlanStep:
         }
         if self.planned is not None:
             planned = self.planned.as_json()
-            for hidden in ("action", "request", "precondition"):
-                del planned[hidden]
-            planned["target"] = str(self.planned.target)
-            view |= planned
-            view["plan"] = self.planned.as_json()
+            view |= {name: planned[name] for name in planned if name not in _UNSHOWN}
+            view["target"] = str(self.planned.target)
+            view["plan"] = planned
         return view
 
     @classmethod

@@ -85,7 +85,7 @@ class Attempt(Settling):
         return PROGRESSED
 
     def _notify(self, action: Notify[Any], params: Any) -> Carried:
-        blocked = self._intent(None, {"effect": "notify", "summary": action.summary}, [], {})
+        blocked = self._intent({"effect": "notify", "summary": action.summary}, [], {})
         if blocked is not None:
             return blocked
         key = step_key(self.session.row.id, self.address)
@@ -131,16 +131,15 @@ class Attempt(Settling):
             self.succeed(output, "already so; nothing to do")
             return PROGRESSED
         unknown = [name for name, value in live.after.items() if isinstance(value, Unknown)]
+        planned = live.as_json()
         shown = {
             "effect": "change",
             "target": str(live.target),
-            "before": to_json(live.before),
-            "after": to_json(live.after),
-            "counts": dict(live.counts),
-            "summary": live.summary,
+            **{name: planned[name] for name in ("before", "after", "counts", "summary")},
             "unknown": unknown,
+            "planned": planned,
         }
-        blocked = self._intent(live, shown, list(action.locks(params)), dict(live.counts))
+        blocked = self._intent(shown, list(action.locks(params)), dict(live.counts))
         if blocked is not None:
             return blocked
         return self._apply(action, live)
@@ -164,7 +163,6 @@ class Attempt(Settling):
 
     def _intent(
         self,
-        planned: Planned | None,
         shown: JsonObject,
         locks: list[Target],
         counts: dict[str, int],
@@ -178,8 +176,6 @@ class Attempt(Settling):
             "action": self.node.action,
             **shown,
         }
-        if planned is not None:
-            body["planned"] = planned.as_json()
 
         def guard(tx: Tx) -> Blocked | None:
             return reserve(tx, self.services, self.session, key, locks, counts)

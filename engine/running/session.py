@@ -54,6 +54,7 @@ class Session:
         self.clock = clock
         self.progress = RunProgress(state=row.state)
         self.document: PlanDocument | None = None
+        self.ending = False  # the next flush ends the run
         self.lock = threading.RLock()
         self._redact = redact
         self._observe = observe
@@ -138,8 +139,10 @@ class Session:
                 number = self._durable
                 if entries:
                     number = tx.journal.append(self.row.id, entries, epoch=self.row.epoch)
-                if state is not self._written_state:
-                    tx.runs.update(self.row.id, self.row.epoch, state=state, reason=reason)
+                if state is not self._written_state or self.ending:
+                    tx.runs.update(
+                        self.row.id, self.row.epoch, state=state, reason=reason, ended=self.ending
+                    )
                 for extra in extras:
                     extra(tx)
                 foreign: Sequence[Any] = ()

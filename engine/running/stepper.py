@@ -357,12 +357,13 @@ class Stepper:
         row, epoch = session.row, session.row.epoch
 
         def end(tx: Tx) -> None:
-            tx.runs.update(row.id, epoch, ended=True)
             tx.locks.release(row.id)
-            tx.timers.clear(row.id)
+            if row.epoch > 1:  # its first owner set no timer: it never parked
+                tx.timers.clear(row.id)
             verified = session.progress.verified
             self.services.on_end(tx, row, finish.state, finish.reason, verified=verified)
             tx.runs.release(row.id, epoch)
 
+        session.ending = True
         session.also(end)
         session.flush()
