@@ -324,7 +324,8 @@ class Runs(Protocol):
 
     def claim(self, worker: str, limit: int) -> Sequence[RunRow]:
         """Become the owner of up to `limit` ready runs: highest priority first, then oldest. Raises the
-        epoch of each. The only way to become an owner."""
+        epoch of each. The only way to become an owner. A worker that was declared dead gets none; one
+        that never beat gets a first lease of 5 s."""
         ...
 
     def update(
@@ -550,7 +551,9 @@ class Store(Protocol):
         """Run `work` in a group commit and return its result once durable.
 
         Raises:
-            StoreUnavailable: the database cannot be written now; nothing was kept.
+            StoreUnavailable: the database cannot be written now; nothing was kept. (Its subclass
+                OutcomeUnknown alone says otherwise: PostgreSQL was cut off during the very commit and
+                could not be asked since.)
             Whatever `work` raised; then nothing of it was kept.
         """
         ...
