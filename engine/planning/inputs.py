@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping
 from typing import Any
 
-from engine.domain.canonical import JsonObject, canonical_json
+from engine.domain.canonical import JsonObject
 from engine.domain.errors import InvalidInput
 from engine.language.program import Program
 from engine.language.templates import render
+
+_MOST = 1024
+# By identity, held by the program itself: hashing its schema would cost more than the check.
+_VALIDATORS: dict[int, tuple[Program, Any]] = {}
 
 
 def checked_inputs(program: Program, given: Mapping[str, Any]) -> JsonObject:
@@ -28,20 +31,22 @@ def checked_inputs(program: Program, given: Mapping[str, Any]) -> JsonObject:
         raise InvalidInput(
             f"playbook {program.playbook} has no input {extra[0]!r}; it has: {', '.join(sorted(known)) or 'none'}"
         )
-    validator = _validator(canonical_json(program.inputs))
+    validator = _validator(program)
     for error in sorted(validator.iter_errors(values), key=lambda item: list(map(str, item.path))):
         where = ".".join(str(part) for part in error.path) or "inputs"
         raise InvalidInput(f"playbook {program.playbook}: {where}: {error.message}")
     return values
 
 
-@functools.lru_cache(maxsize=512)
-def _validator(schema: str) -> Any:
-    import json
+def _validator(program: Program) -> Any:
+    found = _VALIDATORS.get(id(program))
+    if found is None or found[0] is not program:
+        from jsonschema import Draft202012Validator
 
-    from jsonschema import Draft202012Validator
-
-    return Draft202012Validator(json.loads(schema))
+        if len(_VALIDATORS) >= _MOST:
+            _VALIDATORS.clear()
+        found = _VALIDATORS[id(program)] = (program, Draft202012Validator(program.inputs))
+    return found[1]
 
 
 def seconds(value: float | str, scope: Mapping[str, Any]) -> float:
