@@ -1,5 +1,7 @@
 """Kubernetes: reads, changes, jobs and pods; any kind, under allow-lists."""
 
+from actions.kubernetes.access import KubernetesCanI
+from actions.kubernetes.cleaning import KubernetesJobsClean
 from actions.kubernetes.configmaps import KubernetesConfigMapMerge
 from actions.kubernetes.connection import KubernetesKind
 from actions.kubernetes.cronjobs import (
@@ -8,12 +10,15 @@ from actions.kubernetes.cronjobs import (
     KubernetesCronJobSuspend,
 )
 from actions.kubernetes.describe import KubernetesDescribe, KubernetesEvents
+from actions.kubernetes.jobs import KubernetesJobFromCronJob
 from actions.kubernetes.logs import KubernetesLogs
 from actions.kubernetes.patch import KubernetesPatch
 from actions.kubernetes.reads import KubernetesGet, KubernetesList
+from actions.kubernetes.removing import KubernetesDeletePod, KubernetesEvict
 from actions.kubernetes.rollbacks import KubernetesRolloutUndo
 from actions.kubernetes.rollouts import KubernetesRolloutRestart, KubernetesRolloutStatus
 from actions.kubernetes.scale import KubernetesScale
+from actions.kubernetes.secrets import KubernetesSecretCheck, KubernetesSecretSet
 from actions.kubernetes.waiting import KubernetesJobWait, KubernetesRolloutWait
 from actions.kubernetes.workloads import (
     KubernetesSetEnv,
@@ -42,4 +47,11 @@ DECLARATIONS = (
     KubernetesJobWait,
     KubernetesDescribe,
     KubernetesEvents,
+    KubernetesJobFromCronJob,
+    KubernetesJobsClean,
+    KubernetesDeletePod,
+    KubernetesEvict,
+    KubernetesCanI,
+    KubernetesSecretCheck,
+    KubernetesSecretSet,
 )

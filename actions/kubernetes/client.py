@@ -163,7 +163,36 @@ class KubernetesClient:
             query["dryRun"] = "All"
         return self._object(self.request("PATCH", path, query, body, content_type), path)
 
-    def may(self, verb: str, resource: Resource, namespace: str, *, name: str = "") -> bool:
+    def create(self, path: str, body: JsonObject, *, dry_run: bool = False) -> JsonObject:
+        """Post `body` to a collection or a subresource and return the answer.
+
+        Raises:
+            ActionFailed: classified.
+        """
+        query = {"fieldManager": MANAGER, "fieldValidation": "Strict"}
+        if dry_run:
+            query["dryRun"] = "All"
+        return self._object(self.request("POST", path, query, body), path)
+
+    def delete(self, path: str, options: JsonObject, *, dry_run: bool = False) -> None:
+        """Delete what `path` names under `options` (DeleteOptions).
+
+        Raises:
+            ActionFailed: classified.
+        """
+        query = {"dryRun": "All"} if dry_run else {}
+        body = {"apiVersion": "v1", "kind": "DeleteOptions", **options}
+        self.request("DELETE", path, query, body)
+
+    def may(
+        self,
+        verb: str,
+        resource: Resource,
+        namespace: str,
+        *,
+        name: str = "",
+        subresource: str = "",
+    ) -> bool:
         """Ask the server whether this client has a right.
 
         Raises:
@@ -174,6 +203,7 @@ class KubernetesClient:
             "verb": verb,
             "group": resource.group,
             "resource": resource.plural,
+            "subresource": subresource,
             "name": name,
         }
         body = {

@@ -70,6 +70,9 @@ def refused(
     status = read_status(body)
     reason = str(status.get("reason") or "")
     said = reason if secret else shown(str(status.get("message") or body[:200].decode("latin-1")))
+    causes = (status.get("details") or {}).get("causes") or []
+    if code == 429 and causes and not secret:  # which disruption budget, and what it needs
+        said = shown("; ".join([said, *(str(each.get("message") or "") for each in causes)]))
     category = _CATEGORIES.get(code)
     if code == 409:
         category = Category.DATA if reason == "AlreadyExists" else Category.TRANSIENT

@@ -235,6 +235,12 @@ class Cluster:
                 raise KeyError(f"{kind} {namespace}/{name}")
             return item
 
+    def objects(self, kind: str, namespace: str) -> list[JsonObject]:
+        """Return all objects of a kind in a namespace as they are now."""
+        with self.lock:
+            self.run()
+            return list(self.store.list(by_kind(kind), namespace))
+
     def stop(self) -> None:
         """End watches."""
         with self.lock:

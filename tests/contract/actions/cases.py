@@ -38,6 +38,7 @@ class Case:
         writes: what the recorder saw that could leave something behind.
         faults: by name, such as `unreachable`, `credentials`, `missing`.
         secrets: values that must surface nowhere.
+        world: the system itself, where it is one of `worlds` in this process.
     """
 
     connections: Connections
@@ -46,6 +47,7 @@ class Case:
     writes: Callable[[], Sequence[str]]
     faults: Mapping[str, Fault] = field(default_factory=dict)
     secrets: Sequence[str] = ()
+    world: Any = None
 
 
 @dataclass
@@ -65,12 +67,14 @@ class ChangeCase(Case):
             change is irreversible or nothing can be in the way.
         conflict: what the refusal must name.
         settle: lets the target come to rest after the change, where that takes it time.
+        secret_image: the values before are secret: the first receipt alone has them, and the plan says so.
     """
 
     action: Change[Any] = field(kw_only=True)
     meddle: Callable[[], None] | None = None
     conflict: str = ""
     settle: Callable[[], None] = lambda: None
+    secret_image: bool = False
 
 
 @dataclass

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from actions.kubernetes.access import KubernetesCanI
 from actions.kubernetes.changing import MERGE, STRATEGIC
+from actions.kubernetes.cleaning import KubernetesJobsClean
 from actions.kubernetes.configmaps import KubernetesConfigMapMerge
 from actions.kubernetes.connection import KubernetesKind
 from actions.kubernetes.cronjobs import (
@@ -17,12 +19,15 @@ from actions.kubernetes.cronjobs import (
     KubernetesCronJobSuspend,
 )
 from actions.kubernetes.describe import KubernetesDescribe, KubernetesEvents
+from actions.kubernetes.jobs import KubernetesJobFromCronJob
 from actions.kubernetes.logs import KubernetesLogs
 from actions.kubernetes.patch import KubernetesPatch
 from actions.kubernetes.reads import KubernetesGet, KubernetesList
+from actions.kubernetes.removing import KubernetesDeletePod, KubernetesEvict
 from actions.kubernetes.rollbacks import KubernetesRolloutUndo
 from actions.kubernetes.rollouts import KubernetesRolloutRestart, KubernetesRolloutStatus
 from actions.kubernetes.scale import KubernetesScale
+from actions.kubernetes.secrets import KubernetesSecretCheck, KubernetesSecretSet
 from actions.kubernetes.waiting import KubernetesJobWait, KubernetesRolloutWait
 from actions.kubernetes.workloads import (
     KubernetesSetEnv,
@@ -56,13 +61,24 @@ class Stage:
 
     def state(self) -> Any:
         """What people declared, without status, versions and the marks of whoever wrote last."""
-        return {
+        jobs = self.cluster.objects("Job", NAMESPACE)
+        alone = [
+            pod
+            for pod in self.cluster.objects("Pod", NAMESPACE)
+            if not pod["metadata"].get("ownerReferences")
+        ]
+        made = {
+            f"{item['kind']}/{item['metadata']['name']}": "deletionTimestamp" in item["metadata"]
+            for item in (*jobs, *alone)
+        }
+        return made | {
             name: _declared(self.cluster.object(kind, NAMESPACE, name))
             for kind, name in (
                 ("Deployment", "etl-worker"),
                 ("CronJob", "scoring"),
                 ("CronJob", "paused"),
                 ("ConfigMap", "batch"),
+                ("Secret", "keys"),
             )
         }
 
@@ -102,8 +118,16 @@ def _parts(stage: Stage, params: Mapping[str, Any], missing: Mapping[str, Any]) 
     if missing:
         asked = {**whole, **missing}
         faults["missing"] = Fault(Category.PERMANENT, stage.connections(), asked)
-    secrets = [ADMIN_TOKEN, WRONG]
-    return stage.connections(), whole, stage.state, stage.writes, faults, secrets
+    secrets = [ADMIN_TOKEN, WRONG, "hunter2-hunter2"]
+    return (
+        stage.connections(),
+        whole,
+        stage.state,
+        stage.writes,
+        faults,
+        secrets,
+        stage.cluster,
+    )
 
 
 def _change(
@@ -112,13 +136,18 @@ def _change(
     theirs: Any = None,
     conflict: str = "",
     prepare: Any = None,
+    *,
+    missing: Mapping[str, Any] | None = None,
+    secret_image: bool = False,
 ) -> Any:
     def build(request: pytest.FixtureRequest) -> ChangeCase:
         stage = _stage(request)
         if prepare is not None:
             prepare(stage.cluster)
             stage.settle()
-        case = ChangeCase(*_parts(stage, params, {"name": "no-such"}), action=action)
+        wrong = {"name": "no-such"} if missing is None else missing
+        case = ChangeCase(*_parts(stage, params, wrong), action=action)
+        case.secret_image = secret_image
         case.settle = stage.settle
         if theirs is not None:
             case.meddle, case.conflict = lambda: theirs(stage.cluster), conflict
@@ -174,6 +203,40 @@ def make_job(name: str, exit_code: int = 0) -> Any:
     return make
 
 
+def make_pod(name: str) -> Any:
+    """Make a pod that nobody owns."""
+    spec = {"containers": [{"name": "w", "image": "registry.invalid/w:1"}]}
+
+    def make(cluster: Cluster) -> None:
+        body = {"metadata": {"name": name, "labels": {"app": name}}, "spec": spec}
+        assert cluster.call("POST", _PODS, body=body).status == 201
+
+    return make
+
+
+def _made_anew(cluster: Cluster) -> None:
+    """Delete the job that a step made, and make another of its name."""
+    name = cluster.objects("Job", NAMESPACE)[0]["metadata"]["name"]
+    assert cluster.call("DELETE", f"{_JOBS}/{name}", body={}).status == 200
+    make_job(name)(cluster)
+
+
+def _failed_jobs(cluster: Cluster) -> None:
+    make_job("old-1", 1)(cluster)
+    make_job("old-2", 1)(cluster)
+    make_job("good")(cluster)
+
+
+def _may(output: Any) -> None:
+    assert output["allowed"]
+    assert output["verbs"] == {"get": True, "patch": True}
+
+
+def _secret(output: Any) -> None:
+    assert output["keys"]["token"] == {"present": True, "well_formed": True, "problem": None}
+    assert output["problems"] == ["url: is not there"]
+
+
 def _done(output: Any) -> None:
     assert (output["state"], output["timed_out"]) == ("complete", False)
     assert "by-hand says so" in output["logs"]["text"]
@@ -210,6 +273,8 @@ _CRON = f"/apis/batch/v1/namespaces/{NAMESPACE}/cronjobs/scoring"
 _PAUSED = f"/apis/batch/v1/namespaces/{NAMESPACE}/cronjobs/paused"
 _CONFIG = f"/api/v1/namespaces/{NAMESPACE}/configmaps/batch"
 _JOBS = f"/apis/batch/v1/namespaces/{NAMESPACE}/jobs"
+_PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"
+_SECRET = f"/api/v1/namespaces/{NAMESPACE}/secrets/keys"
 _NAMED = {"kind": "Deployment", "name": "etl-worker"}
 _MISSING = {"name": "no-such"}
 CHANGES = {
@@ -232,6 +297,31 @@ CHANGES = {
         _patches(_APPS, _container(image="registry.invalid/app:3"), STRATEGIC),
         "image",
         _patches(_APPS, _container(image="registry.invalid/app:2"), STRATEGIC),
+    ),
+    "kubernetes.job_from_cronjob": _change(
+        KubernetesJobFromCronJob(),
+        {"name": "paused", "env": {"BATCH": "5"}},
+        _made_anew,
+        "made anew",
+    ),
+    "kubernetes.jobs_clean": _change(
+        KubernetesJobsClean(),
+        {"labels": "app=scoring"},
+        prepare=_failed_jobs,
+        missing={},
+    ),
+    "kubernetes.delete_pod": _change(
+        KubernetesDeletePod(), {"name": "lonely"}, prepare=make_pod("lonely")
+    ),
+    "kubernetes.evict": _change(
+        KubernetesEvict(), {"name": "lonely", "grace": 5}, prepare=make_pod("lonely")
+    ),
+    "kubernetes.secret_set": _change(
+        KubernetesSecretSet(),
+        {"name": "keys", "data": {"token": "n3w-value-of-it", "more": "another"}},
+        _patches(_SECRET, {"stringData": {"token": "theirs"}}),
+        "data.token",
+        secret_image=True,
     ),
     "kubernetes.cronjob_suspend": _change(
         KubernetesCronJobSuspend(),
@@ -299,6 +389,18 @@ READS = {
     "kubernetes.rollout_wait": _read(KubernetesRolloutWait(), _NAMED, _MISSING, _status),
     "kubernetes.job_wait": _read(
         KubernetesJobWait(), {"name": "by-hand"}, _MISSING, _done, make_job("by-hand")
+    ),
+    "kubernetes.can_i": _read(
+        KubernetesCanI(),
+        {"kind": "Deployment", "verbs": ["get", "patch"]},
+        {"kind": "NoSuchKind"},
+        _may,
+    ),
+    "kubernetes.secret_check": _read(
+        KubernetesSecretCheck(),
+        {"name": "keys", "keys": {"token": "token", "url": "url"}},
+        {},
+        _secret,
     ),
     "kubernetes.describe": _read(KubernetesDescribe(), _NAMED, _MISSING, _described),
     "kubernetes.events": _read(KubernetesEvents(), _NAMED, {}, _events),

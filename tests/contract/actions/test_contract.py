@@ -111,12 +111,16 @@ def test_applying_twice_with_one_key_acts_once(change: ChangeCase) -> None:
     after = change.state()
     second = change.action.apply(planned, change.connections.writing(), "key-1")
     assert change.state() == after
+    if change.secret_image:
+        second = replace(second, before_image=first.before_image)
     assert second == first
     for name, value in planned.after.items():
         assert name in first.after
         assert isinstance(value, Unknown) or first.after[name] == value
     assert dict(first.counts) == dict(planned.counts)
-    assert_silent(change, [first.as_json(), first.before_image])
+    assert_silent(change, first.as_json())
+    if not change.secret_image:  # the engine keeps images encrypted, and shows none
+        assert_silent(change, first.before_image)
     change.settle()
     confirmed = change.action.confirm(planned, first, change.connections.reading(), "key-1")
     assert confirmed == Applied(first)
@@ -140,6 +144,10 @@ def test_a_crash_between_effect_and_outcome_is_settled_by_asking(change: ChangeC
         assert isinstance(found, Applied)
         # The output may tell versions that the target counted on since; all else is what was lost.
         rebuilt = replace(found.receipt, output=lost.output)
+        if change.secret_image:
+            assert rebuilt.before_image is None
+            assert any("a crash" in note for note in planned.notes)
+            rebuilt = replace(rebuilt, before_image=lost.before_image)
         assert rebuilt == lost
     assert change.state() == after
 

@@ -1,0 +1,95 @@
+"""The rights that each Kubernetes action names are enough, and none of them is one too many."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from engine.contract import ActionFailed, Applied, Category, Grant, NotYet
+from tests.contract.actions.cases import ChangeCase, ReadCase, changes, reads
+from tests.contract.actions.kube_scene import NAMESPACE, Sight, in_process
+from worlds.cluster import Cluster, User
+
+CASES = {
+    label: build
+    for label, build in (changes() | reads()).items()
+    if label.startswith("kubernetes.")
+}
+ROBOT = User("robot")
+
+
+def rules(grants: list[Grant], without: tuple[str, str] | None = None) -> list[Mapping[str, Any]]:
+    """Return RBAC rules of one right each; `without` is a (resource, verb) left out."""
+    return [
+        {
+            "apiGroups": [each.detail["group"]],
+            "resources": [each.detail["resource"]],
+            "verbs": [verb],
+        }
+        for each in grants
+        for verb in each.detail["verbs"]
+        if (each.detail["resource"], verb) != without
+    ]
+
+
+def bind(cluster: Cluster, granted: list[Mapping[str, Any]]) -> None:
+    cluster.load(
+        [
+            {
+                "apiVersion": "rbac.authorization.k8s.io/v1",
+                "kind": "Role",
+                "metadata": {"name": "robot", "namespace": NAMESPACE},
+                "rules": granted,
+            },
+            {
+                "apiVersion": "rbac.authorization.k8s.io/v1",
+                "kind": "RoleBinding",
+                "metadata": {"name": "robot", "namespace": NAMESPACE},
+                "subjects": [{"kind": "User", "name": ROBOT.name}],
+                "roleRef": {
+                    "apiGroup": "rbac.authorization.k8s.io",
+                    "kind": "Role",
+                    "name": "robot",
+                },
+            },
+        ]
+    )
+
+
+def carry_out(case: Any, sight: Sight) -> None:
+    """Do with the action all that the engine would, its undo included."""
+    params = case.action.Params.model_validate(case.params)
+    if isinstance(case, ReadCase):
+        case.check(case.action.read(params, sight.reading()))
+        return
+    assert isinstance(case, ChangeCase)
+    planned = case.action.plan(params, sight.reading())
+    receipt = case.action.apply(planned, sight.writing(), "key-1")
+    found = case.action.confirm(planned, receipt, sight.reading(), "key-1")
+    assert isinstance(found, Applied | NotYet)
+    if planned.reversible:
+        case.action.undo(planned, receipt, sight.writing(), "undo-1")
+
+
+@pytest.mark.parametrize("label", CASES)
+def test_the_named_rights_are_enough_and_each_is_needed(
+    request: pytest.FixtureRequest, label: str
+) -> None:
+    case = CASES[label](request)
+    grants = list(case.action.grants(case.action.Params.model_validate(case.params)))
+    named = [(each.detail["resource"], verb) for each in grants for verb in each.detail["verbs"]]
+    cluster: Cluster = case.world
+    if label == "kubernetes.can_i":
+        assert named == []  # everybody may ask about themselves
+        return
+    bind(cluster, rules(grants))
+    carry_out(case, in_process(cluster, ROBOT))
+    for without in named:
+        other = CASES[label](request)
+        bind(other.world, rules(grants, without))
+        with pytest.raises(ActionFailed) as caught:
+            carry_out(other, in_process(other.world, ROBOT))
+        assert caught.value.category is Category.CONFIGURATION, without
+        assert "stanch grants" in str(caught.value)
