@@ -1,10 +1,21 @@
-"""S3: listings, conditional puts, and deletes whose every error is read."""
+"""S3: looks, conditional puts and copies, and deletes and quarantine whose every error is read."""
 
 from actions.s3.connection import S3Kind
+from actions.s3.copy import S3Copy
 from actions.s3.delete import S3Delete
-from actions.s3.listing import S3List
+from actions.s3.listing import S3Head, S3List
 from actions.s3.put import S3Put
+from actions.s3.quarantine import S3Quarantine
 
-DECLARATIONS = (S3Kind, S3List, S3Put, S3Delete)
+DECLARATIONS = (S3Kind, S3List, S3Head, S3Put, S3Copy, S3Delete, S3Quarantine)
 
-__all__ = ["DECLARATIONS", "S3Delete", "S3Kind", "S3List", "S3Put"]
+__all__ = [
+    "DECLARATIONS",
+    "S3Copy",
+    "S3Delete",
+    "S3Head",
+    "S3Kind",
+    "S3List",
+    "S3Put",
+    "S3Quarantine",
+]

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self, cast
+from urllib.parse import unquote
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -25,7 +26,7 @@ READS = frozenset(
         "ListObjectsV2",
     }
 )
-WRITES = frozenset({"DeleteObject", "DeleteObjects", "PutObject"})
+WRITES = frozenset({"CopyObject", "DeleteObject", "DeleteObjects", "PutObject"})
 
 
 class S3Allow(BaseModel):
@@ -112,9 +113,10 @@ class S3Client:
             return
         keys = [item["Key"] for item in params.get("Delete", {}).get("Objects", [])]
         keys = keys or [params.get("Key", params.get("Prefix", ""))]
-        for key in keys:
-            if not self.settings.allow.allows(bucket, key) and operation != "HeadBucket":
-                what = f"{bucket}/{key} is not in the allow-list"
+        touched = [(bucket, key) for key in keys] + _source(params.get("CopySource"))
+        for where, key in touched:
+            if not self.settings.allow.allows(where, key) and operation != "HeadBucket":
+                what = f"{where}/{key} is not in the allow-list"
                 raise self.failure(Category.CONFIGURATION, what)
 
     @contextmanager
@@ -183,6 +185,16 @@ class S3Client:
 
     def close(self) -> None:
         self._boto.close()
+
+
+def _source(given: Any) -> list[tuple[str, str]]:
+    """Return bucket and key of a copy's source, as boto3 takes it or as it sends it."""
+    if given is None:
+        return []
+    if isinstance(given, Mapping):
+        return [(str(given["Bucket"]), str(given["Key"]))]
+    bucket, _, key = unquote(str(given).partition("?versionId=")[0]).lstrip("/").partition("/")
+    return [(bucket, key)]
 
 
 def _boto(settings: S3Settings, access: str | None, key: str | None, token: str | None) -> Any:

@@ -31,19 +31,19 @@ _BATCH = 1000  # what DeleteObjects takes
 _SAMPLE = 5
 
 
-class DeleteParams(ActionParams):
-    """Parameters of a delete. Give `keys` or `prefix`."""
+class Selection(ActionParams):
+    """Objects of a bucket. Give `keys` or `prefix`."""
 
     connection: str = Field(description="An s3 connection", examples=["objects"])
     bucket: str = Field(description="The bucket", examples=["etl-output"], pattern=BUCKET)
     keys: list[str] = Field(
-        default_factory=list, description="Keys to delete", examples=[["tmp/a.parquet"]]
+        default_factory=list, description="These keys", examples=[["tmp/a.parquet"]]
     )
     prefix: str | None = Field(
-        None, description="Deletes every key that starts so", examples=["tmp/run-17/"], min_length=1
+        None, description="Every key that starts so", examples=["tmp/run-17/"], min_length=1
     )
     max_objects: int = Field(
-        1000, gt=0, le=100_000, description="Most objects it may delete", examples=[1000]
+        1000, gt=0, le=100_000, description="Most objects it may touch", examples=[1000]
     )
 
     @model_validator(mode="after")
@@ -51,6 +51,10 @@ class DeleteParams(ActionParams):
         if bool(self.keys) == bool(self.prefix):
             raise ValueError("give keys or prefix, one of them")
         return self
+
+
+class DeleteParams(Selection):
+    """Parameters of a delete."""
 
 
 class S3Delete(Change[DeleteParams]):
@@ -84,7 +88,7 @@ class S3Delete(Change[DeleteParams]):
 
     def plan(self, params: DeleteParams, world: World) -> Planned:
         client = world.client(params.connection, S3Client)
-        found = _listed(client, params)
+        found = listed(client, params)
         if len(found) > params.max_objects:
             what = f"{params.bucket}/{params.prefix or ''} holds more than max_objects "
             what += f"{params.max_objects} objects; nothing was deleted"
@@ -121,8 +125,8 @@ class S3Delete(Change[DeleteParams]):
                 raise client.failure(Category.DATA, what)
             present.append(name)
         markers: dict[str, str] = {}
-        for number, batch in enumerate(_batches(present)):
-            markers |= _delete(client, bucket, [{"Key": name} for name in batch])
+        for number, batch in enumerate(batches(present)):
+            markers |= delete_batch(client, bucket, [{"Key": name} for name in batch])
             world.progress(min(len(present), (number + 1) * _BATCH), len(present), "objects")
         return _receipt(client, planned, markers)
 
@@ -157,14 +161,14 @@ class S3Delete(Change[DeleteParams]):
             elif head["ETag"].strip('"') != planned.before[name]["etag"]:
                 what = f"{bucket}/{name}, ETag: others wrote it since; nothing was restored"
                 raise client.failure(Category.DATA, what)
-        for batch in _batches(removable):
-            _delete(client, bucket, batch)
+        for batch in batches(removable):
+            delete_batch(client, bucket, batch)
         return Receipt(
             dict(planned.before), {"objects": len(markers)}, None, {"restored": len(markers)}
         )
 
 
-def _listed(client: S3Client, params: DeleteParams) -> list[JsonObject]:
+def listed(client: S3Client, params: Selection) -> list[JsonObject]:
     """Return key, bytes and ETag of what would be deleted, one more than allowed at most."""
     if params.prefix:
         found = client.objects(params.bucket, params.prefix, params.max_objects + 1)
@@ -196,12 +200,12 @@ def _without_earlier(
     return [item for item in found if item["key"] not in gone]
 
 
-def _batches(items: Sequence[Any]) -> Iterator[list[Any]]:
+def batches(items: Sequence[Any]) -> Iterator[list[Any]]:
     for start in range(0, len(items), _BATCH):
         yield list(items[start : start + _BATCH])
 
 
-def _delete(client: S3Client, bucket: str, batch: list[JsonObject]) -> dict[str, str]:
+def delete_batch(client: S3Client, bucket: str, batch: list[JsonObject]) -> dict[str, str]:
     """Delete a batch and return the delete markers by key.
 
     Raises:

@@ -5,35 +5,18 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import json
-from collections.abc import Mapping, Sequence
-from typing import Any, Self, cast
+from collections.abc import Sequence
+from typing import Any, Self
 
 from pydantic import Field, model_validator
 
 from actions.s3.connection import S3Client
 from actions.s3.listing import BUCKET
-from engine.contract import (
-    ActionFailed,
-    ActionParams,
-    Applied,
-    Category,
-    Change,
-    Confirmation,
-    Grant,
-    NotApplied,
-    Planned,
-    Protection,
-    Receipt,
-    Target,
-    World,
-    Wrong,
-)
+from actions.s3.written import BEFORE_NOTE, KEY_NOTE, Written, earlier_state, overtaken, receipt_of
+from engine.contract import ActionParams, Grant, Planned, Receipt, Target, World
 from engine.contract.fields import Bytes
-from engine.domain.canonical import Json, JsonObject, canonical_json
+from engine.domain.canonical import JsonObject, canonical_json
 
-_KEY = "stanch-key"  # user metadata: which key wrote the object
-_BEFORE = "stanch-before"  # user metadata: what it replaced, where that is small
 _CARRIED = 1200  # bytes; user metadata holds 2 KB in all
 _HEADERS = (
     "CacheControl",
@@ -96,7 +79,7 @@ class PutParams(ActionParams):
         return data, self.content_type or kind
 
 
-class S3Put(Change[PutParams]):
+class S3Put(Written[PutParams]):
     """Writes one object under If-Match or If-None-Match, so it never overwrites what the plan did not see.
 
     Undo removes the new version in a versioned bucket, else writes the previous content back.
@@ -105,7 +88,6 @@ class S3Put(Change[PutParams]):
     name = "s3.put"
     summary = "Write one object"
     Params = PutParams
-    protection = Protection.CONDITIONAL
     risk = "medium"
 
     def targets(self, params: PutParams) -> Sequence[Target]:
@@ -132,7 +114,7 @@ class S3Put(Change[PutParams]):
         after = _described(data, kind)
         target = self.targets(params)[0]
         head = client.head(params.bucket, params.key)
-        before = _earlier(world.earlier, target)
+        before = earlier_state(world.earlier, target)
         if before is None:
             before = _seen(client, params, head)
         versioned = client.versioned(params.bucket)
@@ -171,16 +153,16 @@ class S3Put(Change[PutParams]):
         client = world.client(planned.target.connection, S3Client)
         bucket, name = planned.request["bucket"], planned.request["key"]
         head = client.head(bucket, name)
-        if head is not None and head["Metadata"].get(_KEY) == key:
-            return _receipt(planned, head)
+        if head is not None and head["Metadata"].get(KEY_NOTE) == key:
+            return receipt_of(planned, head)
         expected = planned.precondition["etag"]
         if (head["ETag"] if head else None) != expected:
-            raise _overtaken(client, planned, head)
+            raise overtaken(client, planned, head)
         image = _image(client, planned, head)
-        metadata = {_KEY: key}
+        metadata = {KEY_NOTE: key}
         if image["previous"] and len(canonical_json(image["previous"])) <= _CARRIED:
             carried = canonical_json(image["previous"]).encode()
-            metadata[_BEFORE] = base64.b64encode(carried).decode()
+            metadata[BEFORE_NOTE] = base64.b64encode(carried).decode()
         condition = {"IfMatch": expected} if expected else {"IfNoneMatch": "*"}
         with client.calling(writes=True) as boto:
             answer = boto.put_object(
@@ -195,38 +177,6 @@ class S3Put(Change[PutParams]):
         output = {"etag": answer["ETag"].strip('"'), "version": answer.get("VersionId")}
         return Receipt(dict(planned.after), {"objects": 1}, image, output)
 
-    def confirm(
-        self, planned: Planned, receipt: Receipt | None, world: World, key: str
-    ) -> Confirmation:
-        client = world.client(planned.target.connection, S3Client)
-        head = client.head(planned.request["bucket"], planned.request["key"])
-        if head is not None and head["Metadata"].get(_KEY) == key:
-            return Applied(receipt or _receipt(planned, head))
-        found = head["ETag"] if head else None
-        if found == planned.precondition["etag"] and receipt is None:
-            return NotApplied()
-        return Wrong(f"{planned.target.path} was written by others: its ETag is {found}")
-
-    def undo(self, planned: Planned, receipt: Receipt, world: World, key: str) -> Receipt:
-        del key  # what is there now tells whether it was undone already
-        client = world.client(planned.target.connection, S3Client)
-        image = receipt.before_image
-        bucket, name = planned.request["bucket"], planned.request["key"]
-        if not isinstance(image, dict) or (image["existed"] and not _restorable(image)):
-            what = f"{planned.target.path}: the previous content was not kept"
-            raise client.failure(Category.PERMANENT, what)
-        head = client.head(bucket, name)
-        if _is_restored(head, image):
-            return Receipt(dict(planned.before), {"objects": 1}, None, {"restored": True})
-        if head is None or head["ETag"] != image["etag"]:
-            found = head["ETag"] if head else "gone"
-            what = (
-                f"{planned.target.path}, ETag: others changed it since (now {found}); not restored"
-            )
-            raise client.failure(Category.DATA, what)
-        _restore(client, bucket, name, image)
-        return Receipt(dict(planned.before), {"objects": 1}, None, {"restored": True})
-
 
 def _described(data: bytes, kind: str) -> JsonObject:
     return {
@@ -235,18 +185,6 @@ def _described(data: bytes, kind: str) -> JsonObject:
         "sha256": hashlib.sha256(data).hexdigest(),
         "content_type": kind,
     }
-
-
-def _earlier(earlier: Sequence[Planned], target: Target) -> JsonObject | None:
-    """Return how the run's own earlier changes leave the object."""
-    for planned in reversed(earlier):
-        if planned.action == "s3.put" and planned.target == target:
-            return dict(planned.after)
-        if planned.action == "s3.delete" and planned.target.connection == target.connection:
-            bucket, _, name = target.path.partition("/")
-            if planned.request["bucket"] == bucket and name in planned.after:
-                return {"exists": False}
-    return None
 
 
 def _seen(client: S3Client, params: PutParams, head: dict[str, Any] | None) -> JsonObject:
@@ -283,58 +221,3 @@ def _image(client: S3Client, planned: Planned, head: dict[str, Any] | None) -> J
         "headers": {header: answer[header] for header in _HEADERS if answer.get(header)},
     }
     return image
-
-
-def _receipt(planned: Planned, head: Mapping[str, Any]) -> Receipt:
-    """Rebuild the receipt from the object that the key wrote."""
-    carried = head["Metadata"].get(_BEFORE)
-    previous: Json = json.loads(base64.b64decode(carried)) if carried else None
-    image = {
-        "existed": planned.precondition["etag"] is not None,
-        "previous": previous,
-        "previous_etag": planned.precondition["etag"],
-        "etag": head["ETag"],
-        "version": head.get("VersionId"),
-        "key": head["Metadata"][_KEY],
-    }
-    output = {"etag": head["ETag"].strip('"'), "version": head.get("VersionId")}
-    return Receipt(dict(planned.after), {"objects": 1}, image, output)
-
-
-def _restorable(image: JsonObject) -> bool:
-    return image["previous"] is not None or image["version"] is not None
-
-
-def _is_restored(head: dict[str, Any] | None, image: JsonObject) -> bool:
-    if not image["existed"]:
-        return head is None
-    # Equal content has an equal ETag, so what we wrote must also be no longer there.
-    return (
-        head is not None
-        and head["ETag"] == image["previous_etag"]
-        and head["Metadata"].get(_KEY) != image["key"]
-    )
-
-
-def _restore(client: S3Client, bucket: str, name: str, image: JsonObject) -> None:
-    with client.calling(writes=True) as boto:
-        if image["version"] is not None:
-            boto.delete_object(Bucket=bucket, Key=name, VersionId=image["version"])
-        elif not image["existed"]:
-            boto.delete_object(Bucket=bucket, Key=name)
-        else:
-            previous = image["previous"]
-            boto.put_object(
-                Bucket=bucket,
-                Key=name,
-                Body=base64.b64decode(previous["content"]),
-                Metadata=previous["metadata"],
-                IfMatch=image["etag"],
-                **cast(dict[str, Any], previous["headers"]),
-            )
-
-
-def _overtaken(client: S3Client, planned: Planned, head: dict[str, Any] | None) -> ActionFailed:
-    found = head["ETag"] if head else "none"
-    what = f"{planned.target.path} is no longer what the plan saw (ETag now {found}); not written"
-    return client.failure(Category.DATA, what)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from actions.s3 import S3Delete, S3Kind, S3List, S3Put
+from actions.s3 import S3Copy, S3Delete, S3Head, S3Kind, S3List, S3Put, S3Quarantine
 from engine.contract import Category
 from tests.contract.actions.cases import ChangeCase, Fault, ReadCase
 from tests.contract.actions.conftest import Buckets
@@ -96,6 +96,42 @@ def listing(request: pytest.FixtureRequest) -> ReadCase:
     return ReadCase(*_parts(request, {"prefix": "tmp/"}), action=S3List(), check=check)
 
 
+def _copy(to_key: str, **params: Any) -> Any:
+    def build(request: pytest.FixtureRequest) -> ChangeCase:
+        parts = _parts(request, {"key": "tmp/a", "to_key": to_key, **params})
+        meddle = _meddle(request, "bucket" in params, to_key)
+        case = _change(parts, S3Copy(), meddle, f"{to_key}, ETag")
+        if params.get("overwrite") and "bucket" not in params:
+            case.meddle = None  # irreversible: nothing is kept
+        return case
+
+    return build
+
+
+def _quarantine(**params: Any) -> Any:
+    def build(request: pytest.FixtureRequest) -> ChangeCase:
+        parts = _parts(request, {"to": "bad/", **params})
+        meddle = _meddle(request, "bucket" in params, "tmp/a")
+        return _change(parts, S3Quarantine(), meddle, "tmp/a, ETag")
+
+    return build
+
+
+def head(request: pytest.FixtureRequest) -> ReadCase:
+    def check(output: Any) -> None:
+        assert (output["exists"], output["bytes"]) == (True, 7)
+        assert (output["content_type"], output["metadata"]) == ("text/csv", {"owner": "alice"})
+
+    return ReadCase(*_parts(request, {"key": "tmp/a"}), action=S3Head(), check=check)
+
+
+def head_bucket(request: pytest.FixtureRequest) -> ReadCase:
+    def check(output: Any) -> None:
+        assert output == {"exists": True}
+
+    return ReadCase(*_parts(request, {}), action=S3Head(), check=check)
+
+
 CHANGES = {
     "s3.put: over an object": _put("keep"),
     "s3.put: a new object": _put("new/one"),
@@ -105,4 +141,11 @@ CHANGES = {
     "s3.delete: by key": _delete(keys=["keep", "gone"]),
     "s3.delete: versions": _delete(prefix="tmp/", bucket="versioned"),
 }
-READS = {"s3.list": listing}
+CHANGES |= {
+    "s3.copy: a new object": _copy("new/a b+c"),
+    "s3.copy: over an object": _copy("keep", overwrite=True),
+    "s3.copy: a new version": _copy("keep", overwrite=True, bucket="versioned"),
+    "s3.quarantine: by prefix": _quarantine(prefix="tmp/"),
+    "s3.quarantine: versions": _quarantine(prefix="tmp/", bucket="versioned"),
+}
+READS = {"s3.list": listing, "s3.head": head, "s3.head: a bucket": head_bucket}
