@@ -2,8 +2,30 @@
 
 from actions.postgres.connection import PostgresKind
 from actions.postgres.execute import PostgresExecute
+from actions.postgres.health import PostgresHealth, QueueHealth
+from actions.postgres.history import CleanHistory
 from actions.postgres.query import PostgresQuery
+from actions.postgres.recipes import ReleaseOrphans, ResetFailed
 
-DECLARATIONS = (PostgresKind, PostgresQuery, PostgresExecute)
+DECLARATIONS = (
+    PostgresKind,
+    PostgresQuery,
+    PostgresExecute,
+    PostgresHealth,
+    QueueHealth,
+    ReleaseOrphans,
+    ResetFailed,
+    CleanHistory,
+)
 
-__all__ = ["DECLARATIONS", "PostgresExecute", "PostgresKind", "PostgresQuery"]
+__all__ = [
+    "DECLARATIONS",
+    "CleanHistory",
+    "PostgresExecute",
+    "PostgresHealth",
+    "PostgresKind",
+    "PostgresQuery",
+    "QueueHealth",
+    "ReleaseOrphans",
+    "ResetFailed",
+]

@@ -121,8 +121,8 @@ class PostgresExecute(Change[ExecuteParams]):
             ready = tokens.readiness(work, client)
             catalogue.refuse_unknown_functions(work, statement, client.settings)
             for earlier in world.earlier:
-                if earlier.action == self.name and earlier.target.connection == params.connection:
-                    request = earlier.request
+                request = earlier.request
+                if "sql" in request and earlier.target.connection == params.connection:
                     changing.run_plain(work, _statement(request["sql"], request["params"]))
             held = {item.table for item in catalogue.touched(work) if item.writes}
             shape = catalogue.columns(work, statement.written)

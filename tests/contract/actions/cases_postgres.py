@@ -7,7 +7,16 @@ from typing import Any
 
 import pytest
 
-from actions.postgres import PostgresExecute, PostgresKind, PostgresQuery
+from actions.postgres import (
+    CleanHistory,
+    PostgresExecute,
+    PostgresHealth,
+    PostgresKind,
+    PostgresQuery,
+    QueueHealth,
+    ReleaseOrphans,
+    ResetFailed,
+)
 from engine.contract import Category
 from tests.contract.actions.cases import ChangeCase, Fault, ReadCase
 from tests.contract.actions.conftest import Database
@@ -136,9 +145,110 @@ def query(request: pytest.FixtureRequest) -> ReadCase:
     )
 
 
+def _recipe(action: Any, meddle: str, conflict: str, **params: Any) -> Any:
+    """A building block over the queue, in whose faults the table is another."""
+
+    def build(request: pytest.FixtureRequest) -> ChangeCase:
+        database: Database = request.getfixturevalue("database")
+        database.run("UPDATE queue_jobs SET at = now() - interval '1 day'")  # whatever the date
+        case = _change(request, meddle, conflict, table="queue_jobs", **params)
+        for name, fault in case.faults.items():
+            kept = {
+                key: value for key, value in fault.params.items() if key not in ("sql", "params")
+            }
+            fault.params = {**kept, "table": "no_such_table"} if name == "missing" else kept
+        case.action = action
+        if not meddle:
+            case.meddle = None  # irreversible: nothing is kept
+        return case
+
+    return build
+
+
+def _look(action: Any, check: Any, **params: Any) -> Any:
+    def build(request: pytest.FixtureRequest) -> ReadCase:
+        database: Database = request.getfixturevalue("database")
+        whole = {"connection": "db", **params}
+        faults = _faults(database, whole, "")
+        if "table" in whole:
+            missing = {**whole, "table": "no_such_table"}
+            faults["missing"] = Fault(Category.PERMANENT, faults["missing"].connections, missing)
+        else:
+            del faults["missing"]  # the server's own statistics are always there
+        return ReadCase(
+            connections(database.recorded),
+            whole,
+            database.state,
+            database.recorder.commits,
+            faults,
+            [PASSWORD],
+            action=action,
+            check=check,
+        )
+
+    return build
+
+
+def _server_is_well(output: Any) -> None:
+    assert 0 <= output["latency"] < 5
+    assert 0 < output["connections"]["used"] <= output["connections"]["limit"]
+    assert output["connections"]["by_state"]["active"] >= 1
+    assert (output["blocked"], output["recovery"]) == ([], False)
+
+
+def _queue(output: Any) -> None:
+    assert output["states"]["ready"]["rows"] == output["pending"] == output["total"] == 5
+    assert output["oldest_pending"] == output["states"]["ready"]["oldest"]
+    assert (output["processing"], output["stuck"], output["failed_share"]) == (0, 0, 0.0)
+
+
 CHANGES = {
     "postgres.execute: update": update,
     "postgres.execute: delete": delete,
     "postgres.execute: insert": insert,
+    "postgres.release_orphans": _recipe(
+        ReleaseOrphans(),
+        "UPDATE queue_jobs SET state = 'taken' WHERE id = 4",
+        "public.queue_jobs row id=4, column state",
+        state_column="state",
+        time_column="at",
+        processing="ready",
+        older_than=0.001,
+        clear=["span"],
+        only={"kind": "backfill", "mood": "busy"},
+    ),
+    "postgres.reset_failed": _recipe(
+        ResetFailed(),
+        "UPDATE queue_jobs SET state = 'taken' WHERE id = 2",
+        "public.queue_jobs row id=2, column state",
+        state_column="state",
+        failed="ready",
+        attempts_column="cost",
+        below=100,
+        limit=3,
+    ),
+    "postgres.clean_history": _recipe(
+        CleanHistory(),
+        "INSERT INTO queue_jobs (id, kind, state) VALUES (8, 'live', 'new')",
+        "row id=8 is there again",
+        time_column="at",
+        older_than=0.001,
+        batch=4,
+    ),
+    "postgres.clean_history: nothing kept": _recipe(
+        CleanHistory(), "", "", time_column="at", older_than=0.001, batch=5, keep=False
+    ),
 }
-READS = {"postgres.query": query}
+READS = {
+    "postgres.query": query,
+    "postgres.health": _look(PostgresHealth(), _server_is_well),
+    "postgres.queue_health": _look(
+        QueueHealth(),
+        _queue,
+        table="public.queue_jobs",
+        state_column="state",
+        time_column="at",
+        pending=["ready", "new"],
+        only={"kind": "live"},
+    ),
+}

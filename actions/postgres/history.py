@@ -1,0 +1,161 @@
+"""postgres.clean_history: old rows deleted in batches, the oldest first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from pydantic import Field
+
+from actions.postgres.connection import PostgresClient
+from actions.postgres.execute import ExecuteParams
+from actions.postgres.parsing import parse
+from actions.postgres.recipes import (
+    EXECUTE,
+    Recipe,
+    RowsParams,
+    ago,
+    column,
+    conditions,
+    execution,
+    table,
+)
+from actions.postgres.values import to_parameters
+from engine.contract import (
+    ActionFailed,
+    Applied,
+    Category,
+    Confirmation,
+    Planned,
+    Receipt,
+    World,
+)
+from engine.contract.fields import Seconds
+from engine.domain.canonical import Json, JsonObject
+
+
+class CleanParams(RowsParams):
+    """Parameters of a clean-up."""
+
+    time_column: str = Field(
+        description="When the row was finished", examples=["finished_at"], min_length=1
+    )
+    older_than: Seconds = Field(
+        description="How old rows must be, by the server's clock", gt=0, examples=["30d"]
+    )
+    batch: int = Field(
+        1000, gt=0, le=50_000, description="Rows of one transaction", examples=[1000]
+    )
+    keep: bool = Field(
+        True,
+        description="Whether the deleted rows are kept, sealed, so that they can be brought back",
+        examples=[True],
+    )
+
+
+class CleanHistory(Recipe[CleanParams]):
+    """Deletes old rows, each batch in a transaction with a token of its own, as many as were planned.
+
+    After a crash the batches that were made are known, and the rest follows. Undo brings all back.
+    """
+
+    name = "postgres.clean_history"
+    summary = "Delete old rows in batches"
+    Params = CleanParams
+    risk = "high"
+
+    def statement(self, params: CleanParams) -> ExecuteParams:
+        names, values = _old(params)
+        keys = ", ".join(map(column, params.key))
+        sql = (
+            f"DELETE FROM {table(params.table)} WHERE ({keys}) IN (SELECT {keys} "
+            f"FROM {table(params.table)} WHERE {names} "
+            f"ORDER BY {column(params.time_column)}, {keys} LIMIT %(batch)s)"
+        )
+        return execution(params, sql, {**values, "batch": params.batch})
+
+    def plan(self, params: CleanParams, world: World) -> Planned:
+        first = EXECUTE.plan(self.statement(params), world)
+        count = _count(params, world)
+        if count > params.max_rows:
+            what = f"{count} rows of {first.target.path} are that old, over max_rows "
+            what += f"{params.max_rows}; nothing was changed"
+            raise ActionFailed(Category.DATA, what, effect_possible=False)
+        batches = -(-count // params.batch)
+        why = first.why_irreversible
+        if first.reversible and not params.keep:
+            why = "keep is false, so the deleted rows are not kept"
+        return replace(
+            first,
+            action=self.name,
+            counts={"rows": count},
+            request={
+                **first.request,
+                "key": first.request["key"] if params.keep else [],
+                "batch": params.batch,
+            },
+            summary=f"DELETE {first.target.path}: {count} rows in {batches} batches",
+            reversible=why is None,
+            why_irreversible=why,
+            notes=(*first.notes, "the first batch was rehearsed, the rest counted"),
+        )
+
+    def apply(self, planned: Planned, world: World, key: str) -> Receipt:
+        made: list[Receipt] = []
+        for part, name in _parts(planned, key, made):
+            made.append(EXECUTE.apply(part, world, name))
+            world.progress(_rows(made), planned.counts["rows"], "rows")
+        return _receipt(planned, made)
+
+    def confirm(
+        self, planned: Planned, receipt: Receipt | None, world: World, key: str
+    ) -> Confirmation:
+        made: list[Receipt] = []
+        for part, name in _parts(planned, key, made):
+            found = EXECUTE.confirm(part, None, world, name)
+            if not isinstance(found, Applied):
+                return found  # the batches before it are not made again
+            made.append(found.receipt)
+        return Applied(receipt or _receipt(planned, made))
+
+
+def _parts(planned: Planned, key: str, made: list[Receipt]) -> Iterator[tuple[Planned, str]]:
+    """Yield each batch and its key, until as many rows as planned are gone or no more are found."""
+    total, number = planned.counts["rows"], 0
+    while (left := total - _rows(made)) > 0:
+        number += 1
+        size = min(left, int(planned.request["batch"]))
+        values = {**planned.request["params"], "batch": size}
+        yield replace(planned, request={**planned.request, "params": values}), f"{key}/{number}"
+        if made[-1].counts["rows"] < size:
+            return
+
+
+def _rows(made: list[Receipt]) -> int:
+    return sum(receipt.counts["rows"] for receipt in made)
+
+
+def _receipt(planned: Planned, made: list[Receipt]) -> Receipt:
+    images = [one.before_image for one in made if isinstance(one.before_image, dict)]
+    image: Json = None
+    if images:
+        image = {**images[0], "rows": [row for one in images for row in one["rows"]]}
+    count = _rows(made)
+    keys = [one for receipt in made for one in receipt.output.get("keys", [])][:100]
+    output: JsonObject = {"rows": count, "batches": len(made)}
+    if keys:
+        output["keys"] = keys
+    return Receipt(dict(planned.after), {"rows": count}, image, output)
+
+
+def _old(params: CleanParams) -> tuple[str, JsonObject]:
+    names, values = conditions(params.only)
+    names.append(f"{column(params.time_column)} < {ago('older_than')}")
+    return " AND ".join(names), {**values, "older_than": float(params.older_than)}
+
+
+def _count(params: CleanParams, world: World) -> int:
+    names, values = _old(params)
+    asked = parse(f"SELECT count(*) AS n FROM {table(params.table)} WHERE {names}", values)
+    with world.client(params.connection, PostgresClient).reading(role="write") as work:
+        return int(work.run(asked.text, to_parameters(asked.values))[0]["n"])
