@@ -31,6 +31,7 @@ from actions.kubernetes.rollouts import (
 )
 from actions.kubernetes.scale import KubernetesScale, ScaleParams
 from engine.contract import ActionFailed, Applied, Category, Confirmation, NotApplied, Opening
+from engine.contract.registry import load_registry
 from engine.domain.canonical import JsonObject
 from engine.domain.clock import SystemClock
 from tests.contract.actions.kube_scene import Sight
@@ -77,7 +78,10 @@ def namespace(sight: Sight) -> Iterator[str]:
     try:
         post(sight.writer, f"/apis/apps/v1/namespaces/{name}/deployments", deployment())
         post(sight.writer, f"/apis/batch/v1/namespaces/{name}/cronjobs", cron_job())
-        data = {"metadata": {"name": "settings"}, "data": {"workers": "4"}}
+        values = {"workers": "4", "app.yaml": "a: 1  # tuned\n"}
+        data = {"metadata": {"name": "settings"}, "data": values}
+        secret = {"metadata": {"name": "keys"}, "stringData": {"token": "some-value"}}
+        post(sight.writer, f"/api/v1/namespaces/{name}/secrets", secret)
         post(sight.writer, f"/api/v1/namespaces/{name}/configmaps", data)
         status = StatusParams(connection="cluster", namespace=name, name="web")
         until(lambda: KubernetesRolloutStatus().read(status, sight)["complete"])
@@ -257,6 +261,87 @@ def test_refusals_are_classified_in_the_servers_words(sight: Sight, namespace: s
     with pytest.raises(ActionFailed, match=r"spec\.replicas: Invalid value: -1") as caught:
         KubernetesPatch().plan(patch, sight.reading())
     assert caught.value.category is Category.PERMANENT
+
+
+CYCLES: list[tuple[str, JsonObject]] = [
+    ("cronjob_suspend", {"name": "yearly"}),
+    (
+        "cronjob_set",
+        {"name": "yearly", "schedule": "5 4 1 1 *", "deadline": "1h", "env": {"A": "1"}},
+    ),
+    ("set_resources", {"name": "web", "limits": {"memory": "48Mi"}, "requests": {"cpu": "1m"}}),
+    ("set_env", {"name": "web", "env": {"MODE": "careful"}}),
+    ("configmap_merge", {"name": "settings", "entry": "app.yaml", "merge": {"a": 2, "b": [1]}}),
+    ("secret_set", {"name": "keys", "data": {"token": "another-value"}}),
+    ("job_from_cronjob", {"name": "yearly", "env": {"A": "2"}}),
+]
+
+
+@pytest.mark.parametrize(("name", "given"), CYCLES, ids=[name for name, _ in CYCLES])
+def test_changes_are_made_once_and_undone(
+    sight: Sight, namespace: str, name: str, given: JsonObject
+) -> None:
+    action: Any = load_registry().action(f"kubernetes.{name}")
+    params = action.Params.model_validate(
+        {"connection": "cluster", "namespace": namespace, **given}
+    )
+    planned = action.plan(params, sight.reading())
+    assert not planned.is_no_op
+    assert action.confirm(planned, None, sight.reading(), f"c-{name}") == NotApplied()
+    receipt = action.apply(planned, sight.writing(), f"c-{name}")
+    again = action.apply(planned, sight.writing(), f"c-{name}")
+    assert (again.after, again.counts) == (receipt.after, receipt.counts)
+    applied(lambda: action.confirm(planned, receipt, sight.reading(), f"c-{name}"))
+    action.undo(planned, receipt, sight.writing(), f"u-{name}")
+    assert action.plan(params, sight.reading()).before == planned.before
+
+
+def test_a_deployment_goes_back_to_the_revision_before(sight: Sight, namespace: str) -> None:
+    registry = load_registry()
+    base = {"connection": "cluster", "namespace": namespace, "name": "web"}
+    change: Any = registry.action("kubernetes.set_env")
+    params = change.Params.model_validate({**base, "env": {"BROKEN": "yes"}})
+    planned = change.plan(params, sight.reading())
+    receipt = change.apply(planned, sight.writing(), "r1")
+    applied(lambda: change.confirm(planned, receipt, sight.reading(), "r1"))
+    back: Any = registry.action("kubernetes.rollout_undo")
+    plan = back.plan(back.Params.model_validate(base), sight.reading())
+    done = back.apply(plan, sight.writing(), "r2")
+    applied(lambda: back.confirm(plan, done, sight.reading(), "r2"))
+    assert change.plan(params, sight.reading()).before == planned.before
+    waited: Any = registry.action("kubernetes.rollout_wait")
+    seen = waited.read(waited.Params.model_validate(base), sight.reading())
+    assert seen["complete"]
+
+
+@pytest.mark.parametrize("name", ["delete_pod", "evict"])
+def test_a_pod_goes_and_another_comes(sight: Sight, namespace: str, name: str) -> None:
+    listed = ListParams(connection="cluster", namespace=namespace, kind="Pod", labels="app=web")
+    pod = KubernetesList().read(listed, sight)["names"][0]
+    action: Any = load_registry().action(f"kubernetes.{name}")
+    given = {"connection": "cluster", "namespace": namespace, "name": pod, "grace": 1}
+    planned = action.plan(action.Params.model_validate(given), sight.reading())
+    receipt = action.apply(planned, sight.writing(), "p1")
+    applied(lambda: action.confirm(planned, receipt, sight.reading(), "p1"))
+    status = StatusParams(connection="cluster", namespace=namespace, name="web")
+    until(lambda: KubernetesRolloutStatus().read(status, sight)["complete"])
+
+
+def test_reads_say_how_things_are(sight: Sight, namespace: str) -> None:
+    registry = load_registry()
+
+    def ask(verb: str, **given: Any) -> Any:
+        action: Any = registry.action(f"kubernetes.{verb}")
+        params = {"connection": "cluster", "namespace": namespace, **given}
+        return action.read(action.Params.model_validate(params), sight.reading())
+
+    summary = ask("describe", kind="Deployment", name="web")
+    assert summary["pods"]
+    assert summary["images"] == {"web": IMAGE}
+    assert ask("events", kind="Deployment", name="web")["count"] > 0
+    assert ask("can_i", kind="Pod", verbs=["get", "delete"])["allowed"]
+    checked = ask("secret_check", name="keys", keys={"token": "token", "none": "text"})
+    assert checked["problems"] == ["none: is not there"]
 
 
 def test_a_read_only_client_writes_nothing(sight: Sight, namespace: str) -> None:
