@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 from engine.domain.canonical import Json, JsonObject
 from engine.domain.clock import Clock, format_time
-from engine.domain.entry import Entry
+from engine.domain.entry import Entry, StoredEntry
 from engine.domain.run import RunState, advance
 from engine.journal.store import RunRow, Store, Tx
 from engine.language.program import Program
@@ -66,16 +67,22 @@ class Session:
 
     # ------------------------------------------------------------ reading
 
-    def load(self) -> None:
-        """Fold the run's chain and fetch the plan in force."""
-        entries, plan = self.store.read(self._read_all)
+    def load(self, entries: Sequence[StoredEntry] | None = None) -> None:
+        """Fold the run's chain and fetch the plan in force.
+
+        Args:
+            entries: the chain, where it was read with the claim: of a run that nobody owned before.
+        """
+        plan: Json = None
+        if entries is None:
+            entries, plan = self.store.read(self._read_all)
         for entry in entries:
             fold(self.progress, entry.kind, entry.body, entry.at, entry.n)
         self._durable = self.progress.n
         self._written_state = self.progress.state = self.row.state
         self.document = None if plan is None else PlanDocument.from_json(plan)
 
-    def _read_all(self, tx: Tx) -> tuple[Sequence[Any], Json]:
+    def _read_all(self, tx: Tx) -> tuple[Sequence[StoredEntry], Json]:
         entries = tx.journal.read(self.row.id)
         fingerprint = None
         for entry in entries:
@@ -131,27 +138,8 @@ class Session:
             pending, extras = list(self._pending), list(self._extras)
             last = Entry(guarded[0], self._redact(guarded[1])) if guarded else None
             state = self.progress.state
-            reason = _reason(pending)
-
-            def work(tx: Tx) -> tuple[B | None, int, int, Sequence[Any]]:
-                blocked = guard(tx) if guard is not None else None
-                entries = [*pending, last] if last is not None and blocked is None else pending
-                number = self._durable
-                if entries:
-                    number = tx.journal.append(self.row.id, entries, epoch=self.row.epoch)
-                if state is not self._written_state or self.ending:
-                    tx.runs.update(
-                        self.row.id, self.row.epoch, state=state, reason=reason, ended=self.ending
-                    )
-                for extra in extras:
-                    extra(tx)
-                foreign: Sequence[Any] = ()
-                missing = number - len(entries) - self._durable
-                if missing > 0:
-                    foreign = tx.journal.read(self.row.id, after=self._durable, limit=missing)
-                return blocked, number, len(entries), foreign
-
-            blocked, number, _, foreign = self.store.write(work)
+            work = self._work(pending, extras, guard, last)
+            blocked, number, foreign = self.store.write(work)
             self._pending = self._pending[len(pending) :]
             self._extras = self._extras[len(extras) :]
             self._durable = number
@@ -161,10 +149,63 @@ class Session:
             if last is not None and blocked is None:
                 fold(self.progress, last.kind, last.body, self.clock.now(), number)
             self.progress.n = number
-            if self._observe is not None:
-                written = [*pending, last] if last is not None and blocked is None else pending
-                self._observe(self.program, self.row, written, self.clock.now())
+            written = [*pending, last] if last is not None and blocked is None else pending
+            self._told(written)
             return Written(blocked)
+
+    def end(self) -> Future[None]:
+        """Write what is left of a run that ends here, without waiting: nothing outside follows it.
+
+        Returns:
+            Resolves once durable; raises as `flush`.
+        """
+        with self.lock:
+            pending = list(self._pending)
+            work = self._work(pending, list(self._extras), None, None)
+
+            def last(tx: Tx) -> None:
+                work(tx)
+
+            def told(future: Future[None]) -> None:
+                if future.exception() is None:
+                    self._told(pending)
+
+            done = self.store.submit(last)
+            done.add_done_callback(told)
+            return done
+
+    def _work(
+        self,
+        pending: Sequence[Entry],
+        extras: Sequence[Callable[[Tx], None]],
+        guard: Callable[[Tx], B | None] | None,
+        last: Entry | None,
+    ) -> Callable[[Tx], tuple[B | None, int, Sequence[StoredEntry]]]:
+        """The transaction: (the guard's objection, number of the last entry, what others appended)."""
+        state, reason, ending = self.progress.state, _reason(pending), self.ending
+        durable, moved = self._durable, self.progress.state is not self._written_state
+
+        def work(tx: Tx) -> tuple[B | None, int, Sequence[StoredEntry]]:
+            blocked = guard(tx) if guard is not None else None
+            entries = [*pending, last] if last is not None and blocked is None else pending
+            run_id, epoch = self.row.id, self.row.epoch
+            number = durable
+            if entries:
+                number = tx.journal.append(run_id, entries, epoch=epoch)
+            if moved or ending:
+                tx.runs.update(run_id, epoch, state=state, reason=reason, ended=ending)
+            for extra in extras:
+                extra(tx)
+            missing = number - len(entries) - durable
+            if missing <= 0:
+                return blocked, number, ()
+            return blocked, number, tx.journal.read(run_id, after=durable, limit=missing)
+
+        return work
+
+    def _told(self, written: Sequence[Entry]) -> None:
+        if self._observe is not None:
+            self._observe(self.program, self.row, written, self.clock.now())
 
     def secure(self) -> None:
         """Before a call outside that only looks: make durable what such a call must not put at risk."""

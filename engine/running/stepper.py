@@ -61,6 +61,7 @@ class Stepper:
         self._busy: dict[str, Future[Carried]] = {}
         self._parked: dict[str, Parked] = {}
         self._deadlines: list[datetime] = []
+        self.ended: Future[None] | None = None  # resolves once the run's end is durable
 
     def drive(self) -> None:
         """Take the run as far as it goes now.
@@ -366,4 +367,4 @@ class Stepper:
 
         session.ending = True
         session.also(end)
-        session.flush()
+        self.ended = session.end()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
-from concurrent.futures import Executor, ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from functools import lru_cache
 
+from engine.domain.entry import StoredEntry
 from engine.domain.errors import NotFound, StaleOwner, StoreUnavailable
 from engine.domain.ids import new_id
 from engine.journal.store import RunRow, Tx
@@ -18,6 +19,10 @@ from engine.running.stepper import Stepper
 from engine.running.yielding import GIVE_WAY, go_on
 
 log = logging.getLogger("stanch.worker")
+
+
+# A run, and its chain where nobody owned it before.
+Claimed = tuple[RunRow, Sequence[StoredEntry] | None]
 
 
 class Programs:
@@ -67,17 +72,25 @@ class Worker:
     def step(self) -> int:
         """Fire due timers, claim what is ready and drive it here and now; return how many runs were driven."""
 
-        def work(tx: Tx) -> list[RunRow]:
+        def work(tx: Tx) -> list[Claimed]:
             tx.workers.beat(self.id, self._lease)
             return self._claim(tx, self._threads)
 
-        rows = self._services.store.write(work)
-        for row in rows:
-            self.drive(row)
-        return len(rows)
+        claimed = self._services.store.write(work)
+        for row, entries in claimed:
+            ended = self.drive(row, entries)
+            if ended is not None:
+                ended.result()
+        return len(claimed)
 
-    def drive(self, row: RunRow) -> None:
-        """Drive one claimed run as far as it goes; whatever happens, the run is left in a state that can be resumed."""
+    def drive(
+        self, row: RunRow, entries: Sequence[StoredEntry] | None = None
+    ) -> Future[None] | None:
+        """Drive one claimed run as far as it goes; whatever happens, it is left so that it can be resumed.
+
+        Returns:
+            What resolves once the run's end is durable, or None where it did not end.
+        """
         services = self._services
         try:
             session = Session(
@@ -88,8 +101,9 @@ class Worker:
                 services.connections.redact,
                 services.observe,
             )
-            session.load()
-            Stepper(services, session, self._steps).drive()
+            session.load(entries)
+            stepper = Stepper(services, session, self._steps)
+            stepper.drive()
         except StaleOwner:
             log.warning("run %s was taken over by another worker; this one lets go", row.id)
         except StoreUnavailable as error:
@@ -100,6 +114,9 @@ class Worker:
         except Exception:
             log.exception("run %s: a fault of the engine; a person must look", row.id)
             self._fault(row)
+        else:
+            return stepper.ended
+        return None
 
     def _give_back(self, row: RunRow) -> None:
         """Keep trying to hand the run back; when the lease runs out first, another owner takes it anyway."""
@@ -134,9 +151,11 @@ class Worker:
         except (StaleOwner, StoreUnavailable):
             log.warning("run %s: the fault could not be recorded", row.id)
 
-    def _claim(self, tx: Tx, limit: int) -> list[RunRow]:
+    def _claim(self, tx: Tx, limit: int) -> list[Claimed]:
+        """Claim runs; the chain of one that nobody owned before is short and is read along."""
         tx.timers.fire()
-        return list(tx.runs.claim(self.id, limit)) if limit > 0 else []
+        rows = tx.runs.claim(self.id, limit) if limit > 0 else []
+        return [(row, tx.journal.read(row.id) if row.epoch == 1 else None) for row in rows]
 
     # ------------------------------------------------------------ with threads
 
@@ -194,7 +213,7 @@ class Worker:
         if free <= 0:
             return 0, 0.5
 
-        def work(tx: Tx) -> tuple[list[RunRow], float]:
+        def work(tx: Tx) -> tuple[list[Claimed], float]:
             rows = self._claim(tx, free)
             following = tx.timers.next()
             pause = 1.0
@@ -202,20 +221,31 @@ class Worker:
                 pause = min(pause, max(0.0, (following - tx.now()).total_seconds()))
             return rows, pause
 
-        rows, pause = self._services.store.write(work)
-        for row in rows:
+        claimed, pause = self._services.store.write(work)
+        for row, entries in claimed:
             with self._lock:
                 self._busy += 1
-            self._pool.submit(self._driven, row)
-        return len(rows), pause
+            self._pool.submit(self._driven, row, entries)
+        return len(claimed), pause
 
-    def _driven(self, row: RunRow) -> None:
+    def _driven(self, row: RunRow, entries: Sequence[StoredEntry] | None) -> None:
         try:
-            self.drive(row)
+            ended = self.drive(row, entries)
+            if ended is not None:
+                ended.add_done_callback(lambda future: self._unended(row, future))
         finally:
             with self._lock:
                 self._busy -= 1
             self._wake.set()
+
+    def _unended(self, row: RunRow, future: Future[None]) -> None:
+        """The end of a run could not be written: what it did is asked about by its next owner."""
+        error = future.exception()
+        if error is None or self._stop.is_set():
+            return
+        log.warning("run %s: its end could not be written (%s); it is resumed later", row.id, error)
+        if not isinstance(error, StaleOwner):
+            self._pool.submit(self._give_back, row)
 
     def _beat(self) -> None:
         while not self._stop.wait(self._lease / 3):
