@@ -34,25 +34,26 @@ class Answer:
 class HttpClient:
     """Sends requests below one base URL. Safe to share between threads."""
 
-    def __init__(self, opening: Opening) -> None:
+    def __init__(self, opening: Opening, concealed: Iterable[str] = ()) -> None:
+        """Open it; `concealed` are more values to mask than those it authenticates with."""
         import httpx
 
         self.name = opening.name
         self.settings = cast(HttpSettings, opening.settings)
         self.writable = opening.writable
         self._clock = opening.clock
-        secrets: list[str] = []
+        secrets: list[str] = list(concealed)
         headers = dict(self.settings.headers)
         auth: tuple[str, str] | None = None
         if self.settings.bearer:
             secrets.append(opening.secret(self.settings.bearer))
-            headers["Authorization"] = f"Bearer {secrets[0]}"
+            headers["Authorization"] = f"Bearer {secrets[-1]}"
         if self.settings.header:
             secrets.append(opening.secret(self.settings.header.value))
-            headers[self.settings.header.name] = secrets[0]
+            headers[self.settings.header.name] = secrets[-1]
         if self.settings.basic:
             secrets.append(opening.secret(self.settings.basic.password))
-            auth = (self.settings.basic.username, secrets[0])
+            auth = (self.settings.basic.username, secrets[-1])
         self._redactor = Redactor(secrets)
         self._client = httpx.Client(
             headers=headers,

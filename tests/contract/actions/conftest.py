@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import need
+from tests.contract.actions.pager import Pager
 from tests.contract.actions.recorder import Recorder
 from tests.contract.actions.service import Service
 from worlds.servers import AlertmanagerServer, PostgresServer, PrometheusServer, S3Server
@@ -167,3 +168,9 @@ def alerts(tmp_path: Path) -> Iterator[Recorder]:
     server = AlertmanagerServer(tmp_path / "alerts", webhook="http://127.0.0.1:9/")
     with server, Recorder(server.port) as recorder:
         yield recorder
+
+
+@pytest.fixture
+def pager() -> Iterator[Pager]:
+    with Pager() as receiver:
+        yield receiver

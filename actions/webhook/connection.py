@@ -1,0 +1,125 @@
+"""The `webhook` connection: where messages go, in whose shape, and with which key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal, Self, cast
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from actions.http.connection import HttpClient
+from actions.http.settings import Header, HttpSettings, check_path
+from actions.records import Records
+from engine.contract import ConnectionKind, Opening, SecretRef, Target
+from engine.contract.fields import Seconds
+from engine.domain.canonical import JsonObject
+
+Preset = Literal["pagerduty", "opsgenie", "generic"]
+_URLS = {"pagerduty": "https://events.pagerduty.com", "opsgenie": "https://api.opsgenie.com"}
+_PREFIX = {"opsgenie": "GenieKey ", "generic": "Bearer "}
+
+
+class WebhookSettings(BaseModel):
+    """Settings of a `webhook` connection."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    preset: Preset = Field(description="Whose shape messages have", examples=["pagerduty"])
+    key: SecretRef | None = Field(
+        None, description="PagerDuty's routing key, Opsgenie's API key, or a bearer token"
+    )
+    url: str | None = Field(
+        None,
+        description="Base URL; the provider's own where missing",
+        pattern=r"^https?://[^/?#@\s]+(/[^?#\s]*)?$",
+        examples=["https://hooks.internal"],
+    )
+    path: str = Field(
+        "/", description="Path that the generic shape is posted to", examples=["/incidents"]
+    )
+    source: str = Field("stanch", description="What messages say they are from", min_length=1)
+    records: Path = Field(
+        description="Folder that keeps which keys were sent", examples=["var/webhooks"]
+    )
+    ca: Path | None = Field(None, description="CA bundle to verify the server with")
+    verify: bool = Field(True, description="Whether to verify the server's certificate")
+    timeout: Seconds = Field(10.0, gt=0, le=300, description="Longest wait for an answer")
+
+    @field_validator("path")
+    @classmethod
+    def _path(cls, value: str) -> str:
+        return check_path(value)
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if self.preset == "generic" and self.url is None:
+            raise ValueError("preset generic needs the url that messages are posted to")
+        if self.preset != "generic" and self.key is None:
+            raise ValueError(
+                f"preset {self.preset} needs its key, as {{env: NAME}} or {{file: path}}"
+            )
+        return self
+
+
+class Webhook:
+    """Posts messages to one receiver. Safe to share between threads."""
+
+    def __init__(self, opening: Opening) -> None:
+        self.settings = cast(WebhookSettings, opening.settings)
+        self.records = Records(self.settings.records)
+        self.secret = opening.secret(self.settings.key) if self.settings.key else ""
+        preset = self.settings.preset
+        signed = self.settings.key is not None and preset in _PREFIX
+        inner = HttpSettings.model_validate(
+            {
+                "url": self.settings.url or _URLS[preset],
+                "header": Header(name="Authorization", value=self.settings.key)
+                if signed and self.settings.key
+                else None,
+                "ca": self.settings.ca,
+                "verify": self.settings.verify,
+                "timeout": self.settings.timeout,
+            }
+        )
+
+        def secret(reference: SecretRef) -> str:
+            return _PREFIX.get(preset, "") + opening.secret(reference)
+
+        # The key itself is masked too: PagerDuty's stands in the body, Opsgenie's behind a word.
+        self.http = HttpClient(replace(opening, settings=inner, secret=secret), [self.secret])
+
+    def post(
+        self, path: str, body: JsonObject, query: Mapping[str, Any], headers: Mapping[str, str]
+    ) -> JsonObject:
+        """Post one message and return the answer.
+
+        Raises:
+            ActionFailed: classified.
+        """
+        answer = self.http.send("POST", path, query=query, headers=headers, body=body)
+        return {"status": answer.status}
+
+    def close(self) -> None:
+        self.http.close()
+
+
+class WebhookKind(ConnectionKind):
+    """Connections to receivers of messages."""
+
+    kind = "webhook"
+    Settings = WebhookSettings
+
+    def open(self, opening: Opening) -> Webhook:
+        return Webhook(opening)
+
+    def refuses(self, settings: BaseModel, target: Target) -> str | None:
+        del settings, target
+        return None
+
+    def check(self, client: Webhook) -> Mapping[str, str]:
+        return {"url": client.http.settings.url, "preset": client.settings.preset}
+
+    def close(self, client: Webhook) -> None:
+        client.close()
