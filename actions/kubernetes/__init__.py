@@ -10,6 +10,7 @@ from actions.kubernetes.cronjobs import (
     KubernetesCronJobSuspend,
 )
 from actions.kubernetes.describe import KubernetesDescribe, KubernetesEvents
+from actions.kubernetes.execute import KubernetesExec
 from actions.kubernetes.jobs import KubernetesJobFromCronJob
 from actions.kubernetes.logs import KubernetesLogs
 from actions.kubernetes.patch import KubernetesPatch
@@ -54,4 +55,5 @@ DECLARATIONS = (
     KubernetesCanI,
     KubernetesSecretCheck,
     KubernetesSecretSet,
+    KubernetesExec,
 )

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from actions.kubernetes.failures import refused
-from actions.kubernetes.guard import Allow, refuse_always, refuse_target, refuse_write
+from actions.kubernetes.guard import (
+    Allow,
+    refuse_always,
+    refuse_command,
+    refuse_target,
+    refuse_write,
+)
 from actions.kubernetes.resources import Resource, built_in, known_kinds, read_path
 from engine.contract import ActionFailed, Category
 from engine.domain.canonical import JsonObject
@@ -34,6 +40,20 @@ class Transport(Protocol):
         limit: int,
     ) -> tuple[int, Mapping[str, str], bytes]:
         """Return status, headers and at most `limit` bytes of the body."""
+        ...
+
+    def run(
+        self,
+        path: str,
+        query: Sequence[tuple[str, str]],
+        take: Callable[[int, bytes], None],
+        *,
+        timeout: float,
+    ) -> tuple[int, Mapping[str, str], bytes, bool]:
+        """Run a command in a container, giving `take` what each channel says.
+
+        Return status (101 where it ran), headers, a refusal's body, and whether time ran out.
+        """
         ...
 
     def close(self) -> None: ...
@@ -262,6 +282,47 @@ class KubernetesClient:
             secret=place is not None and place.plural == "secrets",
         )
 
+    def run(
+        self,
+        pod: tuple[str, str],
+        container: str,
+        command: Sequence[str],
+        take: Callable[[int, bytes], None],
+        *,
+        timeout: float,
+    ) -> bool:
+        """Run a command in a container; return whether it ended within `timeout` seconds.
+
+        Raises:
+            ActionFailed: it may not, or it could not be started.
+        """
+        resource = built_in("Pod")
+        assert resource is not None
+        path = resource.path(*pod, "exec")
+        reason = refuse_command(self._allow, command) or refuse_target(self._allow, path, {})
+        if not self.writable:
+            reason = "a read-only client runs no commands"
+        if reason is not None:
+            raise self._not_sent(reason)
+        query = [("container", container), ("stdout", "true"), ("stderr", "true")]
+        query += [("command", word) for word in command]
+        status, headers, answer, late = self._transport.run(path, query, take, timeout=timeout)
+        if status != 101:
+            what = f"kubernetes connection {self.name!r}: GET {path}"
+            now = self._clock.now()
+            raise refused(what, status, headers, answer, now=now, write=False, secret=False)
+        return not late
+
+    def may_run(self, command: Sequence[str]) -> None:
+        """Raises ActionFailed (configuration) where the connection does not allow the command."""
+        reason = refuse_command(self._allow, command)
+        if reason is not None:
+            raise self._not_sent(reason)
+
+    def _not_sent(self, reason: str) -> ActionFailed:
+        what = f"kubernetes connection {self.name!r}: not sent: {reason}"
+        return ActionFailed(Category.CONFIGURATION, what, effect_possible=False)
+
     def _check(self, method: str, path: str, query: Mapping[str, str], body: Any) -> None:
         kinds = {
             (resource.group, resource.plural): resource.kind for resource in self._kinds.values()
@@ -270,11 +331,7 @@ class KubernetesClient:
         if reason is None and not self.writable:
             reason = refuse_write(method, path, query, body)
         if reason is not None:
-            raise ActionFailed(
-                Category.CONFIGURATION,
-                f"kubernetes connection {self.name!r}: not sent: {reason}",
-                effect_possible=False,
-            )
+            raise self._not_sent(reason)
 
     def _object(self, body: bytes, path: str) -> JsonObject:
         try:

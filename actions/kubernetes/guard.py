@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from actions.kubernetes.resources import Place, read_path
 
-# They run commands or open tunnels: nothing about them can be planned, so no client makes them.
+# They run commands or open tunnels: nothing about them can be planned, so no request names them.
+# `KubernetesClient.run` alone runs commands: those of the allow-list, in a writable client.
 NEVER = {"exec", "attach", "portforward", "proxy"}
 _DRY_WRITES = {"", "scale"}
 _READS = {"", "log", "scale", "status"}
@@ -30,6 +31,12 @@ class Allow(BaseModel):
     )
     kinds: list[str] | None = Field(
         None, description="Kinds", examples=[["Deployment", "ConfigMap", "Pod"]]
+    )
+    commands: list[str] = Field(
+        [],
+        description="Commands that kubernetes.exec may run, none where missing: words as shell patterns, "
+        "and `...` at the end for any more words",
+        examples=[["redis-cli LLEN *", "python -m tools.requeue ..."]],
     )
 
 
@@ -69,6 +76,19 @@ def refuse_always(path: str) -> str | None:
     if place is not None and place.subresource.split("/")[0] in NEVER:
         return f"{place.subresource.split('/')[0]} is never allowed"
     return None
+
+
+def refuse_command(allow: Allow, command: Sequence[str]) -> str | None:
+    """Return why the allow-list forbids to run `command`. It is compared word by word, never as one text."""
+    for pattern in allow.commands:
+        words = pattern.split()
+        more = words[-1:] == ["..."]
+        fixed = words[:-1] if more else words
+        enough = len(command) >= len(fixed) if more else len(command) == len(fixed)
+        if fixed and enough and all(map(fnmatchcase, command, fixed)):
+            return None
+    listed = ", ".join(allow.commands) or "(none)"
+    return f"the command {command[0]!r} is not in the connection's allow.commands: {listed}"
 
 
 def refuse_target(allow: Allow, path: str, kinds: Mapping[tuple[str, str], str]) -> str | None:

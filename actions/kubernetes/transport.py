@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 from engine.contract import ActionFailed, Category
 
@@ -69,6 +71,53 @@ class OfficialTransport:
             what = f"{method} {path}: the answer is larger than {limit} bytes; narrow the request"
             raise ActionFailed(Category.DATA, self._text(what), effect_possible=write)
         return answer.status, dict(answer.headers), data
+
+    def run(
+        self,
+        path: str,
+        query: Sequence[tuple[str, str]],
+        take: Callable[[int, bytes], None],
+        *,
+        timeout: float,
+    ) -> tuple[int, Mapping[str, str], bytes, bool]:
+        """Run a command over a WebSocket. See `client.Transport`."""
+        import websocket
+        from kubernetes.stream.ws_client import create_websocket
+        from websocket import WebSocketBadStatusException, WebSocketException
+
+        configuration = self._api.configuration
+        headers: dict[str, str] = {"sec-websocket-protocol": "v4.channel.k8s.io"}
+        # Authentication by token or exec plug-in; certificates are the socket's own.
+        self._api.update_params_for_auth(headers, [], ["BearerToken"], path, "GET", None)
+        given = {name.lower(): value for name, value in headers.items()}
+        url = f"{configuration.host.replace('http', 'ws', 1)}{path}?{urlencode(list(query))}"
+        end = monotonic() + timeout
+        socket: Any = None
+        try:
+            socket = create_websocket(  # type: ignore[no-untyped-call]
+                configuration, url, given
+            )
+            while True:
+                left = end - monotonic()
+                if left <= 0:
+                    return 101, {}, b"", True
+                socket.settimeout(left)
+                code, data = socket.recv_data()
+                if code == websocket.ABNF.OPCODE_CLOSE:
+                    return 101, {}, b"", False
+                if data:
+                    take(data[0], data[1:])
+        except WebSocketBadStatusException as error:
+            body = error.resp_body
+            return int(error.status_code), dict(error.resp_headers or {}), body or b"", False
+        except websocket.WebSocketTimeoutException:
+            return 101, {}, b"", True
+        except (WebSocketException, OSError) as error:
+            failed = self._unanswered("GET", path, error, write=socket is not None)
+            raise failed from None
+        finally:
+            if socket is not None:
+                socket.shutdown()
 
     def _unanswered(self, method: str, path: str, error: Exception, *, write: bool) -> ActionFailed:
         from kubernetes.client.exceptions import ApiException

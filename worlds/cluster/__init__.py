@@ -5,6 +5,7 @@ from worlds.cluster.controllers.base import Timing
 from worlds.cluster.fates import Fate
 from worlds.cluster.inprocess import InProcess
 from worlds.cluster.messages import ADMIN, OPERATOR, Request, Response, User
+from worlds.cluster.programs import Ran
 from worlds.cluster.requests import Fault
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "Fate",
     "Fault",
     "InProcess",
+    "Ran",
     "Request",
     "Response",
     "Timing",

@@ -12,6 +12,7 @@ from engine.domain.canonical import JsonObject
 from worlds.cluster import discovery, reads, subresources
 from worlds.cluster.kinds import Kind, by_path
 from worlds.cluster.messages import Call, Request, Response, answer
+from worlds.cluster.programs import run_in_pod
 from worlds.cluster.requests import Fault
 from worlds.cluster.status import (
     ApiError,
@@ -60,7 +61,7 @@ def answer_request(cluster: Cluster, request: Request) -> Response:
                 response.headers["x-reset"] = "1"  # the carrier breaks the connection
         except ApiError as error:
             response = _refusal(error)
-        wrote = cluster.store.version != version
+        wrote = cluster.store.version != version or response.frames is not None
         cluster.requests.add(request, response.status, cluster.now().isoformat(), wrote=wrote)
         return response
 
@@ -240,6 +241,10 @@ def _subresource(cluster: Cluster, call: Call, request: Request) -> Response:
         if call.verb != "get":
             raise method_not_allowed()
         return subresources.pod_log(cluster, home, call.name, request.query)
+    if call.subresource == "exec":
+        if request.headers.get("upgrade", "").lower() != "websocket":
+            raise bad_request("Upgrade request required")
+        return run_in_pod(cluster, home, call.name, request)
     if call.subresource == "eviction":
         if call.verb != "create":
             raise method_not_allowed()

@@ -27,6 +27,7 @@ from worlds.cluster.kinds import by_kind
 from worlds.cluster.logs import Logs
 from worlds.cluster.messages import ADMIN, OPERATOR, Request, Response, User
 from worlds.cluster.names import Names
+from worlds.cluster.programs import Programs
 from worlds.cluster.rbac import BUILT_IN, Authorizer
 from worlds.cluster.requests import Faults, RequestLog
 from worlds.cluster.store import Change, Key, Store
@@ -72,6 +73,7 @@ class Cluster:
         self.fates = Fates()
         self.logs = Logs()
         self.faults = Faults()
+        self.programs = Programs()
         self.requests = RequestLog(request_log)
         self.writer = Writer(self.store, self.names, lambda: stamp(self.now()))
         self.deleter = Deleter(self.store, self.now)

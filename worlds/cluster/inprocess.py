@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from engine.domain.errors import ActionFailed, Category
@@ -48,6 +48,25 @@ class InProcess:
             raise ActionFailed(Category.TRANSIENT, what, effect_possible=write)
         data = response.body if response.stream is None else b"".join(response.stream)
         return response.status, response.headers, data[:limit]
+
+    def run(
+        self,
+        path: str,
+        query: Sequence[tuple[str, str]],
+        take: Callable[[int, bytes], None],
+        *,
+        timeout: float,
+    ) -> tuple[int, Mapping[str, str], bytes, bool]:
+        """Run a command in a pod; what takes longer than `timeout` is given up."""
+        command = tuple(value for name, value in query if name == "command")
+        headers = {"user-agent": "stanch", "upgrade": "websocket"}
+        request = Request("GET", path, dict(query), headers, b"", self._user, command)
+        response = self._cluster.handle(request)
+        late = response.seconds > timeout
+        self._cluster.clock.sleep(min(response.seconds, timeout))
+        for channel, data in () if late else response.frames or ():
+            take(channel, data)
+        return response.status, response.headers, response.body, late
 
     def close(self) -> None:
         """Nothing is open."""

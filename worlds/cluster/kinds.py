@@ -14,7 +14,7 @@ class Kind:
 
     Attributes:
         spec_generation: whether a changed spec raises metadata.generation.
-        subresources: which of `status`, `scale`, `log`, `eviction` it has.
+        subresources: which of `status`, `scale`, `log`, `eviction`, `exec` it has.
     """
 
     group: str
@@ -46,7 +46,14 @@ RBAC = "rbac.authorization.k8s.io"
 KINDS: tuple[Kind, ...] = (
     Kind("", "v1", "namespaces", "Namespace", namespaced=False, subresources=("status",)),
     Kind("", "v1", "nodes", "Node", namespaced=False, subresources=("status",)),
-    Kind("", "v1", "pods", "Pod", subresources=("status", "log", "eviction"), short_names=("po",)),
+    Kind(
+        "",
+        "v1",
+        "pods",
+        "Pod",
+        subresources=("status", "log", "eviction", "exec"),
+        short_names=("po",),
+    ),
     Kind("", "v1", "configmaps", "ConfigMap", short_names=("cm",)),
     Kind("", "v1", "secrets", "Secret"),
     Kind("", "v1", "services", "Service", subresources=("status",), short_names=("svc",)),

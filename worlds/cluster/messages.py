@@ -23,7 +23,7 @@ ANONYMOUS = User("system:anonymous", ("system:unauthenticated",))
 
 @dataclass(frozen=True)
 class Request:
-    """One request. `query` has one value a name, as this API uses it."""
+    """One request. `query` has one value a name, as this API uses it; but `command` may come again and again."""
 
     method: str
     path: str
@@ -31,6 +31,7 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict)  # lower-case names
     body: bytes = b""
     user: User = ADMIN
+    command: tuple[str, ...] = ()
 
     @property
     def content_type(self) -> str:
@@ -39,12 +40,17 @@ class Request:
 
 @dataclass
 class Response:
-    """One answer; `stream` yields chunks where it is a watch or a followed log."""
+    """One answer; `stream` yields chunks where it is a watch or a followed log.
+
+    `frames` are (channel, bytes) of a WebSocket that the answer opens, sent after `seconds`.
+    """
 
     status: int = 200
     body: bytes = b""
     headers: dict[str, str] = field(default_factory=dict)
     stream: Iterator[bytes] | None = None
+    frames: tuple[tuple[int, bytes], ...] | None = None
+    seconds: float = 0.0
 
     def json(self) -> Any:
         return json.loads(self.body)

@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from engine.domain.clock import ManualClock
+from worlds.cluster import websocket
 from worlds.cluster.cluster import Cluster
 from worlds.cluster.fates import read_fate
 from worlds.cluster.messages import ANONYMOUS, Request, Response, User, answer
@@ -64,13 +65,15 @@ class _Handler(BaseHTTPRequestHandler):
             raise bad_request(f"Request entity too large: limit is {MAX_BODY}")
         body = self.rfile.read(size) if size else b""
         headers = {key.lower(): value for key, value in self.headers.items()}
+        pairs = parse_qsl(parts.query, keep_blank_values=True)
         return Request(
             method=self.command,
             path=parts.path,
-            query=dict(parse_qsl(parts.query, keep_blank_values=True)),
+            query=dict(pairs),
             headers=headers,
             body=body,
             user=self._user(headers.get("authorization", "")),
+            command=tuple(value for name, value in pairs if name == "command"),
         )
 
     def _user(self, authorization: str) -> User:
@@ -85,6 +88,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _send(self, response: Response) -> None:
         if response.headers.get("x-reset"):
             self._reset()
+        if response.frames is not None:
+            self._channels(response)
+            return
         self.send_response(response.status)
         for name, value in response.headers.items():
             self.send_header(name, value)
@@ -95,6 +101,21 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(response.body)
+
+    def _channels(self, response: Response) -> None:
+        """Speak as a WebSocket (RFC 6455) with the channels of v4.channel.k8s.io."""
+        key = self.headers.get("Sec-WebSocket-Key", "")
+        self.send_response(101)
+        for name, value in websocket.accepted(key).items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.flush()
+        self.server.cluster.clock.sleep(response.seconds)
+        for channel, data in response.frames or ():
+            self.wfile.write(websocket.frame(bytes([channel]) + data))
+        self.wfile.write(websocket.CLOSE)
+        self.wfile.flush()
+        self.close_connection = True
 
     def _stream(self, chunks: Iterable[bytes]) -> None:
         self.send_header("Transfer-Encoding", "chunked")

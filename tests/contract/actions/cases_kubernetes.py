@@ -19,6 +19,7 @@ from actions.kubernetes.cronjobs import (
     KubernetesCronJobSuspend,
 )
 from actions.kubernetes.describe import KubernetesDescribe, KubernetesEvents
+from actions.kubernetes.execute import KubernetesExec
 from actions.kubernetes.jobs import KubernetesJobFromCronJob
 from actions.kubernetes.logs import KubernetesLogs
 from actions.kubernetes.patch import KubernetesPatch
@@ -56,7 +57,12 @@ class Stage:
     url: str
 
     def connections(self, url: str = "", token: str = ADMIN_TOKEN) -> Connections:
-        raw = {"server": url or self.url, "token": {"env": "TOKEN"}, "timeout": 5}
+        raw = {
+            "server": url or self.url,
+            "token": {"env": "TOKEN"},
+            "timeout": 5,
+            "allow": {"commands": ["echo ..."]},
+        }
         return Connections({"cluster": (KubernetesKind(), raw)}, {"TOKEN": token}, self.clock)
 
     def state(self) -> Any:
@@ -71,7 +77,7 @@ class Stage:
             f"{item['kind']}/{item['metadata']['name']}": "deletionTimestamp" in item["metadata"]
             for item in (*jobs, *alone)
         }
-        return made | {
+        return {"ran": list(self.cluster.programs.ran), **made} | {
             name: _declared(self.cluster.object(kind, NAMESPACE, name))
             for kind, name in (
                 ("Deployment", "etl-worker"),
@@ -315,6 +321,11 @@ CHANGES = {
     ),
     "kubernetes.evict": _change(
         KubernetesEvict(), {"name": "lonely", "grace": 5}, prepare=make_pod("lonely")
+    ),
+    "kubernetes.exec": _change(
+        KubernetesExec(),
+        {"name": "lonely", "command": ["echo", "a b", "; true"]},
+        prepare=make_pod("lonely"),
     ),
     "kubernetes.secret_set": _change(
         KubernetesSecretSet(),

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from actions.kubernetes.guard import Allow
 from engine.contract import ActionFailed, Applied, Category, Grant, NotYet
 from tests.contract.actions.cases import ChangeCase, ReadCase, changes, reads
 from tests.contract.actions.kube_scene import NAMESPACE, Sight, in_process
@@ -17,7 +18,9 @@ CASES = {
     for label, build in (changes() | reads()).items()
     if label.startswith("kubernetes.")
 }
+ALLOW = Allow(commands=["echo ..."])
 ROBOT = User("robot")
+SPARE = {("pods/exec", "create")}  # what newer servers than the in-memory one ask for
 
 
 def rules(grants: list[Grant], without: tuple[str, str] | None = None) -> list[Mapping[str, Any]]:
@@ -80,16 +83,17 @@ def test_the_named_rights_are_enough_and_each_is_needed(
     case = CASES[label](request)
     grants = list(case.action.grants(case.action.Params.model_validate(case.params)))
     named = [(each.detail["resource"], verb) for each in grants for verb in each.detail["verbs"]]
+    needed = [right for right in named if right not in SPARE]
     cluster: Cluster = case.world
     if label == "kubernetes.can_i":
         assert named == []  # everybody may ask about themselves
         return
     bind(cluster, rules(grants))
-    carry_out(case, in_process(cluster, ROBOT))
-    for without in named:
+    carry_out(case, in_process(cluster, ROBOT, ALLOW))
+    for without in needed:
         other = CASES[label](request)
         bind(other.world, rules(grants, without))
         with pytest.raises(ActionFailed) as caught:
-            carry_out(other, in_process(other.world, ROBOT))
+            carry_out(other, in_process(other.world, ROBOT, ALLOW))
         assert caught.value.category is Category.CONFIGURATION, without
         assert "stanch grants" in str(caught.value)

@@ -303,7 +303,8 @@ def test_paths_and_methods_that_are_not_served() -> None:
     assert town.ask("GET", "/apis/x/v1/things")[0] == 404
     assert town.ask("GET", f"{CONFIG}/a/scale")[0] == 404
     assert town.ask("POST", "/api/v1/configmaps", config_map("b"))[0] == 405
-    assert town.ask("POST", f"/api/v1/namespaces/{NS}/pods/p/exec")[0] == 404
+    assert town.ask("POST", f"/api/v1/namespaces/{NS}/pods/p/attach")[0] == 404
+    assert town.ask("POST", f"/api/v1/namespaces/{NS}/pods/p/exec")[0] == 400  # no upgrade
 
 
 def test_every_request_is_logged_and_whether_it_wrote() -> None:
