@@ -11,6 +11,7 @@ import pytest
 
 from tests.conftest import need
 from tests.contract.actions.pager import Pager
+from tests.contract.actions.postbox import Postbox
 from tests.contract.actions.recorder import Recorder
 from tests.contract.actions.service import Service
 from worlds.servers import AlertmanagerServer, PostgresServer, PrometheusServer, S3Server
@@ -174,3 +175,9 @@ def alerts(tmp_path: Path) -> Iterator[Recorder]:
 def pager() -> Iterator[Pager]:
     with Pager() as receiver:
         yield receiver
+
+
+@pytest.fixture
+def postbox() -> Iterator[Postbox]:
+    with Postbox() as server:
+        yield server
