@@ -9,6 +9,7 @@ from actions.kubernetes.cronjobs import (
     KubernetesCronJobSet,
     KubernetesCronJobSuspend,
 )
+from actions.kubernetes.debugging import KubernetesDebugPod
 from actions.kubernetes.describe import KubernetesDescribe, KubernetesEvents
 from actions.kubernetes.execute import KubernetesExec
 from actions.kubernetes.jobs import KubernetesJobFromCronJob
@@ -56,4 +57,5 @@ DECLARATIONS = (
     KubernetesSecretCheck,
     KubernetesSecretSet,
     KubernetesExec,
+    KubernetesDebugPod,
 )

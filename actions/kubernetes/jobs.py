@@ -3,39 +3,17 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 from collections.abc import Sequence
 
 from pydantic import Field
 
 from actions.kubernetes import changing, containers
-from actions.kubernetes.changing import Object
-from actions.kubernetes.client import KubernetesClient
-from actions.kubernetes.failures import Refused
-from actions.kubernetes.fields import KEY
+from actions.kubernetes.making import Making
 from actions.kubernetes.params import OfKind, grant
-from actions.kubernetes.resources import Resource, built_in
-from engine.contract import (
-    ActionFailed,
-    Applied,
-    Category,
-    Change,
-    Confirmation,
-    Grant,
-    NotApplied,
-    Planned,
-    Protection,
-    Receipt,
-    Target,
-    Unknown,
-    World,
-    Wrong,
-)
+from engine.contract import Grant, Planned, Target, Unknown, World
 from engine.domain.canonical import JsonObject
 
 FROM = "stanch.dev/cronjob"  # the label by which such jobs are found again
-_FIELD = "job"
-_LONGEST = 52  # characters of a job's name; its pods' names are longer
 _STAYS = "undo deletes the job and its pods; what they have done outside the cluster stays done"
 _KEPT = "the CronJob's history limits do not count it: kubernetes.jobs_clean takes such jobs away"
 
@@ -57,7 +35,7 @@ class JobFromCronJobParams(OfKind):
     )
 
 
-class KubernetesJobFromCronJob(Change[JobFromCronJobParams]):
+class KubernetesJobFromCronJob(Making[JobFromCronJobParams]):
     """Makes one job from a CronJob's template, also from a suspended one's.
 
     Its name comes from the step's key, so that a second apply finds it there. It has no owner: the
@@ -67,8 +45,7 @@ class KubernetesJobFromCronJob(Change[JobFromCronJobParams]):
     name = "kubernetes.job_from_cronjob"
     summary = "Run a CronJob's job once, now"
     Params = JobFromCronJobParams
-    protection = Protection.CONDITIONAL
-    risk = "medium"
+    makes = "Job"
 
     def targets(self, params: JobFromCronJobParams) -> Sequence[Target]:
         jobs = changing.target_of(params.connection, params.namespace or "", "Job")
@@ -89,63 +66,20 @@ class KubernetesJobFromCronJob(Change[JobFromCronJobParams]):
         live = client.get(about.resource(client), about.namespace, about.name)
         seen = changing.foreseen(live, world.earlier, about.target, about.kind)
         body = _job(params, seen)
-        path = _jobs().path(about.namespace)
-        client.create(path, named(body, about.name, "plan"), dry_run=True)
+        self.try_out(client, about.namespace, about.name, body)
         spec = body["spec"]["template"]["spec"]
         images = ", ".join(f"{each['name']}: {each['image']}" for each in spec["containers"])
         return Planned(
             action=self.name,
             target=about.target,
-            before={_FIELD: None},
-            after={_FIELD: Unknown("a name from the step's key")},
+            before={self.field: None},
+            after={self.field: Unknown("a name from the step's key")},
             counts={"objects": 1, "pods": int(body["spec"].get("parallelism") or 1)},
-            request={"object": about.as_json(), "job": body},
+            request={"object": about.as_json(), "body": body, "prefix": about.name},
             summary=f"make a job of {about.target.path} ({images})",
             notes=(_STAYS, _KEPT),
             precondition={"uid": live["metadata"]["uid"]},
         )
-
-    def apply(self, planned: Planned, world: World, key: str) -> Receipt:
-        about = Object.of(planned)
-        client = changing.client_of(world, about.connection)
-        body = named(planned.request["job"], about.name, key)
-        try:
-            made = client.create(_jobs().path(about.namespace), body)
-        except Refused as error:
-            if error.reason != "AlreadyExists":
-                raise
-            made = client.get(_jobs(), about.namespace, body["metadata"]["name"])
-            if changing.stamp_of(made) != key:
-                raise _foreign(planned, made) from None
-        return _receipt(planned, made)
-
-    def confirm(
-        self, planned: Planned, receipt: Receipt | None, world: World, key: str
-    ) -> Confirmation:
-        client = changing.client_of(world, Object.of(planned).connection)
-        live = _look(client, planned, key)
-        if live is None:
-            return Wrong("the job is gone again") if receipt else NotApplied()
-        if changing.stamp_of(live) != key:
-            return Wrong(str(_foreign(planned, live)))
-        return Applied(receipt or _receipt(planned, live))
-
-    def undo(self, planned: Planned, receipt: Receipt, world: World, key: str) -> Receipt:
-        del key  # the uid tells which job is meant
-        about = Object.of(planned)
-        image: JsonObject = receipt.before_image or receipt.output
-        client = changing.client_of(world, about.connection)
-        path = _jobs().path(about.namespace, image["name"])
-        options = {"preconditions": {"uid": image["uid"]}, "propagationPolicy": "Background"}
-        try:
-            client.delete(path, options)
-        except Refused as error:
-            if error.code == 409:
-                what = f"job {image['name']} was deleted and made anew by somebody else; look at it"
-                raise ActionFailed(Category.DATA, what, effect_possible=False) from None
-            if error.code != 404:
-                raise
-        return Receipt(after={_FIELD: None}, counts=planned.counts, output={"name": image["name"]})
 
 
 def _job(params: JobFromCronJobParams, seen: JsonObject) -> JsonObject:
@@ -174,53 +108,3 @@ def _job(params: JobFromCronJobParams, seen: JsonObject) -> JsonObject:
         },
         "spec": spec,
     }
-
-
-def named(body: JsonObject, cronjob: str, key: str) -> JsonObject:
-    """Return the job with the name and the mark that the step's key gives it."""
-    metadata = body["metadata"]
-    return {
-        **body,
-        "metadata": {
-            **metadata,
-            "name": job_name(cronjob, key),
-            "annotations": {**metadata["annotations"], KEY: key},
-        },
-    }
-
-
-def job_name(cronjob: str, key: str) -> str:
-    """Return the name of the job that the step with `key` makes; at most 52 characters."""
-    mark = hashlib.sha256(key.encode()).hexdigest()[:10]
-    return f"{cronjob[: _LONGEST - len(mark) - 1].rstrip('-.')}-{mark}"
-
-
-def _look(client: KubernetesClient, planned: Planned, key: str) -> JsonObject | None:
-    about = Object.of(planned)
-    try:
-        return client.get(_jobs(), about.namespace, job_name(about.name, key))
-    except Refused as error:
-        if error.code == 404:
-            return None
-        raise
-
-
-def _receipt(planned: Planned, made: JsonObject) -> Receipt:
-    name, uid = made["metadata"]["name"], made["metadata"]["uid"]
-    return Receipt(
-        after={_FIELD: name},
-        counts=planned.counts,
-        before_image={"name": name, "uid": uid},
-        output={"name": name, "uid": uid},
-    )
-
-
-def _foreign(planned: Planned, live: JsonObject) -> ActionFailed:
-    what = f"{planned.target}: a job named {live['metadata']['name']} is there that this step did not make"
-    return ActionFailed(Category.DATA, what, effect_possible=False)
-
-
-def _jobs() -> Resource:
-    resource = built_in("Job")
-    assert resource is not None
-    return resource

@@ -18,6 +18,7 @@ from actions.kubernetes.cronjobs import (
     KubernetesCronJobSet,
     KubernetesCronJobSuspend,
 )
+from actions.kubernetes.debugging import KubernetesDebugPod
 from actions.kubernetes.describe import KubernetesDescribe, KubernetesEvents
 from actions.kubernetes.execute import KubernetesExec
 from actions.kubernetes.jobs import KubernetesJobFromCronJob
@@ -74,8 +75,9 @@ class Stage:
             if not pod["metadata"].get("ownerReferences")
         ]
         made = {
-            f"{item['kind']}/{item['metadata']['name']}": "deletionTimestamp" in item["metadata"]
+            f"{item['kind']}/{item['metadata']['name']}": True
             for item in (*jobs, *alone)
+            if "deletionTimestamp" not in item["metadata"]
         }
         return {"ran": list(self.cluster.programs.ran), **made} | {
             name: _declared(self.cluster.object(kind, NAMESPACE, name))
@@ -227,6 +229,15 @@ def _made_anew(cluster: Cluster) -> None:
     make_job(name)(cluster)
 
 
+def _pod_made_anew(cluster: Cluster) -> None:
+    """Delete the pod that a step made, and make another of its name."""
+    names = [pod["metadata"]["name"] for pod in cluster.objects("Pod", NAMESPACE)]
+    name = next(each for each in names if each.startswith("debug-"))
+    path = f"{_PODS}/{name}"
+    assert cluster.call("DELETE", path, body={"gracePeriodSeconds": 0}).status == 200
+    make_pod(name)(cluster)
+
+
 def _failed_jobs(cluster: Cluster) -> None:
     make_job("old-1", 1)(cluster)
     make_job("old-2", 1)(cluster)
@@ -321,6 +332,13 @@ CHANGES = {
     ),
     "kubernetes.evict": _change(
         KubernetesEvict(), {"name": "lonely", "grace": 5}, prepare=make_pod("lonely")
+    ),
+    "kubernetes.debug_pod": _change(
+        KubernetesDebugPod(),
+        {"image": "registry.invalid/w:1", "command": ["true"], "wait_for": "ended"},
+        _pod_made_anew,
+        "made anew",
+        missing={"namespace": "no-such"},
     ),
     "kubernetes.exec": _change(
         KubernetesExec(),

@@ -11,7 +11,9 @@ import pytest
 from actions.kubernetes.access import KubernetesCanI
 from actions.kubernetes.cleaning import KubernetesJobsClean
 from actions.kubernetes.cronjobs import KubernetesCronJobSet
-from actions.kubernetes.jobs import KubernetesJobFromCronJob, job_name
+from actions.kubernetes.debugging import KubernetesDebugPod
+from actions.kubernetes.jobs import KubernetesJobFromCronJob
+from actions.kubernetes.making import name_of
 from actions.kubernetes.removing import KubernetesDeletePod, KubernetesEvict
 from actions.kubernetes.secrets import KubernetesSecretCheck, KubernetesSecretSet, problem_of
 from engine.contract import ActionFailed, Applied, Category, NotApplied, NotYet, Planned, Wrong
@@ -79,7 +81,7 @@ def test_two_steps_make_two_jobs_and_a_foreign_one_is_nobodys(
     first = JOB.apply(planned, sight.writing(), "k1").output["name"]
     second = JOB.apply(planned, sight.writing(), "k2").output["name"]
     assert first != second
-    make_job(job_name("paused", "k3"))(cluster)
+    make_job(name_of("paused", "k3"))(cluster)
     with pytest.raises(ActionFailed, match="this step did not make") as caught:
         JOB.apply(planned, sight.writing(), "k3")
     assert caught.value.category is Category.DATA
@@ -98,10 +100,26 @@ def test_a_lost_answer_makes_no_second_job(cluster: Cluster, sight: Sight) -> No
     assert len(cluster.objects("Job", NAMESPACE)) == 1
 
 
+def test_a_debug_pod_runs_its_command_and_can_be_waited_for(cluster: Cluster, sight: Sight) -> None:
+    action = KubernetesDebugPod()
+    given = {"image": "registry.invalid/psql:1", "command": ["pg_isready"], "secrets": ["keys"]}
+    planned = plan(action, sight, (), **given)
+    receipt = action.apply(planned, sight.writing(), "k")
+    assert isinstance(action.confirm(planned, receipt, sight.reading(), "k"), NotYet)
+    later(cluster, 30)
+    assert action.confirm(planned, receipt, sight.reading(), "k") == Applied(receipt)
+    spec = cluster.object("Pod", NAMESPACE, receipt.output["name"])["spec"]
+    assert spec["activeDeadlineSeconds"] == 3600
+    assert spec["containers"][0]["envFrom"] == [{"secretRef": {"name": "keys"}}]
+    action.undo(planned, receipt, sight.writing(), "u")
+    names = [pod["metadata"]["name"] for pod in cluster.objects("Pod", NAMESPACE)]
+    assert receipt.output["name"] not in names
+
+
 def test_a_job_name_is_a_name() -> None:
-    assert len(job_name("x" * 52, "k")) == 52
-    assert job_name("a" * 40 + "-.b", "k").startswith("a" * 40 + "-")
-    assert job_name("a", "k") == job_name("a", "k") != job_name("a", "l")
+    assert len(name_of("x" * 52, "k")) == 52
+    assert name_of("a" * 40 + "-.b", "k").startswith("a" * 40 + "-")
+    assert name_of("a", "k") == name_of("a", "k") != name_of("a", "l")
 
 
 def test_only_finished_jobs_that_are_asked_for_are_cleaned(cluster: Cluster, sight: Sight) -> None:
