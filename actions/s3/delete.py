@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from actions.s3.connection import S3Client
 from actions.s3.failures import category_of_code
 from actions.s3.listing import BUCKET
+from actions.s3.written import REMOVING
 from engine.contract import (
     ActionParams,
     Applied,
@@ -93,7 +94,7 @@ class S3Delete(Change[DeleteParams]):
             what = f"{params.bucket}/{params.prefix or ''} holds more than max_objects "
             what += f"{params.max_objects} objects; nothing was deleted"
             raise client.failure(Category.DATA, what)
-        found = _without_earlier(found, params, world.earlier)
+        found = without_earlier(found, params, world.earlier)
         versioned = client.versioned(params.bucket)
         size = sum(item["bytes"] for item in found)
         return Planned(
@@ -185,14 +186,14 @@ def _item(key: str, size: int, etag: str) -> JsonObject:
     return {"key": key, "bytes": size, "etag": etag.strip('"')}
 
 
-def _without_earlier(
-    found: list[JsonObject], params: DeleteParams, earlier: Sequence[Planned]
+def without_earlier(
+    found: list[JsonObject], params: Selection, earlier: Sequence[Planned]
 ) -> list[JsonObject]:
-    """Leave out what earlier steps of the run delete already."""
+    """Leave out what earlier steps of the run delete or move away already."""
     gone = {
         name
         for planned in earlier
-        if planned.action == "s3.delete"
+        if planned.action in REMOVING
         and planned.target.connection == params.connection
         and planned.request["bucket"] == params.bucket
         for name in planned.after

@@ -8,7 +8,7 @@ from typing import Any, Self
 from pydantic import Field, model_validator
 
 from actions.s3.connection import S3Client
-from actions.s3.delete import Selection, delete_batch, listed
+from actions.s3.delete import Selection, delete_batch, listed, without_earlier
 from actions.s3.listing import BUCKET
 from engine.contract import (
     Applied,
@@ -88,6 +88,7 @@ class S3Quarantine(Change[QuarantineParams]):
             what = f"{params.bucket}/{params.prefix or ''} holds more than max_objects "
             what += f"{params.max_objects} objects; nothing was moved"
             raise client.failure(Category.DATA, what)
+        found = without_earlier(found, params, world.earlier)
         other = params.to_bucket or params.bucket
         if other == params.bucket:
             found = [item for item in found if not item["key"].startswith(params.to)]

@@ -27,6 +27,7 @@ from engine.domain.canonical import Json, JsonObject
 
 KEY_NOTE = "stanch-key"  # user metadata: which key wrote the object
 BEFORE_NOTE = "stanch-before"  # user metadata: what it replaced, where that is small
+REMOVING = ("s3.delete", "s3.quarantine")  # their `after` names the objects that will be gone
 
 P = TypeVar("P", bound=ActionParams)
 
@@ -72,9 +73,9 @@ class Written(Change[P]):
 def earlier_state(earlier: Sequence[Planned], target: Target) -> JsonObject | None:
     """Return how the run's own earlier changes leave the object."""
     for planned in reversed(earlier):
-        if planned.action == "s3.put" and planned.target == target:
+        if planned.action in ("s3.put", "s3.copy") and planned.target == target:
             return dict(planned.after)
-        if planned.action == "s3.delete" and planned.target.connection == target.connection:
+        if planned.action in REMOVING and planned.target.connection == target.connection:
             bucket, _, name = target.path.partition("/")
             if planned.request["bucket"] == bucket and name in planned.after:
                 return {"exists": False}

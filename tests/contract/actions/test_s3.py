@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from actions.s3 import S3Delete, S3Kind, S3List, S3Put
+from actions.s3 import S3Copy, S3Delete, S3Kind, S3List, S3Put, S3Quarantine
 from engine.contract import ActionFailed, Category, NotApplied, Target, Wrong
 from tests.contract.actions.cases_s3 import connections
 from tests.contract.actions.conftest import Buckets
@@ -156,3 +156,27 @@ def test_errors_inside_a_200_answer_are_seen(tmp_path: Path) -> None:
 def test_parameters_that_cannot_be_meant(action: Any, params: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         action.Params.model_validate({"connection": "s3", "bucket": "box", **params})
+
+
+def test_what_earlier_steps_move_away_is_not_planned_again(buckets: Buckets) -> None:
+    made, quarantine = connections(buckets.recorder.url), S3Quarantine()
+    given = {"connection": "s3", "bucket": buckets.plain, "keys": ["tmp/a"]}
+    moved = quarantine.plan(quarantine.Params.model_validate(given), made.reading())
+    later = made.reading(earlier=[moved])
+    assert list(delete.plan(deleting(buckets.plain, prefix="tmp/"), later).before) == ["tmp/b"]
+    whole = quarantine.Params.model_validate({**given, "keys": ["tmp/a", "tmp/b"]})
+    assert list(quarantine.plan(whole, later).before) == ["tmp/b"]
+    assert put.plan(putting(buckets, key="tmp/a", text="x"), later).before == {"exists": False}
+
+
+def test_a_copy_takes_nothing_from_beyond_the_allow_list(buckets: Buckets) -> None:
+    allow = {"prefixes": [f"{buckets.plain}/tmp/"]}
+    made, copy = connections(buckets.recorder.url, allow=allow), S3Copy()
+    client = made.client("s3", writable=True)
+    for source in (f"{buckets.plain}/keep", {"Bucket": buckets.versioned, "Key": "tmp/a"}):
+        with pytest.raises(ActionFailed, match="not in the allow-list"), client.calling() as boto:
+            boto.copy_object(Bucket=buckets.plain, Key="tmp/c", CopySource=source)
+    given = {"connection": "s3", "bucket": buckets.plain, "key": "keep", "to_key": "tmp/c"}
+    params = copy.Params.model_validate(given)
+    refused = [S3Kind().refuses(made.checked("s3"), target) for target in copy.targets(params)]
+    assert [bool(reason) for reason in refused] == [True, False]
