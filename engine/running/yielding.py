@@ -9,7 +9,7 @@ from collections.abc import Callable
 GIVE_WAY = Callable[[threading.Event], None]
 
 
-def give_way_to(busy: Callable[[], bool], *, most: float = 0.25, pause: float = 0.01) -> GIVE_WAY:
+def give_way_to(busy: Callable[[], bool], *, most: float = 0.5, pause: float = 0.01) -> GIVE_WAY:
     """Return a wait that background loops call before each round.
 
     Args:

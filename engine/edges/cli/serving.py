@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
+import importlib
 import logging
 import signal
 import socket
@@ -21,6 +23,7 @@ from engine.edges.problems import OK
 from engine.edges.web.address import serve_refusal, split_address
 
 GRACE = 10  # seconds for requests in flight once told to stop
+GARBAGE = 20_000  # young objects until the collector looks; Python's own is 700
 SWITCH = 0.02  # seconds; Python's own is 0.005
 _LOG = logging.getLogger("stanch")
 
@@ -50,6 +53,7 @@ def serve(session: Session, listen: str | None) -> int:
         with _bound(config.listen) as listener:
             web = _web(application)
             application.start_workers()
+            _settle_down()
             _announce(session, application, listener)
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 runner.run(_serve(application, web, listener))
@@ -140,6 +144,17 @@ def _announce(session: Session, application: Any, listener: socket.socket) -> No
         f"{len(application.world.names)} connections)"
     )
     session.tell(f"alerts: POST http://{shown}:{port}/hooks/alertmanager")
+
+
+def _settle_down() -> None:
+    """What is loaded by now stays: the collector need not look at it again and again.
+
+    And what the first alert would load in the middle of its decision is loaded beside the start.
+    """
+    threading.Thread(target=importlib.import_module, args=("jsonschema",), daemon=True).start()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GARBAGE, 20, 50)
 
 
 def _log_to_stderr() -> None:
