@@ -80,6 +80,7 @@ async def _serve(application: Any, web: Any, listener: socket.socket) -> None:
         log_config=None,
         lifespan="off",
         server_header=False,
+        proxy_headers=False,  # nobody's word is taken for where a request comes from
         timeout_graceful_shutdown=GRACE,
     )
     server = _Server(config)
