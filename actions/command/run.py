@@ -17,7 +17,6 @@ from engine.contract import (
     Change,
     Confirmation,
     Grant,
-    NotApplied,
     Planned,
     Protection,
     Receipt,
@@ -128,7 +127,8 @@ class CommandRun(Change[RunParams]):
             return Applied(receipt)
         record = world.client(planned.target.connection, Commands).records.find(key)
         if record is None:
-            return NotApplied()
+            # The records are this machine's: the run may have had its owner on another one.
+            return CannotTell(f"{planned.summary}: nothing is recorded of it on this machine")
         if record.state == "done":
             return Applied(_receipt(planned, record.value))
         how = f"failed ({record.value['why']})" if record.state == "failed" else "was broken off"
