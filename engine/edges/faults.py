@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from engine.domain.errors import InvalidInput
@@ -61,6 +61,3 @@ def planned_fault(environ: Mapping[str, str]) -> Fault | None:
             f"{VARIABLE}={text!r}: write commit:N:before|after or effect:N:before|after"
         )
     return Fault(kind, int(number), phase)
-
-
-NoEffect = Callable[[str, str], None]

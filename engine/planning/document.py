@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from engine.domain.canonical import Json, JsonObject, digest
@@ -182,9 +182,4 @@ class PlanDocument:
             inputs=value["inputs"],
             mode=value["mode"],
             steps=tuple(PlanStep.from_json(step) for step in value["steps"]),
-        )
-
-    def without(self, addresses: set[str]) -> PlanDocument:
-        return replace(
-            self, steps=tuple(step for step in self.steps if step.address not in addresses)
         )

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from engine.domain.errors import Category
 from engine.language.program import GroupNode, Node
 from engine.language.templates import expression_references
-from engine.planning.items import Tolerance, items_of
+from engine.language.units import Tolerance, parse_tolerance
+from engine.planning.items import items_of
 from engine.planning.moves import Close, Fail, Opaque, Open, Place
 from engine.planning.progress import StepStatus
 from engine.planning.scope import value_unknown
@@ -52,14 +53,14 @@ def _items(
     walk: Walk, node: Node, address: str, place: Place, items: Sequence[Mapping[str, Any]]
 ) -> Verdict:
     assert node.foreach is not None
-    tolerance = Tolerance.of(node.foreach.tolerate, len(items))
+    tolerance = parse_tolerance(node.foreach.tolerate or 0)
     start = walk.progress.cursor.get(address, 0)
     busy, failed, stopped = 0, _failed_before(walk, address, items[:start]), False
     bare = _without_foreach(node)
     for index in range(start, len(items)):
         if busy >= node.foreach.concurrency:
             break
-        if tolerance.exceeded(failed) and not _started(walk, address, items[index]):
+        if not tolerance.allows(failed, len(items)) and not _started(walk, address, items[index]):
             continue
         item_place = replace(
             place,
@@ -132,7 +133,7 @@ def _close_items(
                 "error": state.message if state and status is StepStatus.FAILED else None,
             }
         )
-    if tolerance.exceeded(len(failures)):
+    if not tolerance.allows(len(failures), len(items)):
         first = failures[0]
         message = (
             f"{len(failures)} of {len(items)} items failed, first {first.address}: {first.message}"

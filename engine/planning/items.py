@@ -1,9 +1,8 @@
-"""The items of a foreach, and how many of them may fail."""
+"""The items of a foreach."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from engine.domain.canonical import JsonObject
@@ -36,21 +35,3 @@ def items_of(foreach: Foreach, scope: Mapping[str, Any]) -> list[JsonObject]:
         seen.add(key)
         result.append({"key": key, "item": item})
     return result
-
-
-@dataclass(frozen=True)
-class Tolerance:
-    """How many failed items do not fail the step."""
-
-    most: float
-
-    @classmethod
-    def of(cls, text: str | None, total: int) -> Tolerance:
-        if text is None:
-            return cls(0)
-        if text.endswith("%"):
-            return cls(total * float(text[:-1]) / 100)
-        return cls(float(text))
-
-    def exceeded(self, failures: int) -> bool:
-        return failures > self.most

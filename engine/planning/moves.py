@@ -114,5 +114,4 @@ class Finish:
     parks: bool = False
 
 
-Bookkeeping = Skip | Fail | Opaque | Open | Close
 Move = Skip | Fail | Opaque | Open | Close | Begin | Continue | UndoAll | Finish

@@ -213,16 +213,6 @@ class Session:
             if any(entry.kind in _RISKED for entry in self._pending):
                 self.flush()
 
-    def refresh(self) -> None:
-        """Fold what others (votes, signals) have appended meanwhile."""
-        with self.lock:
-            if self._pending:
-                self.flush()
-            entries = self.store.read(lambda tx: tx.journal.read(self.row.id, after=self._durable))
-            for entry in entries:
-                fold(self.progress, entry.kind, entry.body, entry.at, entry.n)
-            self._durable = self.progress.n
-
 
 def _reason(entries: Sequence[Entry]) -> str:
     for entry in reversed(entries):
@@ -252,7 +242,3 @@ def _facts(row: RunRow) -> RunFacts:
             "mode": row.mode.value,
         },
     )
-
-
-def iso(value: datetime) -> str:
-    return format_time(value)

@@ -2,36 +2,19 @@
 
 from __future__ import annotations
 
-import math
-import operator
 from datetime import timedelta
 
 from engine.domain.clock import format_time, parse_time
 from engine.domain.errors import ActionFailed
-from engine.language.program import Comparison, Query, Verify
+from engine.language.program import Query, Verify
 from engine.language.templates import render
+from engine.language.units import holds as satisfied
 from engine.planning.inputs import seconds
 from engine.planning.moves import Place
 from engine.planning.scope import scope_of
 from engine.running.outcome import Parked
 from engine.running.services import Services
 from engine.running.session import Session
-
-_OPERATORS = {
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-    "==": operator.eq,
-    "!=": operator.ne,
-}
-
-
-def satisfies(value: float | None, comparison: Comparison) -> bool:
-    """An empty answer and NaN never satisfy anything, `!=` included."""
-    if value is None or math.isnan(value):
-        return False
-    return bool(_OPERATORS[comparison.op](value, comparison.value))
 
 
 def sample(
@@ -63,7 +46,7 @@ def verify_step(
         return Parked(parse_time(last) + timedelta(seconds=every), "verifying")
     session.flush()
     value, text = sample(services, session, verify.query, place)
-    holds = satisfies(value, verify.becomes)
+    holds = satisfied(verify.becomes, value)
     wanted = f"{verify.becomes.op} {verify.becomes.value:g}"
     session.note(
         "step.verify",

@@ -12,6 +12,7 @@ from engine.domain.clock import format_time, parse_time
 from engine.domain.errors import ActionFailed, Category, StanchError
 from engine.language.program import ManualNode, WaitNode
 from engine.language.templates import evaluate, render
+from engine.language.units import holds as satisfied
 from engine.planning.inputs import seconds
 from engine.planning.moves import Place
 from engine.planning.playing import readable
@@ -20,7 +21,7 @@ from engine.planning.scope import scope_of
 from engine.running.outcome import PROGRESSED, Carried, Parked
 from engine.running.services import Services
 from engine.running.session import Session
-from engine.running.verification import sample, satisfies
+from engine.running.verification import sample
 
 
 def _outcome(session: Session, address: str, message: str, output: Any, *, ok: bool) -> Carried:
@@ -107,7 +108,7 @@ class Waiting:
         comparison = self.node.becomes or self.node.stays
         assert comparison is not None
         value, text = sample(self.services, self.session, self.node.query, self.place)
-        holds = satisfies(value, comparison)
+        holds = satisfied(comparison, value)
         self.session.note(
             "step.verify", address=self.address, value=value, satisfied=holds, text=text
         )
