@@ -15,6 +15,7 @@ from engine.contract.action import (
     Read,
     Wrong,
 )
+from engine.contract.ports import ChatPort, NoChat, Ports, ReadOnlyChat
 from engine.contract.world import ConnectionKind, Opening, SecretRef, World
 from engine.domain.errors import ActionFailed, Category, Unplannable
 from engine.domain.plan import Planned, Receipt, Target, Unknown
@@ -27,16 +28,20 @@ __all__ = [
     "CannotTell",
     "Category",
     "Change",
+    "ChatPort",
     "Confirmation",
     "ConnectionKind",
     "Grant",
+    "NoChat",
     "NotApplied",
     "NotYet",
     "Notify",
     "Opening",
     "Planned",
+    "Ports",
     "Protection",
     "Read",
+    "ReadOnlyChat",
     "Receipt",
     "SecretRef",
     "Target",

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Protocol, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
+from engine.contract.ports import ChatPort
 from engine.domain.clock import Clock
 from engine.domain.plan import Planned, Target
 
@@ -60,6 +61,11 @@ class World(Protocol):
 
     @property
     def earlier(self) -> Sequence[Planned]: ...
+
+    @property
+    def chat(self) -> ChatPort:
+        """The chat that people read; in a world that is not writable it posts nothing."""
+        ...
 
     def cancelled(self) -> bool: ...
 

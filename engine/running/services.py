@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from engine.contract.ports import NO_PORTS, Ports
 from engine.contract.registry import Registry
 from engine.domain.clock import Clock
 from engine.domain.entry import Entry
@@ -64,5 +65,7 @@ class Services:
     on_end: RunEnded = _unheard
     stopping: Callable[[], bool] = field(default=lambda: False)
     observe: Observe = field(default=lambda _program, _row, _entries, _at: None)
+    # What the actions of a run may ask of Stanch itself.
+    ports: Callable[[RunRow], Ports] = field(default=lambda _row: NO_PORTS)
     # Called around every effect with ("before" | "after", key): where fault tests end the process.
     on_effect: Callable[[str, str], None] = field(default=lambda _phase, _key: None)

@@ -58,7 +58,10 @@ class StepWork:
 
     def world(self, *, writable: bool) -> Any:
         return self.services.connections.world(
-            writable=writable, timeout=self.timeout(), stopping=self.services.stopping
+            writable=writable,
+            timeout=self.timeout(),
+            stopping=self.services.stopping,
+            ports=self.services.ports(self.session.row),
         )
 
     @property

@@ -9,6 +9,7 @@ from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel
 
+from engine.contract.ports import NO_PORTS, ChatPort, Ports, ReadOnlyChat
 from engine.contract.registry import Registry
 from engine.contract.world import ConnectionKind, Opening, SecretRef
 from engine.domain.canonical import Json
@@ -42,10 +43,15 @@ class StepWorld:
     report: Callable[[int, int | None, str], None] = field(
         default=lambda _done, _total, _text: None
     )
+    ports: Ports = NO_PORTS
 
     @property
     def clock(self) -> Clock:
         return self.connections.clock
+
+    @property
+    def chat(self) -> ChatPort:
+        return self.ports.chat if self.writable else ReadOnlyChat(self.ports.chat)
 
     def cancelled(self) -> bool:
         late = self.deadline is not None and self.clock.monotonic() >= self.deadline
@@ -118,12 +124,11 @@ class Connections:
         writable: bool,
         earlier: Sequence[Planned] = (),
         timeout: float | None = None,
-        stopping: Callable[[], bool] | None = None,
+        stopping: Callable[[], bool] = lambda: False,
+        ports: Ports = NO_PORTS,
     ) -> StepWorld:
         deadline = None if timeout is None else self.clock.monotonic() + timeout
-        if stopping is None:
-            return StepWorld(self, writable, earlier, deadline)
-        return StepWorld(self, writable, earlier, deadline, stopping)
+        return StepWorld(self, writable, earlier, deadline, stopping, ports=ports)
 
     def refusal(self, target: Target) -> str | None:
         connection = self.get(target.connection)

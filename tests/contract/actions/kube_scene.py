@@ -10,6 +10,7 @@ from actions.kubernetes.client import KubernetesClient
 from actions.kubernetes.connection import KubernetesKind
 from actions.kubernetes.guard import Allow
 from engine.contract import Opening, Planned, SecretRef
+from engine.contract.ports import UNCONFIGURED, ChatPort
 from engine.domain.canonical import JsonObject
 from engine.domain.clock import Clock, ManualClock
 from worlds.cluster import ADMIN, Cluster, InProcess, User
@@ -113,6 +114,7 @@ class Sight:
     clock: Clock
     writable: bool = False
     earlier: Sequence[Planned] = ()
+    chat: ChatPort = UNCONFIGURED
 
     def cancelled(self) -> bool:
         return False

@@ -9,7 +9,17 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from engine.contract import ActionFailed, Category, ConnectionKind, Opening, Planned, SecretRef
+from engine.contract import (
+    ActionFailed,
+    Category,
+    ChatPort,
+    ConnectionKind,
+    Opening,
+    Planned,
+    Ports,
+    ReadOnlyChat,
+    SecretRef,
+)
 from engine.domain.clock import Clock, SystemClock
 
 C = TypeVar("C")
@@ -33,6 +43,7 @@ class Connections:
     settings: Mapping[str, tuple[ConnectionKind, Mapping[str, Any]]]
     secrets: Mapping[str, str] = field(default_factory=dict)
     clock: Clock = field(default_factory=SystemClock)
+    ports: Ports = field(default_factory=Ports)
     _open: dict[tuple[str, bool], tuple[ConnectionKind, Any]] = field(default_factory=dict)
 
     def checked(self, name: str) -> BaseModel:
@@ -75,6 +86,11 @@ class OneWorld:
     @property
     def clock(self) -> Clock:
         return self.connections.clock
+
+    @property
+    def chat(self) -> ChatPort:
+        chat = self.connections.ports.chat
+        return chat if self.writable else ReadOnlyChat(chat)
 
     def cancelled(self) -> bool:
         return False
