@@ -10,6 +10,7 @@ from urllib.parse import unquote
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from actions import aws
 from actions.s3.failures import failed
 from engine.contract import ActionFailed, Category, ConnectionKind, Opening, SecretRef, Target
 from engine.contract.fields import Seconds
@@ -198,31 +199,21 @@ def _source(given: Any) -> list[tuple[str, str]]:
 
 
 def _boto(settings: S3Settings, access: str | None, key: str | None, token: str | None) -> Any:
-    import boto3
-    from botocore.config import Config
-
-    config = Config(
+    return aws.client(
+        "s3",
+        region=settings.region,
+        access_key=access,
+        secret_key=key,
+        session_token=token,
         connect_timeout=settings.connect_timeout,
         read_timeout=settings.timeout,
-        # The engine's retry policy decides about retries, so the library makes none.
-        retries={"total_max_attempts": 1, "mode": "standard"},
+        endpoint_url=settings.endpoint_url,
+        verify=str(settings.ca) if settings.ca else settings.verify,
         s3={"addressing_style": "path" if settings.endpoint_url else "auto"},
         signature_version="s3v4",
         # Servers other than Amazon's refuse the newer checksum trailers.
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
-    )
-    session = boto3.session.Session(
-        aws_access_key_id=access,
-        aws_secret_access_key=key,
-        aws_session_token=token,
-        region_name=settings.region,
-    )
-    return session.client(
-        "s3",
-        endpoint_url=settings.endpoint_url,
-        verify=str(settings.ca) if settings.ca else settings.verify,
-        config=config,
     )
 
 

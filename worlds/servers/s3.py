@@ -7,6 +7,7 @@ import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -93,18 +94,29 @@ class S3Server(ServerProcess):
 
     def client(self, identity: Identity | None = None) -> Any:
         """Return a boto3 client for an identity (default: the first)."""
-        import boto3
-        from botocore.config import Config
+        return boto_client(self.url, identity or self.identities[0])
 
-        who = identity or self.identities[0]
-        return boto3.client(
-            "s3",
-            endpoint_url=self.url,
-            aws_access_key_id=who.access_key,
-            aws_secret_access_key=who.secret_key,
-            region_name="us-east-1",
-            config=Config(s3={"addressing_style": "path"}, retries={"max_attempts": 1}),
-        )
+
+def boto_client(url: str, identity: Identity) -> Any:
+    """Return a boto3 client of an endpoint on loopback."""
+    from botocore.config import Config
+
+    return _session().client(
+        "s3",
+        endpoint_url=url,
+        aws_access_key_id=identity.access_key,
+        aws_secret_access_key=identity.secret_key,
+        region_name="us-east-1",
+        config=Config(s3={"addressing_style": "path"}, retries={"max_attempts": 1}),
+    )
+
+
+@cache
+def _session() -> Any:
+    """Kept: reading the API's description anew takes most of the time of opening a client."""
+    import boto3
+
+    return boto3.session.Session()
 
 
 def _entry(identity: Identity) -> dict[str, object]:

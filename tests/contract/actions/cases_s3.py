@@ -15,6 +15,8 @@ from tests.contract.actions.worlds import Connections
 from worlds.servers.process import free_port
 from worlds.servers.s3 import ADMIN
 
+IN_MEMORY = pytest.StashKey[bool]()
+
 
 def connections(url: str, secret: str = ADMIN.secret_key, **settings: Any) -> Connections:
     raw: Mapping[str, Any] = {
@@ -40,8 +42,15 @@ def _faults(buckets: Buckets, params: Mapping[str, Any]) -> dict[str, Fault]:
     }
 
 
+def _buckets(request: pytest.FixtureRequest) -> Buckets:
+    """The buckets of the real server, or, for a case that says so, those in memory."""
+    made = request.node.stash.get(IN_MEMORY, False)
+    found: Buckets = request.getfixturevalue("memory_buckets" if made else "buckets")
+    return found
+
+
 def _parts(request: pytest.FixtureRequest, params: Mapping[str, Any]) -> tuple[Any, ...]:
-    buckets: Buckets = request.getfixturevalue("buckets")
+    buckets = _buckets(request)
     whole = {"connection": "s3", **params}
     if "bucket" not in whole:
         whole["bucket"] = buckets.plain
@@ -59,7 +68,7 @@ def _parts(request: pytest.FixtureRequest, params: Mapping[str, Any]) -> tuple[A
 
 
 def _meddle(request: pytest.FixtureRequest, versioned: bool, key: str) -> Any:
-    buckets: Buckets = request.getfixturevalue("buckets")
+    buckets = _buckets(request)
     bucket = buckets.versioned if versioned else buckets.plain
     return lambda: buckets.boto.put_object(Bucket=bucket, Key=key, Body=b"others")
 
@@ -149,3 +158,22 @@ CHANGES |= {
     "s3.quarantine: versions": _quarantine(prefix="tmp/", bucket="versioned"),
 }
 READS = {"s3.list": listing, "s3.head": head, "s3.head: a bucket": head_bucket}
+
+
+def _in_memory(build: Any) -> Any:
+    def built(request: pytest.FixtureRequest) -> Any:
+        request.node.stash[IN_MEMORY] = True
+        return build(request)
+
+    return built
+
+
+# The world that rehearsals use answers as the real server does.
+CHANGES |= {
+    f"{label}{',' if ':' in label else ':'} in memory": _in_memory(build)
+    for label, build in CHANGES.items()
+}
+READS |= {
+    f"{label}{',' if ':' in label else ':'} in memory": _in_memory(build)
+    for label, build in READS.items()
+}

@@ -14,7 +14,9 @@ from tests.contract.actions.pager import Pager
 from tests.contract.actions.postbox import Postbox
 from tests.contract.actions.recorder import Recorder
 from tests.contract.actions.service import Service
+from worlds.objects import ADMIN, Objects, ObjectsServer
 from worlds.servers import AlertmanagerServer, PostgresServer, PrometheusServer, S3Server
+from worlds.servers.s3 import boto_client
 
 TABLES = """
 CREATE TYPE mood AS ENUM ('calm', 'busy');
@@ -122,16 +124,34 @@ def buckets(s3_server: S3Server, two_buckets: tuple[str, str]) -> Iterator[Bucke
         made = Buckets(s3_server.client(), *two_buckets, recorder)
         for bucket in two_buckets:
             _empty(made.boto, bucket)
-        for bucket in (made.plain, made.versioned):
-            for name in ("tmp/a", "tmp/b", "keep"):
-                made.boto.put_object(
-                    Bucket=bucket,
-                    Key=name,
-                    Body=f"{name}\0\xff".encode("latin-1"),
-                    ContentType="text/csv",
-                    Metadata={"owner": "alice"},
-                )
+        _fill(made)
         yield made
+
+
+@pytest.fixture
+def memory_buckets() -> Iterator[Buckets]:
+    """The same buckets in memory, as rehearsals have them."""
+    objects = Objects()
+    objects.create("stanch-plain")
+    objects.create("stanch-versioned", versioned=True)
+    with ObjectsServer(objects) as server, Recorder(server.port) as recorder:
+        boto = boto_client(server.url, ADMIN)
+        made = Buckets(boto, "stanch-plain", "stanch-versioned", recorder)
+        _fill(made)
+        yield made
+        boto.close()
+
+
+def _fill(made: Buckets) -> None:
+    for bucket in (made.plain, made.versioned):
+        for name in ("tmp/a", "tmp/b", "keep"):
+            made.boto.put_object(
+                Bucket=bucket,
+                Key=name,
+                Body=f"{name}\0\xff".encode("latin-1"),
+                ContentType="text/csv",
+                Metadata={"owner": "alice"},
+            )
 
 
 @dataclass

@@ -19,6 +19,12 @@ pytestmark = pytest.mark.real
 put, delete, listing = S3Put(), S3Delete(), S3List()
 
 
+@pytest.fixture(params=["buckets", "memory_buckets"], ids=["real", "in memory"])
+def buckets(request: pytest.FixtureRequest) -> Buckets:
+    found: Buckets = request.getfixturevalue(request.param)
+    return found
+
+
 def putting(buckets: Buckets, **params: Any) -> Any:
     return put.Params.model_validate({"connection": "s3", "bucket": buckets.plain, **params})
 

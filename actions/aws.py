@@ -1,0 +1,60 @@
+"""What the connections to Amazon's APIs share: sessions and how their clients are to behave."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+
+def client(
+    service: str,
+    *,
+    region: str,
+    access_key: str | None,
+    secret_key: str | None,
+    session_token: str | None,
+    connect_timeout: float,
+    read_timeout: float,
+    endpoint_url: str | None,
+    verify: str | bool,
+    **config: Any,
+) -> Any:
+    """Return a boto3 client that tries once and looks for credentials elsewhere only where none are given.
+
+    Args:
+        connect_timeout, read_timeout: seconds.
+        config: more of botocore's `Config`.
+    """
+    import boto3
+    import botocore.session
+    from botocore.config import Config
+
+    core = botocore.session.get_session()
+    core.register_component("data_loader", _loader())
+    session = boto3.session.Session(
+        aws_access_key_id=access_key,
+        aws_secret_access_key=secret_key,
+        aws_session_token=session_token,
+        region_name=region,
+        botocore_session=core,
+    )
+    return session.client(
+        service,
+        endpoint_url=endpoint_url,
+        verify=verify,
+        config=Config(
+            connect_timeout=connect_timeout,
+            read_timeout=read_timeout,
+            # The engine's retry policy decides about retries, so the library makes none.
+            retries={"total_max_attempts": 1, "mode": "standard"},
+            **config,
+        ),
+    )
+
+
+@cache
+def _loader() -> Any:
+    """The API descriptions, read once a process: they take most of the time that a client takes to open."""
+    from botocore.loaders import Loader
+
+    return Loader()
