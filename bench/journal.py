@@ -15,7 +15,8 @@ from engine.domain.ids import new_id
 from engine.domain.run import RunMode, RunState
 from engine.journal.database import Database, open_store
 from engine.journal.keys import Keys
-from engine.journal.store import RunRow, Tx
+from engine.journal.rows import RunRow
+from engine.journal.store import Tx
 
 INTENT = {
     "address": "steps.scale",

@@ -12,7 +12,8 @@ from engine.domain.people import Actor
 from engine.domain.run import ENDS, RunMode
 from engine.journal.database import open_store
 from engine.journal.keys import KeyRing, Keys
-from engine.journal.store import RunRow, Store
+from engine.journal.rows import RunRow
+from engine.journal.store import Store
 from engine.language.program import Program
 from engine.planning.planner import Planner
 from engine.running.commands import Commands

@@ -13,7 +13,8 @@ from engine.domain.ids import new_id
 from engine.domain.incident import PRIORITIES, IncidentState
 from engine.domain.people import ENGINE, Actor
 from engine.domain.run import RunState
-from engine.journal.store import AlertRow, DecisionRow, EpisodeRow, IncidentRow, Tx
+from engine.journal.rows import AlertRow, DecisionRow, EpisodeRow, IncidentRow
+from engine.journal.store import Tx
 from engine.language.rules import Rule
 
 

@@ -24,7 +24,8 @@ from engine.incidents.casebook import Case, Casebook, label_key, severity_of
 from engine.incidents.facts import FactFinder
 from engine.incidents.matching import Match, Prepared, RuleBook
 from engine.incidents.ports import CreateRun, OnResolved, leave_running
-from engine.journal.store import AlertRow, DecisionRow, EpisodeRow, Page, Tx
+from engine.journal.rows import AlertRow, DecisionRow, EpisodeRow, Page
+from engine.journal.store import Tx
 from engine.language.rules import Priority, Rule
 from engine.language.templates import evaluate, render
 from engine.planning.decision import (

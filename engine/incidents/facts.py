@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 from engine.domain.clock import parse_time
 from engine.incidents.casebook import Case, Casebook, label_key
 from engine.incidents.matching import member
-from engine.journal.store import BrakeRow, Tx
+from engine.journal.rows import BrakeRow
+from engine.journal.store import Tx
 from engine.language.templates import render
 from engine.planning.decision import Facts, OpenEpisode, Pause
 

@@ -15,7 +15,8 @@ from engine.domain.errors import NotFound, Refused, StanchError
 from engine.domain.incident import IncidentState
 from engine.domain.people import Actor
 from engine.domain.run import ENDS, RunState
-from engine.journal.store import EpisodeRow, IncidentRow, Page, RunRow, Tx
+from engine.journal.rows import EpisodeRow, IncidentRow, Page, RunRow
+from engine.journal.store import Tx
 
 S = IncidentState
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from engine.domain.canonical import JsonObject
 from engine.domain.clock import format_time
 from engine.incidents.conditions import Ask, judge
-from engine.journal.store import AlertRow
+from engine.journal.rows import AlertRow
 from engine.language.matchindex import MatchIndex
 from engine.language.rules import Rule
 

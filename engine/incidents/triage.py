@@ -30,7 +30,8 @@ from engine.incidents.matching import (
 from engine.incidents.ports import CreateRun, OnResolved, QueryPort, leave_running
 from engine.incidents.schedules import Firing
 from engine.incidents.watchdog import Watchdog
-from engine.journal.store import AlertRow, Store, Tx
+from engine.journal.rows import AlertRow
+from engine.journal.store import Store, Tx
 from engine.language.rules import Rule
 from engine.planning.decision import failed
 from engine.running.yielding import GIVE_WAY, go_on

@@ -13,15 +13,8 @@ from engine.domain.clock import format_time
 from engine.domain.entry import StoredEntry
 from engine.domain.errors import NotFound
 from engine.incidents.timeline import describe
-from engine.journal.store import (
-    AlertRow,
-    DecisionRow,
-    DeliveryRow,
-    IncidentRow,
-    Page,
-    RunRow,
-    Tx,
-)
+from engine.journal.rows import AlertRow, DecisionRow, DeliveryRow, IncidentRow, Page, RunRow
+from engine.journal.store import Tx
 
 _MANY = 1000
 

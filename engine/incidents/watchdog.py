@@ -9,7 +9,8 @@ from engine.domain.entry import Entry
 from engine.domain.ids import new_id
 from engine.domain.incident import IncidentState
 from engine.incidents import lifecycle
-from engine.journal.store import EpisodeRow, IncidentRow, Store, Tx
+from engine.journal.rows import EpisodeRow, IncidentRow
+from engine.journal.store import Store, Tx
 from engine.planning.decision import spell
 
 RULE = "stanch:watchdog"

@@ -13,9 +13,9 @@ from engine.domain.ids import new_id
 from engine.journal import tables
 from engine.journal.codec import clean, dumps, instant, loads, maybe_instant, maybe_micros, micros
 from engine.journal.repository import Repository, newest
+from engine.journal.rows import AlertRow, DeliveryRow, Page
 from engine.journal.session import Row
 from engine.journal.statement import ONE, ZERO, Statement, dialect_insert, insert, p
-from engine.journal.store import AlertRow, DeliveryRow, Page
 
 T = tables.alerts
 D = tables.deliveries

@@ -10,8 +10,8 @@ from sqlalchemy import delete, func, select, update
 from engine.journal import tables
 from engine.journal.codec import clean, instant, maybe_instant, micros
 from engine.journal.repository import Repository, newest
+from engine.journal.rows import DecisionRow, Page
 from engine.journal.statement import Statement, insert, insert_new, p, upsert
-from engine.journal.store import DecisionRow, Page
 
 T = tables.decisions
 P = tables.postponed

@@ -17,9 +17,9 @@ from engine.journal.alerts import _COLUMNS as ALERT_COLUMNS
 from engine.journal.alerts import alert_row
 from engine.journal.codec import clean, dumps, instant, loads, maybe_instant, maybe_micros, micros
 from engine.journal.repository import Repository, newest
+from engine.journal.rows import AlertRow, EpisodeRow, IncidentRow, Page
 from engine.journal.session import Raced, Row
 from engine.journal.statement import ONE, ZERO, Statement, dialect_insert, insert, insert_new, p
-from engine.journal.store import AlertRow, EpisodeRow, IncidentRow, Page
 
 T = tables.episodes
 A = tables.episode_alerts

@@ -9,9 +9,9 @@ from sqlalchemy import delete, literal_column, select, update
 from engine.journal import tables
 from engine.journal.codec import clean, dumps, instant, loads, maybe_instant, maybe_micros, micros
 from engine.journal.repository import Repository
+from engine.journal.rows import BrakeRow, GateRow, VoteRow
 from engine.journal.session import Row
 from engine.journal.statement import Statement, insert, p, upsert
-from engine.journal.store import BrakeRow, GateRow, VoteRow
 
 T = tables.gates
 V = tables.votes

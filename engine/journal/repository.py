@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Select, Table, select
 
-from engine.journal.store import Page
+from engine.journal.rows import Page
 
 if TYPE_CHECKING:
     from engine.journal.session import Session

@@ -12,9 +12,9 @@ from engine.domain.run import ENDS, RunMode, RunState
 from engine.journal import tables
 from engine.journal.codec import clean, dumps, instant, loads, maybe_instant, maybe_micros, micros
 from engine.journal.repository import Repository, newest
+from engine.journal.rows import Page, RunRow
 from engine.journal.session import Row
 from engine.journal.statement import ONE, ZERO, Statement, insert, p
-from engine.journal.store import Page, RunRow
 
 T = tables.runs
 

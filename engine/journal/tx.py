@@ -9,7 +9,6 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, func
 
 from engine.domain.clock import Clock
-from engine.journal import store
 from engine.journal.alerts import Alerts
 from engine.journal.blobs import Blobs, Tokens
 from engine.journal.chains import Journal
@@ -19,6 +18,7 @@ from engine.journal.episodes import Episodes, Incidents
 from engine.journal.gates import Brakes, Gates
 from engine.journal.keys import Keys
 from engine.journal.locks import Budgets, Locks
+from engine.journal.protocols import alerts, brakes, runs
 from engine.journal.runs import Runs
 from engine.journal.session import Session
 from engine.journal.timers import Timers
@@ -53,24 +53,24 @@ class Transaction:
         self._time = time_
         self._micros: int | None = None
         self._now: datetime | None = None
-        self.alerts: store.Alerts = Alerts(self)
-        self.decisions: store.Decisions = Decisions(self)
-        self.windows: store.Windows = Windows(self)
-        self.episodes: store.Episodes = Episodes(self)
-        self.incidents: store.Incidents = Incidents(self)
+        self.alerts: alerts.Alerts = Alerts(self)
+        self.decisions: alerts.Decisions = Decisions(self)
+        self.windows: alerts.Windows = Windows(self)
+        self.episodes: alerts.Episodes = Episodes(self)
+        self.incidents: alerts.Incidents = Incidents(self)
         self.run_rows = Runs(self)
-        self.runs: store.Runs = self.run_rows
-        self.journal: store.Journal = Journal(self)
-        self.timers: store.Timers = Timers(self)
-        self.gates: store.Gates = Gates(self)
-        self.locks: store.Locks = Locks(self)
-        self.budgets: store.Budgets = Budgets(self)
-        self.brakes: store.Brakes = Brakes(self)
-        self.blobs: store.Blobs = Blobs(self)
-        self.schedules: store.Schedules = Schedules(self)
+        self.runs: runs.Runs = self.run_rows
+        self.journal: runs.Journal = Journal(self)
+        self.timers: runs.Timers = Timers(self)
+        self.gates: runs.Gates = Gates(self)
+        self.locks: brakes.Locks = Locks(self)
+        self.budgets: brakes.Budgets = Budgets(self)
+        self.brakes: brakes.Brakes = Brakes(self)
+        self.blobs: runs.Blobs = Blobs(self)
+        self.schedules: alerts.Schedules = Schedules(self)
         self.worker_rows = Workers(self)
-        self.workers: store.Workers = self.worker_rows
-        self.tokens: store.Tokens = Tokens(self)
+        self.workers: runs.Workers = self.worker_rows
+        self.tokens: brakes.Tokens = Tokens(self)
 
     def renew(self) -> None:
         """Start a work: its time is read again, once."""

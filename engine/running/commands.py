@@ -9,7 +9,8 @@ from engine.domain.entry import Entry
 from engine.domain.errors import InvalidInput, Refused
 from engine.domain.people import Actor
 from engine.domain.run import ENDS, RunMode, RunState
-from engine.journal.store import BrakeRow, Page, RunRow, Tx
+from engine.journal.rows import BrakeRow, Page, RunRow
+from engine.journal.store import Tx
 from engine.language.program import ManualNode
 from engine.planning.addresses import find_node
 from engine.running.budgeting import KILL_SWITCH

@@ -10,7 +10,8 @@ from engine.domain.clock import format_time
 from engine.domain.errors import Category
 from engine.domain.ids import new_id
 from engine.domain.run import RunMode, RunState
-from engine.journal.store import GateRow, Tx
+from engine.journal.rows import GateRow
+from engine.journal.store import Tx
 from engine.language.program import GateNode
 from engine.planning.document import PlanDocument
 from engine.planning.drift import Difference, differences

@@ -12,7 +12,8 @@ from engine.contract.registry import Registry
 from engine.domain.clock import Clock
 from engine.domain.entry import Entry
 from engine.domain.run import RunState
-from engine.journal.store import RunRow, Store, Tx
+from engine.journal.rows import RunRow
+from engine.journal.store import Store, Tx
 from engine.language.program import Program
 from engine.planning.planner import Planner
 from engine.running.world import Connections

@@ -13,7 +13,8 @@ from engine.domain.canonical import Json, JsonObject
 from engine.domain.clock import Clock, format_time
 from engine.domain.entry import Entry, StoredEntry
 from engine.domain.run import RunState, advance
-from engine.journal.store import RunRow, Store, Tx
+from engine.journal.rows import RunRow
+from engine.journal.store import Store, Tx
 from engine.language.program import Program
 from engine.planning.document import PlanDocument
 from engine.planning.fold import fold

@@ -11,7 +11,8 @@ from engine.domain.errors import InvalidInput, NotFound
 from engine.domain.ids import new_id
 from engine.domain.people import Actor
 from engine.domain.run import RunMode, RunState
-from engine.journal.store import RunRow, Store, Tx
+from engine.journal.rows import RunRow
+from engine.journal.store import Store, Tx
 from engine.language.program import Program
 from engine.planning.fold import fold
 from engine.planning.inputs import checked_inputs

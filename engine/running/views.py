@@ -12,7 +12,8 @@ from engine.domain.canonical import Json, JsonObject
 from engine.domain.clock import format_time
 from engine.domain.entry import StoredEntry
 from engine.domain.run import ENDS, RunState
-from engine.journal.store import GateRow, RunRow, Tx
+from engine.journal.rows import GateRow, RunRow
+from engine.journal.store import Tx
 from engine.planning.fold import fold
 from engine.planning.progress import RunProgress, StepState
 

@@ -6,7 +6,8 @@ from engine.domain.canonical import JsonObject
 from engine.domain.entry import Entry
 from engine.domain.errors import InvalidInput, Refused
 from engine.domain.people import Actor
-from engine.journal.store import GateRow, Tx, VoteRow
+from engine.journal.rows import GateRow, VoteRow
+from engine.journal.store import Tx
 from engine.planning.policy import check_vote
 from engine.running.starting import Starting
 

@@ -11,7 +11,8 @@ from functools import lru_cache
 from engine.domain.entry import StoredEntry
 from engine.domain.errors import NotFound, StaleOwner, StoreUnavailable
 from engine.domain.ids import new_id
-from engine.journal.store import RunRow, Tx
+from engine.journal.rows import RunRow
+from engine.journal.store import Tx
 from engine.language.program import Program
 from engine.running.services import Services
 from engine.running.session import Session

@@ -20,7 +20,8 @@ from engine.domain.run import RunMode, RunState
 from engine.journal.audit import verify
 from engine.journal.database import Database, open_store
 from engine.journal.keys import Keys
-from engine.journal.store import RunRow, Tx
+from engine.journal.rows import RunRow
+from engine.journal.store import Tx
 
 LEASE = 5.0
 KEYS = Keys.generate()

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from engine.domain.errors import InvalidInput, NotFound
-from engine.journal.store import GateRow, Page, RunRow, Tx
+from engine.journal.rows import GateRow, Page, RunRow
+from engine.journal.store import Tx
 
 _RECENT = 500
 _SHORTEST = 3

@@ -15,7 +15,8 @@ from engine.edges.web.ports import Application
 from engine.incidents import views
 from engine.incidents.timeline import describe
 from engine.journal.database import Database
-from engine.journal.store import Page, Tx
+from engine.journal.rows import Page
+from engine.journal.store import Tx
 from engine.running.views import gate_view, plan_view, run_detail, run_entries, run_view
 
 T = TypeVar("T")

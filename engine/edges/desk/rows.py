@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from engine.domain.canonical import JsonObject
 from engine.domain.clock import format_time
-from engine.journal.store import BrakeRow
+from engine.journal.rows import BrakeRow
 from engine.language.program import Program
 from engine.language.rules import Rule
 

@@ -17,7 +17,8 @@ from prometheus_client.registry import Collector
 from engine.domain.entry import Entry
 from engine.domain.errors import StanchError
 from engine.edges.web.ports import Triage
-from engine.journal.store import Page, RunRow, Store
+from engine.journal.rows import Page, RunRow
+from engine.journal.store import Store
 from engine.language.program import ActionNode, Program
 from engine.planning.addresses import find_node
 

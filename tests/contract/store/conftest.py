@@ -20,7 +20,8 @@ from engine.domain.run import RunMode, RunState
 from engine.journal.database import Database, open_store
 from engine.journal.keys import Keys
 from engine.journal.migrate import HEAD, migrate
-from engine.journal.store import RunRow, Tx
+from engine.journal.rows import RunRow
+from engine.journal.store import Tx
 from engine.journal.tables import metadata
 from worlds.servers import PostgresServer
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from engine.domain.alert import Alert, AlertStatus, UnreadableAlert
 from engine.journal.database import Database
-from engine.journal.store import Page
+from engine.journal.rows import Page
 from tests.contract.store.conftest import START, Place, alert, delivery
 
 

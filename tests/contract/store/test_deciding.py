@@ -11,7 +11,8 @@ from engine.domain.errors import NotFound, StanchError
 from engine.domain.ids import new_id
 from engine.domain.incident import IncidentState
 from engine.journal.database import Database
-from engine.journal.store import DecisionRow, IncidentRow, Page, Tx
+from engine.journal.rows import DecisionRow, IncidentRow, Page
+from engine.journal.store import Tx
 from tests.contract.store.conftest import START, Place, alert, delivery
 
 

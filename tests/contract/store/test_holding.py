@@ -10,7 +10,8 @@ import pytest
 
 from engine.domain.plan import Target
 from engine.journal.database import Database
-from engine.journal.store import BrakeRow, GateRow, Tx, VoteRow
+from engine.journal.rows import BrakeRow, GateRow, VoteRow
+from engine.journal.store import Tx
 from tests.contract.store.conftest import START, Place, owned
 
 

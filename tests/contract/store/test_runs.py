@@ -11,7 +11,8 @@ from engine.domain.entry import Entry
 from engine.domain.errors import StaleOwner
 from engine.domain.run import RunState
 from engine.journal.database import Database
-from engine.journal.store import Page, Tx
+from engine.journal.rows import Page
+from engine.journal.store import Tx
 from tests.contract.store.conftest import Place, make_run, owned
 
 

@@ -14,7 +14,8 @@ from engine.domain.clock import ManualClock
 from engine.domain.entry import Entry
 from engine.domain.errors import InvalidInput, StaleOwner, StanchError, StoreUnavailable
 from engine.journal.database import Database, open_store
-from engine.journal.store import BrakeRow, Tx
+from engine.journal.rows import BrakeRow
+from engine.journal.store import Tx
 from tests.contract.store.conftest import KEYS, START, Place, alert, delivery, owned
 
 
@@ -250,7 +251,7 @@ def test_a_rehearsals_clock_is_the_time(place: Place) -> None:
 
 
 def test_order_does_not_rest_on_the_wall_clock(place: Place, store: Database) -> None:
-    from engine.journal.store import Page
+    from engine.journal.rows import Page
 
     for name in "abc":
         store.write(lambda tx, n=name: tx.alerts.accept(delivery(alert(n))))  # type: ignore[misc]

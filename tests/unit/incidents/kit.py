@@ -21,7 +21,8 @@ from engine.incidents.lifecycle import run_ended
 from engine.incidents.triage import Triage, TriageSettings
 from engine.journal.database import open_store
 from engine.journal.keys import Keys
-from engine.journal.store import DecisionRow, EpisodeRow, IncidentRow, Page, RunRow, Store, Tx
+from engine.journal.rows import DecisionRow, EpisodeRow, IncidentRow, Page, RunRow
+from engine.journal.store import Store, Tx
 from engine.language.matchers import Matcher, parse_matchers
 from engine.language.program import Query
 from engine.language.rules import Rule

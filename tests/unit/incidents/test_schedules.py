@@ -11,7 +11,7 @@ from engine.domain.errors import ActionFailed, Category
 from engine.domain.incident import IncidentState
 from engine.domain.run import RunState
 from engine.incidents.schedules import due, slot
-from engine.journal.store import BrakeRow
+from engine.journal.rows import BrakeRow
 from engine.language.program import Comparison, Query
 from engine.language.rules import QueryTrigger, Rule, Schedule
 from tests.unit.incidents.conftest import MakeKit

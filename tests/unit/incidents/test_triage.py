@@ -12,7 +12,8 @@ from engine.domain.errors import InvalidInput, NotFound, Refused
 from engine.domain.incident import IncidentState
 from engine.domain.people import Actor
 from engine.domain.run import RunMode, RunState
-from engine.journal.store import BrakeRow, Tx
+from engine.journal.rows import BrakeRow
+from engine.journal.store import Tx
 from engine.language.rules import Concurrency, Count, Priority, Schedule, Throttle
 from engine.running.requests import RunRequest
 from tests.unit.incidents.conftest import MakeKit

@@ -12,7 +12,7 @@ from engine.domain.incident import IncidentState
 from engine.domain.people import Actor
 from engine.domain.run import RunState
 from engine.incidents import lifecycle, views
-from engine.journal.store import Page
+from engine.journal.rows import Page
 from tests.unit.incidents.conftest import MakeKit
 from tests.unit.incidents.kit import ALL, START, ago, firing, resolved, rule
 

@@ -1,0 +1,1 @@
+"""The repositories of one transaction, as protocols: what each word of the store can be asked."""

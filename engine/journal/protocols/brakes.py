@@ -1,0 +1,72 @@
+"""What holds runs and people back: locks, budgets, brakes, tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from engine.domain.canonical import JsonObject
+from engine.domain.plan import Target
+from engine.journal.rows import BrakeRow
+
+
+class Locks(Protocol):
+    def acquire(self, run_id: str, targets: Sequence[Target]) -> Mapping[Target, str]:
+        """Take all in sorted order or none; return {target: holder} of the conflicts, empty when taken."""
+        ...
+
+    def release(self, run_id: str) -> Sequence[str]:
+        """Let go of all; return and wake the runs that waited for one of them."""
+        ...
+
+    def wait(self, run_id: str, targets: Sequence[Target]) -> None:
+        """Be woken when one of these is released."""
+        ...
+
+    def held(self) -> Mapping[Target, str]: ...
+
+
+class Budgets(Protocol):
+    def reserve(
+        self,
+        scope: str,
+        unit: str,
+        amount: int,
+        *,
+        limit: int,
+        window: float | None,
+        run_id: str,
+        key: str,
+    ) -> int:
+        """Reserve `amount` at an intent (once a key) within `window` seconds (None: for ever); return the
+        amount that is missing: 0 when reserved, else nothing was."""
+        ...
+
+    def settle(self, key: str, scope: str, unit: str, amount: int) -> None:
+        """Replace a reservation by what the receipt says (0 gives it back)."""
+        ...
+
+    def used(self, scope: str, unit: str, *, window: float | None) -> int: ...
+
+
+class Brakes(Protocol):
+    def get(self, name: str) -> BrakeRow | None: ...
+
+    def set(self, row: BrakeRow) -> None: ...
+
+    def list(self) -> Sequence[BrakeRow]: ...
+
+
+class Tokens(Protocol):
+    def add(
+        self, name: str, hashed: str, roles: Sequence[str], expires_at: datetime | None
+    ) -> None: ...
+
+    def find(self, hashed: str) -> tuple[str, tuple[str, ...]] | None:
+        """(owner's name, roles) of a token that has neither expired nor been revoked."""
+        ...
+
+    def revoke(self, name: str) -> int: ...
+
+    def list(self) -> Sequence[JsonObject]: ...

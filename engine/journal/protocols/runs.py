@@ -1,0 +1,168 @@
+"""What driving runs asks of a transaction: runs, their journal, timers, gates, blobs, and who owns them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from engine.domain.canonical import Json
+from engine.domain.entry import Entry, StoredEntry
+from engine.domain.run import RunState
+from engine.journal.rows import GateRow, Page, RunRow, VoteRow
+
+
+class Runs(Protocol):
+    def create(self, row: RunRow) -> None:
+        """Store a new run, state queued, ready to be claimed."""
+        ...
+
+    def get(self, run_id: str) -> RunRow | None: ...
+
+    def find(self, text: str) -> Sequence[RunRow]:
+        """Runs whose id begins or ends with `text` (at most 10)."""
+        ...
+
+    def list(
+        self,
+        page: Page,
+        *,
+        states: Iterable[RunState] | None = None,
+        incident_id: str | None = None,
+        playbook: str | None = None,
+    ) -> Sequence[RunRow]: ...
+
+    def active_in_group(self, group: str) -> Sequence[RunRow]:
+        """Runs of a concurrency group that have not ended."""
+        ...
+
+    def claim(self, worker: str, limit: int) -> Sequence[RunRow]:
+        """Become the owner of up to `limit` ready runs: highest priority first, then oldest. Raises the
+        epoch of each. The only way to become an owner. A worker that was declared dead gets none; one
+        that never beat gets a first lease of 5 s."""
+        ...
+
+    def update(
+        self,
+        run_id: str,
+        epoch: int,
+        *,
+        state: RunState | None = None,
+        reason: str | None = None,
+        ended: bool = False,
+    ) -> None:
+        """Raises StaleOwner where (run, epoch) is not the present owner's."""
+        ...
+
+    def release(self, run_id: str, epoch: int, *, ready: bool = False) -> None:
+        """Let go of a parked or ended run. A signal that came since (`wake`) keeps it ready."""
+        ...
+
+    def wake(self, run_id: str) -> None:
+        """Make a parked run ready (an approval, a cancel, a timer). Also for one that is owned now: it
+        is then ready again once released."""
+        ...
+
+    def counts(self) -> Mapping[RunState, int]: ...
+
+
+class Journal(Protocol):
+    def append(self, chain: str, entries: Sequence[Entry], *, epoch: int | None = None) -> int:
+        """Append to a chain (a run id, an incident id, `node:ID`), return the number of its last entry.
+
+        With `epoch` the chain is a run and the write is made only by its owner.
+
+        Raises:
+            StaleOwner: another owner has the run; nothing was written.
+        """
+        ...
+
+    def read(
+        self, chain: str, *, after: int = 0, limit: int | None = None
+    ) -> Sequence[StoredEntry]: ...
+
+    def heads(self) -> Mapping[str, tuple[int, str]]:
+        """Every chain's last number and hash."""
+        ...
+
+
+class Timers(Protocol):
+    def set(self, run_id: str, name: str, at: datetime) -> None:
+        """One row a (run, name); setting it again moves it."""
+        ...
+
+    def clear(self, run_id: str, name: str | None = None) -> None: ...
+
+    def fire(self) -> Sequence[str]:
+        """Delete the timers that are due and make their runs ready; return the run ids."""
+        ...
+
+    def next(self) -> datetime | None: ...
+
+
+class Gates(Protocol):
+    def open(self, row: GateRow) -> None: ...
+
+    def get(self, gate_id: str) -> GateRow | None: ...
+
+    def of_run(self, run_id: str) -> Sequence[GateRow]: ...
+
+    def list(self, *, open_only: bool = True) -> Sequence[GateRow]: ...
+
+    def vote(self, row: VoteRow) -> None:
+        """One vote an actor; a later one replaces the earlier."""
+        ...
+
+    def withdraw(self, gate_id: str, actor: str) -> bool: ...
+
+    def votes(self, gate_id: str) -> Sequence[VoteRow]: ...
+
+    def close(self, gate_id: str, state: str) -> bool:
+        """Close an open gate; False where it was closed already."""
+        ...
+
+
+class Blobs(Protocol):
+    """Frozen programs, plans and before-images: larger texts, outside the chain, by digest."""
+
+    def put_program(self, digest: str, text: str) -> None: ...
+
+    def program(self, digest: str) -> str | None: ...
+
+    def put_plan(self, run_id: str, fingerprint: str, body: Json) -> None: ...
+
+    def plan(self, run_id: str, fingerprint: str | None = None) -> Json:
+        """The named plan, or the run's latest; None where there is none."""
+        ...
+
+    def put_image(self, run_id: str, key: str, image: Json) -> str:
+        """Seal (encrypt) a before-image and return the digest of its plain JSON."""
+        ...
+
+    def image(self, run_id: str, key: str) -> Json:
+        """The before-image, or None where there is none or it was pruned.
+
+        Raises:
+            InvalidInput: its key is missing, or it was changed in the database.
+        """
+        ...
+
+    def prune_images(self, before: datetime) -> int:
+        """Forget the images taken before this time; their digests stay. Return how many."""
+        ...
+
+
+class Workers(Protocol):
+    def beat(self, worker: str, lease: float) -> bool:
+        """Renew the lease for `lease` seconds from the database's now; False where it was declared dead."""
+        ...
+
+    def recover(self) -> Sequence[str]:
+        """Declare workers with an expired lease dead, make their runs ready, raise the epochs; run ids."""
+        ...
+
+    def leave(self, worker: str) -> None:
+        """A clean stop: as recover, for this worker, at once."""
+        ...
+
+    def alive(self) -> Sequence[str]: ...

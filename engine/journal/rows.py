@@ -1,0 +1,141 @@
+"""The rows of the store as the engine sees them. JSON columns hold JSON data only; times are aware UTC."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from engine.domain.alert import Alert
+from engine.domain.canonical import JsonObject
+from engine.domain.incident import IncidentState
+from engine.domain.run import RunMode, RunState
+
+
+@dataclass(frozen=True)
+class AlertRow:
+    id: str
+    alert: Alert
+    receiver: str
+    group_key: str
+    group_labels: Mapping[str, str]
+    received_at: datetime
+    decided: bool
+    deliveries: int  # how often this very (fingerprint, startsAt, status) came
+
+
+@dataclass(frozen=True)
+class DeliveryRow:
+    """A delivery with something to show: alerts cut, over the limit, or unreadable."""
+
+    id: str
+    received_at: datetime
+    receiver: str
+    group_key: str
+    truncated: int
+    over_limit: int
+    unreadable: tuple[JsonObject, ...]
+
+
+@dataclass(frozen=True)
+class DecisionRow:
+    """What a rule decided about an alert (or a schedule's fire), and why."""
+
+    id: str
+    alert_id: str | None
+    rule: str
+    verdict: str  # run | join | skip | wait | ask | note
+    reason: str
+    at: datetime
+    run_id: str | None = None
+    incident_id: str | None = None
+
+
+@dataclass(frozen=True)
+class EpisodeRow:
+    """One open or closed stretch of a rule and its `run_per` labels."""
+
+    id: str
+    rule: str
+    key: str
+    opened_at: datetime
+    closed_at: datetime | None
+    run_id: str | None
+    incident_id: str | None
+
+
+@dataclass(frozen=True)
+class IncidentRow:
+    id: str
+    title: str
+    rule: str
+    state: IncidentState
+    severity: str  # P0 | P1 | P2
+    opened_at: datetime
+    resolved_at: datetime | None
+    body: JsonObject = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RunRow:
+    id: str
+    playbook: str
+    program: str  # digest of the frozen program text
+    rule: str | None
+    incident_id: str | None
+    state: RunState
+    mode: RunMode
+    priority: int
+    inputs: JsonObject
+    trigger: JsonObject  # {kind, labels, annotations, at, value}; alert under "alert"
+    requester: str
+    created_at: datetime
+    ended_at: datetime | None
+    epoch: int
+    owner: str | None
+    reason: str  # of the present state
+    group: str | None = None  # concurrency group
+    parent: str | None = None  # the run that this one undoes or retries
+
+
+@dataclass(frozen=True)
+class GateRow:
+    id: str
+    run_id: str
+    address: str  # the gate step's address, or "plan"
+    role: str
+    approvals: int
+    fingerprint: str
+    state: str  # open | approved | rejected | expired | void | withdrawn
+    opened_at: datetime
+    expires_at: datetime | None
+    body: JsonObject  # what people see: summary, plan id, on_timeout, excluded names
+    closed_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class VoteRow:
+    gate_id: str
+    actor: str
+    via: str
+    decision: str  # approve | reject
+    comment: str
+    at: datetime
+
+
+@dataclass(frozen=True)
+class BrakeRow:
+    name: str  # "kill", "breaker:PLAYBOOK", …
+    engaged: bool
+    by: str
+    reason: str
+    at: datetime
+    body: JsonObject = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Page:
+    """Which rows to list: newest first, `limit` of them, older than the id `before`."""
+
+    limit: int = 100
+    before: str | None = None
