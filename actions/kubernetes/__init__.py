@@ -12,6 +12,7 @@ from actions.kubernetes.cronjobs import (
 from actions.kubernetes.debugging import KubernetesDebugPod
 from actions.kubernetes.describe import KubernetesDescribe, KubernetesEvents
 from actions.kubernetes.execute import KubernetesExec
+from actions.kubernetes.jobhistory import KubernetesCronJobHistory
 from actions.kubernetes.jobs import KubernetesJobFromCronJob
 from actions.kubernetes.logs import KubernetesLogs
 from actions.kubernetes.patch import KubernetesPatch
@@ -40,6 +41,7 @@ DECLARATIONS = (
     KubernetesCronJobSuspend,
     KubernetesCronJobResume,
     KubernetesCronJobSet,
+    KubernetesCronJobHistory,
     KubernetesSetImage,
     KubernetesSetResources,
     KubernetesSetEnv,

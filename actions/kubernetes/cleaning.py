@@ -11,7 +11,7 @@ from pydantic import Field
 from actions.kubernetes import changing
 from actions.kubernetes.client import KubernetesClient
 from actions.kubernetes.failures import Refused
-from actions.kubernetes.jobstate import FINISHED, state_of
+from actions.kubernetes.jobstate import FINISHED, ended_at, made_by, state_of
 from actions.kubernetes.params import InCluster, grant
 from actions.kubernetes.removing import partly
 from actions.kubernetes.resources import Resource, built_in
@@ -79,7 +79,7 @@ class KubernetesJobsClean(Change[JobsCleanParams]):
         now = world.clock.now()
         found = sorted(
             (item for item in items if _taken(params, item, now)),
-            key=lambda item: (_ended(item), item["metadata"]["name"]),
+            key=lambda item: (ended_at(item), item["metadata"]["name"]),
         )
         chosen = found[: params.limit]
         notes = []
@@ -107,7 +107,7 @@ class KubernetesJobsClean(Change[JobsCleanParams]):
             reversible=False,
             why_irreversible=_WHY,
             sample=tuple(
-                {"name": item["metadata"]["name"], "state": _said(item), "ended": _ended(item)}
+                {"name": item["metadata"]["name"], "state": _said(item), "ended": ended_at(item)}
                 for item in chosen[:_SHOWN]
             ),
             notes=tuple(notes),
@@ -152,25 +152,12 @@ def _taken(params: JobsCleanParams, item: JsonObject, now: datetime) -> bool:
     wanted = FINISHED.values() if params.condition == "any" else (FINISHED[params.condition],)
     if state_of(item)["state"] not in wanted:
         return False
-    if params.cronjob is not None:
-        owners = [(each["kind"], each["name"]) for each in metadata.get("ownerReferences") or []]
-        ours = (metadata.get("labels") or {}).get("stanch.dev/cronjob") == params.cronjob
-        if ("CronJob", params.cronjob) not in owners and not ours:
-            return False
+    if params.cronjob is not None and not made_by(item, params.cronjob):
+        return False
     if params.older_than is None:
         return True
-    ended = _ended(item)
+    ended = ended_at(item)
     return bool(ended) and parse_time(ended) <= now - timedelta(seconds=params.older_than)
-
-
-def _ended(item: JsonObject) -> str:
-    status = item.get("status") or {}
-    times = [
-        str(each.get("lastTransitionTime") or "")
-        for each in status.get("conditions") or []
-        if each.get("type") in FINISHED and each.get("status") == "True"
-    ]
-    return str(status.get("completionTime") or "") or max(times, default="")
 
 
 def _said(item: JsonObject) -> str:

@@ -11,12 +11,19 @@ from pydantic import Field
 from actions.kubernetes import changing
 from actions.kubernetes.making import Making
 from actions.kubernetes.params import InCluster, grant
-from engine.contract import Grant, Planned, Target, Unknown, World
+from engine.contract import ActionParams, Grant, Planned, Target, Unknown, World
 from engine.contract.fields import Seconds
 from engine.domain.canonical import JsonObject
 
 _STAYS = "undo deletes the pod; what it has done elsewhere stays done"
 _CONTAINER = "debug"
+
+
+class SecretKey(ActionParams):
+    """One key of a Secret."""
+
+    secret: str = Field(description="The Secret's name", examples=["db-credentials"], min_length=1)
+    key: str = Field(description="Its key", examples=["url"], min_length=1)
 
 
 class DebugPodParams(InCluster):
@@ -41,6 +48,11 @@ class DebugPodParams(InCluster):
     )
     secrets: list[str] = Field(
         [], description="Secrets whose keys become variables", examples=[["db-credentials"]]
+    )
+    secret_env: dict[str, SecretKey] = Field(
+        {},
+        description="Environment variables that are keys of Secrets; $(NAME) in the command is its value",
+        examples=[{"DATABASE_URL": {"secret": "db-credentials", "key": "url"}}],
     )
     config_maps: list[str] = Field(
         [], description="ConfigMaps whose keys become variables", examples=[["batch-config"]]
@@ -113,12 +125,19 @@ def _target(params: DebugPodParams) -> Target:
     return changing.target_of(params.connection, params.namespace, "Pod", f"{params.name}-*")
 
 
+def _key(of: SecretKey) -> JsonObject:
+    return {"secretKeyRef": {"name": of.secret, "key": of.key}}
+
+
 def _pod(params: DebugPodParams) -> JsonObject:
     container: JsonObject = {
         "name": _CONTAINER,
         "image": params.image,
         "command": params.command,
-        "env": [{"name": name, "value": value} for name, value in params.env.items()],
+        "env": [
+            *({"name": name, "value": value} for name, value in params.env.items()),
+            *({"name": name, "valueFrom": _key(of)} for name, of in params.secret_env.items()),
+        ],
         "envFrom": [
             *({"configMapRef": {"name": name}} for name in params.config_maps),
             *({"secretRef": {"name": name}} for name in params.secrets),

@@ -21,6 +21,7 @@ from actions.kubernetes.cronjobs import (
 from actions.kubernetes.debugging import KubernetesDebugPod
 from actions.kubernetes.describe import KubernetesDescribe, KubernetesEvents
 from actions.kubernetes.execute import KubernetesExec
+from actions.kubernetes.jobhistory import KubernetesCronJobHistory
 from actions.kubernetes.jobs import KubernetesJobFromCronJob
 from actions.kubernetes.logs import KubernetesLogs
 from actions.kubernetes.patch import KubernetesPatch
@@ -265,6 +266,12 @@ def _described(output: Any) -> None:
     assert "pod etl-worker-" in output["text"]
 
 
+def _history(output: Any) -> None:
+    assert output["schedule"] == "0 * * * *"
+    assert output["jobs"] == []
+    assert output["consecutive_failures"] == 0
+
+
 def _events(output: Any) -> None:
     assert {event["object"] for event in output["events"]} == {"Deployment/etl-worker"}
 
@@ -418,6 +425,9 @@ READS = {
     "kubernetes.rollout_wait": _read(KubernetesRolloutWait(), _NAMED, _MISSING, _status),
     "kubernetes.job_wait": _read(
         KubernetesJobWait(), {"name": "by-hand"}, _MISSING, _done, make_job("by-hand")
+    ),
+    "kubernetes.cronjob_history": _read(
+        KubernetesCronJobHistory(), {"name": "scoring"}, _MISSING, _history
     ),
     "kubernetes.can_i": _read(
         KubernetesCanI(),

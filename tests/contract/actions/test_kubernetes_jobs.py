@@ -12,10 +12,12 @@ from actions.kubernetes.access import KubernetesCanI
 from actions.kubernetes.cleaning import KubernetesJobsClean
 from actions.kubernetes.cronjobs import KubernetesCronJobSet
 from actions.kubernetes.debugging import KubernetesDebugPod
+from actions.kubernetes.jobhistory import KubernetesCronJobHistory
 from actions.kubernetes.jobs import KubernetesJobFromCronJob
 from actions.kubernetes.making import name_of
 from actions.kubernetes.removing import KubernetesDeletePod, KubernetesEvict
 from actions.kubernetes.secrets import KubernetesSecretCheck, KubernetesSecretSet, problem_of
+from actions.kubernetes.workloads import KubernetesSetImage
 from engine.contract import ActionFailed, Applied, Category, NotApplied, NotYet, Planned, Wrong
 from engine.domain.clock import ManualClock
 from tests.contract.actions import kube_scene
@@ -114,6 +116,21 @@ def test_a_debug_pod_runs_its_command_and_can_be_waited_for(cluster: Cluster, si
     action.undo(planned, receipt, sight.writing(), "u")
     names = [pod["metadata"]["name"] for pod in cluster.objects("Pod", NAMESPACE)]
     assert receipt.output["name"] not in names
+
+
+def test_a_debug_pod_is_given_one_key_of_a_secret(cluster: Cluster, sight: Sight) -> None:
+    action = KubernetesDebugPod()
+    of = {"DATABASE_URL": {"secret": "keys", "key": "token"}}
+    planned = plan(action, sight, image="i:1", command=["psql", "$(DATABASE_URL)"], secret_env=of)
+    name = action.apply(planned, sight.writing(), "k").output["name"]
+    [container] = cluster.object("Pod", NAMESPACE, name)["spec"]["containers"]
+    assert container["env"] == [
+        {
+            "name": "DATABASE_URL",
+            "valueFrom": {"secretKeyRef": {"name": "keys", "key": "token"}},
+        }
+    ]
+    assert "hunter2" not in str(planned)
 
 
 def test_a_job_name_is_a_name() -> None:
@@ -266,3 +283,59 @@ def test_rights_are_asked_of_the_server(cluster: Cluster) -> None:
     assert everything == {"allowed": True, "verbs": {"create": True}, "denied": []}
     nothing: Any = can.read(asked, in_process(cluster, User("nobody")).reading())
     assert nothing == {"allowed": False, "verbs": {"create": False}, "denied": ["create"]}
+
+
+# ---------------------------------------------------------------- history
+
+
+def test_history_counts_failures_in_a_row_and_sees_a_new_image(
+    cluster: Cluster, sight: Sight
+) -> None:
+    def look() -> Any:
+        action = KubernetesCronJobHistory()
+        return action.read(params(action, name="scoring"), sight.reading())
+
+    cluster.script("scoring", [Fate(exit_code=0, times=1), Fate(exit_code=1)])
+    change = KubernetesCronJobSet()
+    change.apply(
+        plan(change, sight, name="scoring", backoff_limit=0, keep_failed=3), sight.writing(), "k"
+    )
+    later(cluster, 3600)
+    later(cluster, 120)
+    seen = look()
+    assert [job["state"] for job in seen["jobs"]] == ["complete"]
+    assert seen["consecutive_failures"] == 0
+    assert seen["image_change"] is None
+    before = seen["jobs"][0]["images"]
+    image = KubernetesSetImage()
+    new = {"kind": "CronJob", "name": "scoring", "image": "registry.invalid/w:2"}
+    image.apply(plan(image, sight, **new), sight.writing(), "k2")
+    for _ in range(2):
+        later(cluster, 3480)
+        later(cluster, 120)
+    seen = look()
+    assert seen["consecutive_failures"] == 2
+    assert seen["latest_failed"] == seen["latest"] == seen["jobs"][0]["name"]
+    assert "BackoffLimitExceeded" in seen["jobs"][0]["reason"]
+    assert seen["image_change"]["before"] == before
+    assert seen["image_change"]["after"] == ["registry.invalid/w:2"]
+    assert seen["image_change"]["since"] == seen["jobs"][1]["created"]
+    assert seen["blocked"] > 7000
+    assert seen["last_succeeded"] == seen["jobs"][2]["ended"]
+
+
+def test_history_says_where_variables_come_from(cluster: Cluster, sight: Sight) -> None:
+    item = kube_scene.cron_job("taker")
+    [container] = item["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+    container["env"] = [
+        {"name": "PLAIN", "value": "1"},
+        {"name": "URL", "valueFrom": {"secretKeyRef": {"name": "keys", "key": "url"}}},
+        {"name": "MOST", "valueFrom": {"configMapKeyRef": {"name": "batch", "key": "most"}}},
+    ]
+    cluster.load([item])
+    action = KubernetesCronJobHistory()
+    seen: Any = action.read(params(action, name="taker"), sight.reading())
+    assert seen["variables"] == {
+        "URL": {"kind": "Secret", "name": "keys", "key": "url"},
+        "MOST": {"kind": "ConfigMap", "name": "batch", "key": "most"},
+    }
