@@ -31,10 +31,11 @@ class KubernetesCronJobHistory(Read[HistoryParams]):
     Output: `schedule`, `suspended`, `active` (jobs that run now), `last_scheduled` and `last_succeeded`
     (times, or null), `blocked` (seconds since the last success, or since the CronJob was made), `jobs`
     (`name`, `state`, `reason`, `created`, `ended`, `seconds`, `images`, `backoff_limit`, `deadline`),
-    `consecutive_failures` (of the jobs that ended last, as far as `failedJobsHistoryLimit` keeps them), `latest` and `latest_failed` (a job's name, or
-    null), `image_change` (`{before, after, since}` where the failing jobs run other images than the last
-    one that succeeded, else null), `variables` (of its containers: name to `{kind, name, key}` of the
-    Secret or ConfigMap it comes from), `truncated` (more jobs than could be looked at).
+    `consecutive_failures` (of the jobs that ended last, as far as `failedJobsHistoryLimit` keeps them),
+    `latest` and `latest_failed` (a job's name, or null), `image_change` (`{before, after, since}` where
+    the failing jobs run other images than the last one that succeeded, else null), `variables` (of its
+    containers: name to `{kind, name, key}` of the Secret or ConfigMap it comes from), `truncated` (more
+    jobs than could be looked at).
     """
 
     name = "kubernetes.cronjob_history"
