@@ -106,6 +106,15 @@ def _size(value: object) -> int:
     return int(quantity)
 
 
+def _amount(value: object) -> float | str:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return value
+    if not isinstance(value, str):
+        bad_type(value, "a number, or a quantity such as 4Gi")
+    _via(units.parse_quantity, value)
+    return value
+
+
 def _comparison(value: object) -> Comparison:
     if not isinstance(value, str):
         hint = (
@@ -275,6 +284,13 @@ Size = Annotated[
     int,
     PlainValidator(_size),
     WithJsonSchema({"type": ["integer", "string"], "description": "bytes: 1000000, 64Ki, 4Mi"}),
+]
+Amount = Annotated[
+    float | str,
+    PlainValidator(_amount),
+    WithJsonSchema(
+        {"type": ["number", "string"], "description": "a number, or a quantity: 10, 4Gi"}
+    ),
 ]
 ComparisonText = Annotated[
     Comparison,

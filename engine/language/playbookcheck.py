@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import PurePath
 
 from engine.domain.plan import Effect
-from engine.language import templates
+from engine.language import templates, units
 from engine.language.diagnostics import clipped, listed, suggestion
 from engine.language.explain import Report, names_at
 from engine.language.inputcheck import check_given
@@ -365,7 +365,10 @@ class _Check:
 
 
 def _above(low: object, high: object) -> bool:
-    return isinstance(low, int | float) and isinstance(high, int | float) and low > high
+    try:
+        return units.quantity(low) > units.quantity(high)
+    except units.UnitError:
+        return False  # said elsewhere: it is no amount
 
 
 def _nothing(place: Node) -> Node:

@@ -56,10 +56,10 @@ class Retry(Frozen):
 
 
 class Bound(Frozen):
-    """The least and the most that an unknown may resolve to."""
+    """The least and the most that an unknown may resolve to: numbers, or quantities such as `2Gi`."""
 
-    min: float | None = None
-    max: float | None = None
+    min: float | str | None = None
+    max: float | str | None = None
 
 
 class Foreach(Frozen):

@@ -8,6 +8,7 @@ from pydantic import Field, WithJsonSchema
 
 from engine.language.fields import (
     ActionName,
+    Amount,
     Categories,
     ComparisonText,
     Duration,
@@ -66,8 +67,8 @@ class RetryForm(Form):
 class BoundForm(Form):
     """The least and the most that an unknown may resolve to."""
 
-    min: float | None = Field(None, description="The least")
-    max: float | None = Field(None, description="The most")
+    min: Amount | None = Field(None, description="The least", examples=[1])
+    max: Amount | None = Field(None, description="The most", examples=["4Gi"])
 
 
 class ForeachForm(Form):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from engine.domain.canonical import JsonObject
 from engine.domain.plan import Planned, Unknown, to_json
 from engine.language.program import Bound
+from engine.language.units import UnitError, quantity
 from engine.planning.document import PlanDocument, PlanStep
 from engine.planning.progress import ChangeState
 
@@ -32,6 +33,10 @@ class Difference:
 
     def __str__(self) -> str:
         return f"{self.address}: {self.field} was {_show(self.planned)}, is {_show(self.live)}"
+
+
+def _plain(number: float | str | None) -> str:
+    return f"{number:g}" if isinstance(number, int | float) else str(number)
 
 
 def _show(value: Any) -> str:
@@ -100,9 +105,10 @@ def _known(
             found.append(Difference(step.address, name, then, now))
     for unit, count in live.counts.items():
         bound = bounds.get(unit)
-        most = bound.max if bound and bound.max is not None else approved.counts.get(unit, 0)
-        if count > most:
-            found.append(Difference(step.address, unit, f"at most {most:g}", count))
+        planned = approved.counts.get(unit, 0)
+        most = Bound(max=bound.max if bound and bound.max is not None else planned)
+        if _outside(count, most):
+            found.append(Difference(step.address, unit, f"at most {_plain(most.max)}", count))
     return found
 
 
@@ -129,12 +135,34 @@ def _bounded(address: str, name: str, value: Any, bounds: Mapping[str, Bound]) -
     bound = bounds.get(name) or bounds.get(name.rsplit(".", 1)[-1])
     if bound is None:
         return [Difference(address, name, "known after apply, without bounds", value)]
-    text = f"between {bound.min} and {bound.max}"
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return [Difference(address, name, text, value)]
-    low = bound.min is not None and value < bound.min
-    high = bound.max is not None and value > bound.max
-    return [Difference(address, name, text, value)] if low or high else []
+    if not _outside(value, bound):
+        return []
+    return [Difference(address, name, f"between {bound.min} and {bound.max}", value)]
+
+
+def _outside(value: Any, bound: Bound) -> bool:
+    """Whether a value is outside its bound; one that is neither a number nor a quantity always is."""
+    try:
+        amount = quantity(value)
+    except UnitError:
+        return True
+    low = bound.min is not None and amount < quantity(bound.min)
+    high = bound.max is not None and amount > quantity(bound.max)
+    return low or high
+
+
+def compare_items(
+    document: PlanDocument | None, address: str, keys: Sequence[str], bounds: Mapping[str, Bound]
+) -> list[Difference]:
+    """Return what a foreach that was approved unseen exceeds: its bound of `items`.
+
+    Items that the approved plan shows one by one are approved as shown.
+    """
+    bound = bounds.get("items")
+    shown = document is not None and all(document.step(f"{address}[{key}]") for key in keys)
+    if bound is None or shown:
+        return []
+    return _bounded(address, "items", len(keys), bounds)
 
 
 def differences(old: PlanDocument, new: PlanDocument) -> list[Difference]:

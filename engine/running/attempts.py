@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -21,7 +20,6 @@ from engine.contract.action import (
 from engine.domain.canonical import JsonObject
 from engine.domain.errors import ActionFailed, Category, StanchError, Unplannable
 from engine.domain.plan import Planned, Target, Unknown, to_json
-from engine.domain.run import RunMode
 from engine.journal.store import Tx
 from engine.language.templates import render
 from engine.planning.drift import Difference, compare, own_values
@@ -29,6 +27,7 @@ from engine.planning.playing import readable
 from engine.planning.progress import StepState, StepStatus
 from engine.planning.scope import scope_of
 from engine.running.budgeting import Blocked, reserve
+from engine.running.drifted import ask_again
 from engine.running.outcome import PROGRESSED, Carried, Parked
 from engine.running.settling import Settling
 from engine.running.stepwork import step_key
@@ -125,7 +124,8 @@ class Attempt(Settling):
             return self.unclassified(error)
         found = self._drift(live)
         if found:
-            return self._drifted(found)
+            ask_again(self.session, self.address, found)
+            return PROGRESSED
         if live.is_no_op:
             output = {"before": to_json(live.before), "after": to_json(live.after), "receipt": None}
             self.succeed(output, "already so; nothing to do")
@@ -150,16 +150,6 @@ class Attempt(Settling):
         clean = self.services.connections.redact_planned(live)
         own = own_values(self.session.progress.changes)
         return compare(step, self.address, clean, self.node.bounds, own)
-
-    def _drifted(self, found: Sequence[Difference]) -> Carried:
-        for difference in found:
-            self.session.note("drift.found", **difference.as_json())
-        text = "; ".join(map(str, found[:3]))
-        if self.session.row.mode is RunMode.AUTO:
-            self.stuck(f"the world is not as planned: {text}")
-        else:
-            self.session.note("run.signal", signal="reask", reason=text)
-        return PROGRESSED
 
     def _intent(
         self,

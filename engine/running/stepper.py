@@ -25,6 +25,7 @@ from engine.planning.scope import scope_of
 from engine.planning.walk import Walk
 from engine.running.attempts import Attempt
 from engine.running.bookkeeping import book, step_outcome
+from engine.running.drifted import beyond_bounds
 from engine.running.gates import (
     BUDGET_GATE,
     PLAN_GATE,
@@ -172,7 +173,7 @@ class Stepper:
             walk = Walk(session.program, progress, session.facts, self.services.clock.now())
             moves = walk.run(session.row.inputs)
         self._deadlines = walk.deadlines
-        if book(session, moves):
+        if beyond_bounds(session, moves) or book(session, moves):
             return None
         finish = next((move for move in moves if isinstance(move, Finish)), None)
         if finish is not None and finish.parks:

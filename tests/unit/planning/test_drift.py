@@ -51,6 +51,14 @@ def test_an_unknown_change_needs_bounds() -> None:
     assert len(compare(None, "s", planned(1, 2), {"absent": Bound(max=3)}, {})) == 1
 
 
+def test_bounds_may_be_quantities() -> None:
+    bounds = {"v": Bound(min="512Mi", max="2Gi")}
+    assert compare(None, "s", planned("1Gi", "2048Mi"), bounds, {}) == []
+    (found,) = compare(None, "s", planned("1Gi", "2049Mi"), bounds, {})
+    assert str(found) == "s: v was 'between 512Mi and 2Gi', is '2049Mi'"
+    assert len(compare(None, "s", planned("1Gi", "much"), bounds, {})) == 1
+
+
 def test_an_unknown_value_inside_a_known_change_is_held_to_its_bounds() -> None:
     approved = step(planned(1, Unknown()))
     assert len(compare(approved, "s", planned(1, 7), {}, {})) == 1

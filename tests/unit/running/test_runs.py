@@ -128,6 +128,68 @@ def test_foreach_runs_once_an_item_and_lists_its_outputs(engine: Harness, table:
     assert engine.entries(row.id)[-1].body["outputs"] == {"names": ["x", "y"]}
 
 
+def test_a_foreach_that_was_approved_unseen_keeps_to_its_bound(
+    engine: Harness, table: Table
+) -> None:
+    plan = program(
+        {"id": "pause", "kind": "wait", "for_": 60},
+        {"id": "look", "kind": "action", "action": "toy.get", "with": {"name": "n"}},
+        {
+            **setting("each", "{{ item | string }}", 1),
+            "foreach": {"items": "{{ range(steps.look.value) | list }}"},
+            "bounds": {"items": {"max": 2}, "value": {"max": 1}},
+        },
+    )
+    for mode, parked in (
+        (RunMode.APPROVE, RunState.AWAITING_APPROVAL),
+        (RunMode.AUTO, RunState.NEEDS_HUMAN),
+    ):
+        table.values["n"] = 3
+        run_id = engine.start(plan, mode)
+        engine.settle()
+        if mode is RunMode.APPROVE:
+            engine.commands.approve(run_id, BOB)
+            engine.settle()
+        engine.pass_time(61, step=61)
+        assert engine.row(run_id).state is parked
+        assert table.writes == []
+        drift = [entry.body for entry in engine.entries(run_id) if entry.kind == "drift.found"]
+        assert drift[0]["field"] == "items"
+        assert drift[0]["live"] == 3
+    table.values["n"] = 2
+    within = engine.start(plan, RunMode.APPROVE)
+    engine.settle()
+    engine.commands.approve(within, BOB)
+    engine.settle()
+    engine.pass_time(61, step=61)
+    assert engine.row(within).state is RunState.SUCCEEDED
+    assert table.writes == [("0", 1), ("1", 1)]
+
+
+def test_a_foreach_beyond_its_bound_is_approved_once_it_is_seen(
+    engine: Harness, table: Table
+) -> None:
+    plan = program(
+        {"id": "pause", "kind": "wait", "for_": 60},
+        {"id": "look", "kind": "action", "action": "toy.get", "with": {"name": "n"}},
+        {
+            **setting("each", "{{ item | string }}", 1),
+            "foreach": {"items": "{{ range(steps.look.value) | list }}"},
+            "bounds": {"items": {"max": 2}, "value": {"max": 1}},
+        },
+    )
+    table.values["n"] = 3
+    run_id = engine.start(plan, RunMode.APPROVE)
+    engine.settle()
+    engine.commands.approve(run_id, BOB)
+    engine.settle()
+    engine.pass_time(61, step=61)
+    engine.commands.approve(run_id, BOB)
+    engine.settle()
+    assert engine.row(run_id).state is RunState.SUCCEEDED
+    assert len(table.writes) == 3
+
+
 def test_foreach_tolerates_as_many_failures_as_it_says(engine: Harness, table: Table) -> None:
     items = [{"name": name} for name in ("x", "absent", "y", "list")]
     plan = program(
