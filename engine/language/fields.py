@@ -108,7 +108,7 @@ def _size(value: object) -> int:
 
 def _amount(value: object) -> float | str:
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return value
+        return float(value)
     if not isinstance(value, str):
         bad_type(value, "a number, or a quantity such as 4Gi")
     _via(units.parse_quantity, value)

@@ -309,7 +309,7 @@ def test_history_counts_failures_in_a_row_and_sees_a_new_image(
     before = seen["jobs"][0]["images"]
     image = KubernetesSetImage()
     new = {"kind": "CronJob", "name": "scoring", "image": "registry.invalid/w:2"}
-    image.apply(plan(image, sight, **new), sight.writing(), "k2")
+    image.apply(plan(image, sight, (), **new), sight.writing(), "k2")
     for _ in range(2):
         later(cluster, 3480)
         later(cluster, 120)
