@@ -210,13 +210,22 @@ class Set(Change[SetParams]):
             return Applied(receipt or self._receipt(planned))
         return NotApplied()
 
+    def conflicts(self, planned: Planned, receipt: Receipt, world: World) -> Sequence[str]:
+        now = world.client(planned.target.connection, Client).table.read(planned.request["name"])
+        for newer in world.earlier:
+            if newer.target == planned.target:
+                now = newer.after["value"]
+        if now == planned.after["value"]:
+            return ()
+        return [f"value was set to {planned.after['value']!r} and is {now!r} now"]
+
     def undo(self, planned: Planned, receipt: Receipt, world: World, key: str) -> Receipt:
         client = world.client(planned.target.connection, Client)
         name = planned.request["name"]
         if key in client.table.keys:
             return Receipt()
         now = client.table.values.get(name)
-        if now != planned.after["value"]:
+        if now != planned.after["value"] and not world.overriding:
             raise ActionFailed(
                 Category.DATA,
                 f"{name} is {now!r}: somebody changed it since",

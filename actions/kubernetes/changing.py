@@ -299,7 +299,7 @@ def restore(planned: Planned, receipt: Receipt, world: World, key: str) -> Recei
         live = client.get_json(path)
         if stamp_of(live) == key:
             return _undone(planned, live)
-        _hold_to_ours(planned, ours, live, image)
+        _hold_to_ours(planned, ours, live, image, overriding=world.overriding)
         patch = fields.merge_difference(live, fields.restored(live, values))
         try:
             return _undone(planned, client.patch(path, keyed(patch, MERGE, live, key), MERGE))
@@ -310,14 +310,36 @@ def restore(planned: Planned, receipt: Receipt, world: World, key: str) -> Recei
     raise ActionFailed(Category.TRANSIENT, what, effect_possible=False)
 
 
+def conflicts(planned: Planned, receipt: Receipt, world: World) -> list[str]:
+    """Return what others changed of the touched fields since; what newer undos restore first is no conflict."""
+    live = read_live(planned, world)
+    if live is None:
+        return [f"{planned.target} is gone"]
+    uid = (receipt.before_image or planned.precondition).get("uid")
+    if uid and live["metadata"]["uid"] != uid:
+        return [f"{planned.target} was deleted and made anew since it was changed"]
+    ours = {**planned.after, **receipt.after}
+    found = chained(world.earlier, planned.target, values_of(planned, live))
+    return [
+        f"{planned.target}: {name} was set to {value!r} and is {found.get(name)!r} now"
+        for name, value in ours.items()
+        if not isinstance(value, Unknown) and found.get(name) != value
+    ]
+
+
 def _hold_to_ours(
-    planned: Planned, ours: Mapping[str, Any], live: JsonObject, image: JsonObject
+    planned: Planned,
+    ours: Mapping[str, Any],
+    live: JsonObject,
+    image: JsonObject,
+    *,
+    overriding: bool,
 ) -> None:
     uid = image.get("uid")
     if uid and live["metadata"]["uid"] != uid:
         raise _conflict(planned, "it was deleted and made anew since it was changed")
     found = changed_since(ours, values_of(planned, live))
-    if found:
+    if found and not overriding:
         name, wanted, now = found
         what = (
             f"{planned.target}: {name} was set to {wanted!r} and is {now!r} now: somebody changed it "

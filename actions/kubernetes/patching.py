@@ -129,6 +129,9 @@ class Patching(Change[Q], Generic[Q]):
     def undo(self, planned: Planned, receipt: Receipt, world: World, key: str) -> Receipt:
         return changing.restore(planned, receipt, world, key)
 
+    def conflicts(self, planned: Planned, receipt: Receipt, world: World) -> Sequence[str]:
+        return changing.conflicts(planned, receipt, world)
+
 
 def _filled(
     planned: Planned, before: Mapping[str, Any], after: Mapping[str, Any], pods: int

@@ -147,6 +147,19 @@ class KubernetesScale(Change[ScaleParams]):
         seen = _write_scale(planned, world, int(planned.after[FIELD]), int(before))
         return Receipt(after={FIELD: before}, counts=planned.counts, output=_output(seen))
 
+    def conflicts(self, planned: Planned, receipt: Receipt, world: World) -> Sequence[str]:
+        if planned.request["through"] == "object":
+            return changing.conflicts(planned, receipt, world)
+        about = Object.of(planned)
+        client = changing.client_of(world, about.connection)
+        path = about.resource(client).path(about.namespace, about.name, "scale")
+        live = {FIELD: _replicas(client.get_json(path))}
+        now = changing.chained(world.earlier, planned.target, live)[FIELD]
+        if now in {planned.after[FIELD], planned.before[FIELD]}:
+            return ()
+        was = planned.after[FIELD]
+        return [f"{planned.target}: {FIELD} was set to {was!r} and is {now!r} now"]
+
 
 def _replicas(item: JsonObject) -> int:
     return int((item.get("spec") or {}).get("replicas") or 0)
@@ -180,7 +193,7 @@ def _write_scale(planned: Planned, world: World, before: int, after: int) -> Jso
         now = _replicas(live)
         if now == after:
             return live
-        if now != before:
+        if now != before and not world.overriding:
             what = (
                 f"{planned.target}: {FIELD} was {before} at the plan and is {now} now; plan again"
             )

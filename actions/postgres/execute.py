@@ -209,7 +209,7 @@ class PostgresExecute(Change[ExecuteParams]):
             done = tokens.find(work, client, key)
             if done is not None:
                 return _receipt(done)
-            rows = undoing.restore(work, receipt.before_image)
+            rows = undoing.restore(work, receipt.before_image, overriding=world.overriding)
             work.control("SET CONSTRAINTS ALL IMMEDIATE")
             table = Table.parse(planned.target.path)
             seen = catalogue.touched(work)
@@ -219,6 +219,16 @@ class PostgresExecute(Change[ExecuteParams]):
             )
             tokens.keep(work, client, key, token)
         return _receipt(token)
+
+    def conflicts(self, planned: Planned, receipt: Receipt, world: World) -> Sequence[str]:
+        image = receipt.before_image
+        if not isinstance(image, dict) or any(
+            newer.target == planned.target for newer in world.earlier
+        ):
+            return ()  # rows that newer changes of this table will restore first cannot be told apart
+        client = world.client(planned.target.connection, PostgresClient)
+        with client.reading(planned.request["statement_timeout"], role="write") as work:
+            return undoing.conflicts(work, image)
 
 
 def _statement(sql: str, params: JsonObject) -> Statement:

@@ -144,6 +144,9 @@ class Recipe(Change[R]):
     def undo(self, planned: Planned, receipt: Receipt, world: World, key: str) -> Receipt:
         return EXECUTE.undo(planned, receipt, world, key)
 
+    def conflicts(self, planned: Planned, receipt: Receipt, world: World) -> Sequence[str]:
+        return EXECUTE.conflicts(planned, receipt, world)
+
 
 class ReleaseOrphans(Recipe[ReleaseParams]):
     """Gives rows that stay in processing back to the queue. Undo by key."""

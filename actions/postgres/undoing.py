@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from actions.postgres.catalogue import Column, columns
@@ -39,25 +39,51 @@ class _Image:
         )
 
 
-def restore(work: Work, image: JsonObject) -> int:
+def restore(work: Work, image: JsonObject, *, overriding: bool = False) -> int:
     """Put the rows of a before-image back and return how many.
+
+    Args:
+        overriding: columns that others changed since are restored as well.
 
     Raises:
         ActionFailed: (data) a row or column is no longer as the change left it; named, nothing restored.
     """
+    opened = _opened(work, image)
+    current = _current(opened, lock=True)
+    for found in _differences(opened, current, image["kind"]):
+        if not (found.column and overriding):
+            raise _conflict(found.text)
+    if image["kind"] == "DELETE":
+        return _insert(opened)
+    if image["kind"] == "INSERT":
+        return _delete(opened)
+    return _update(opened, _differing(opened))
+
+
+def conflicts(work: Work, image: JsonObject) -> list[str]:
+    """Return what others changed since, row by row; nothing is locked."""
+    opened = _opened(work, image)
+    current = _current(opened, lock=False)
+    return [found.text for found in _differences(opened, current, image["kind"])]
+
+
+@dataclass(frozen=True)
+class _Difference:
+    """One thing that is not as the change left it. `column` empty: the row itself is gone or there again."""
+
+    text: str
+    column: str = ""
+
+
+def _opened(work: Work, image: JsonObject) -> _Image:
     table = Table.parse(image["table"])
     key = list(image["key"])
     rows = {_key(key, item): item for item in image["rows"]}
-    opened = _Image(work, table, columns(work, table), key, rows)
-    current = select(work, table, opened.shape, key, list(rows), lock=True)
-    if image["kind"] == "DELETE":
-        return _insert(opened, current)
-    if image["kind"] == "INSERT":
-        _compare(opened, current, [column.name for column in opened.shape])
-        return _delete(opened)
-    changed = _differing(opened)
-    _compare(opened, current, changed)
-    return _update(opened, changed)
+    return _Image(work, table, columns(work, table), key, rows)
+
+
+def _current(image: _Image, *, lock: bool) -> dict[KeyOf, Row]:
+    return select(image.work, image.table, image.shape, image.key, list(image.rows), lock=lock)
 
 
 def _key(key: Sequence[str], item: JsonObject) -> KeyOf:
@@ -71,17 +97,25 @@ def _differing(image: _Image) -> list[str]:
     return [column.name for column in image.shape if column.name in touched]
 
 
-def _compare(image: _Image, current: dict[KeyOf, Row], watched: Sequence[str]) -> None:
-    """Refuse where others changed since what the change left."""
+def _differences(image: _Image, current: dict[KeyOf, Row], kind: str) -> Iterator[_Difference]:
+    """What others changed since the change left it."""
+    if kind == "DELETE":
+        for name in current:
+            yield _Difference(f"{image.shown(name)} is there again: others inserted it since")
+        return
+    watched = _differing(image)
+    if kind == "INSERT":
+        watched = [column.name for column in image.shape]
     for name, item in image.rows.items():
         left = {**(item["before"] or {}), **item["after"]}
         row = current.get(name)
         if row is None:
-            raise _conflict(f"{image.shown(name)} is gone: others deleted it since")
+            yield _Difference(f"{image.shown(name)} is gone: others deleted it since")
+            continue
         for column in watched:
             if row[column] != left.get(column):
                 what = f"{image.shown(name)}, column {column}"
-                raise _conflict(f"{what}: others changed it since the step left it")
+                yield _Difference(f"{what}: others changed it since the step left it", column)
 
 
 def _conflict(what: str) -> ActionFailed:
@@ -101,9 +135,7 @@ def _update(image: _Image, changed: Sequence[str]) -> int:
     return image.work.counted(text, lists)[0]
 
 
-def _insert(image: _Image, current: dict[KeyOf, Row]) -> int:
-    for name in current:
-        raise _conflict(f"{image.shown(name)} is there again: others inserted it since")
+def _insert(image: _Image) -> int:
     names = [column.name for column in image.shape if not column.generated]
     source, lists = _source(names, [item["before"] for item in image.rows.values()])
     into = ", ".join(quoted(name) for name in names)

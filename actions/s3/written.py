@@ -61,13 +61,29 @@ class Written(Change[P]):
         if _is_restored(head, image):
             return Receipt(dict(planned.before), {"objects": 1}, None, {"restored": True})
         if head is None or head["ETag"] != image["etag"]:
-            found = head["ETag"] if head else "gone"
-            what = (
-                f"{planned.target.path}, ETag: others changed it since (now {found}); not restored"
-            )
-            raise client.failure(Category.DATA, what)
+            what = _changed(planned, head)
+            if not world.overriding or image["version"] is not None:
+                raise client.failure(Category.DATA, f"{what}; not restored")
+            image = {**image, "etag": head["ETag"] if head else None}
         _restore(client, bucket, name, image)
         return Receipt(dict(planned.before), {"objects": 1}, None, {"restored": True})
+
+    def conflicts(self, planned: Planned, receipt: Receipt, world: World) -> Sequence[str]:
+        image = receipt.before_image
+        if not isinstance(image, dict) or any(
+            newer.target == planned.target for newer in world.earlier
+        ):
+            return ()
+        client = world.client(planned.target.connection, S3Client)
+        head = client.head(planned.request["bucket"], planned.request["key"])
+        if _is_restored(head, image) or (head is not None and head["ETag"] == image["etag"]):
+            return ()
+        return [_changed(planned, head)]
+
+
+def _changed(planned: Planned, head: dict[str, Any] | None) -> str:
+    found = head["ETag"] if head else "gone"
+    return f"{planned.target.path}, ETag: others changed it since (now {found})"
 
 
 def earlier_state(earlier: Sequence[Planned], target: Target) -> JsonObject | None:
@@ -121,12 +137,13 @@ def _restore(client: S3Client, bucket: str, name: str, image: JsonObject) -> Non
             boto.delete_object(Bucket=bucket, Key=name)
         else:
             previous = image["previous"]
+            held = {"IfMatch": image["etag"]} if image["etag"] else {"IfNoneMatch": "*"}
             boto.put_object(
                 Bucket=bucket,
                 Key=name,
                 Body=base64.b64decode(previous["content"]),
                 Metadata=previous["metadata"],
-                IfMatch=image["etag"],
+                **held,
                 **cast(dict[str, Any], previous["headers"]),
             )
 

@@ -166,9 +166,18 @@ class Change(Action[P]):
         """Restore `receipt.before_image`. `key` is the undo's own.
 
         Raises:
-            ActionFailed: (data) what others changed since is in the way, naming the field.
+            ActionFailed: (data) what others changed since is in the way, naming the field; not where
+                `world.overriding` says that a person wants it restored all the same.
         """
         raise NotImplementedError  # called only where `Planned.reversible`
+
+    def conflicts(self, planned: Planned, receipt: Receipt, world: World) -> Sequence[str]:
+        """Return what others changed since, field by field, as an undo would meet it; through clients that
+        only read. Empty: nothing, or it cannot be told before. `world.earlier` holds the ways back of newer
+        changes: what they will restore first is no conflict.
+        """
+        del planned, receipt, world
+        return ()
 
     def locks(self, params: P) -> Sequence[Target]:
         """Return the targets that no other run may hold meanwhile."""

@@ -50,6 +50,7 @@ class World(Protocol):
         writable: False while reading and planning: clients then let no write through.
         earlier: the run's changes that are planned before this one and not yet applied, oldest
             first. An action chains its `before` on those of the same target.
+        overriding: while undoing: a person said to restore also what others changed since.
         cancelled: true once the attempt should give up (time-out, shutdown); long calls ask it.
     """
 
@@ -66,6 +67,9 @@ class World(Protocol):
     def chat(self) -> ChatPort:
         """The chat that people read; in a world that is not writable it posts nothing."""
         ...
+
+    @property
+    def overriding(self) -> bool: ...
 
     def cancelled(self) -> bool: ...
 

@@ -172,13 +172,17 @@ class Application:
             approval=ApprovalRule(
                 config.approval.role, config.approval.approvals, config.approval.within
             ),
-            budgets={name: Limit(item.limit, item.within) for name, item in config.budgets.items()},
+            budgets=self.budgets(),
             on_end=on_run_end,
             stopping=self._stop.is_set,
         )
         if self._fault is not None:
             services.on_effect = self._fault.on_effect
         return services
+
+    def budgets(self) -> Mapping[str, Limit]:
+        """The configured blast-radius budgets, by unit."""
+        return {name: Limit(item.limit, item.within) for name, item in self.config.budgets.items()}
 
     @cached_property
     def commands(self) -> Commands:

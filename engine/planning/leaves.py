@@ -13,11 +13,13 @@ from engine.domain.errors import ActionFailed, Category, InvalidInput, StanchErr
 from engine.domain.plan import Planned
 from engine.language.program import (
     ActionNode,
+    CallNode,
     EndNode,
     GateNode,
     ManualNode,
     Node,
     RestoreNode,
+    SwitchNode,
     WaitNode,
 )
 from engine.language.templates import render
@@ -250,8 +252,14 @@ class Leaves:
             )
         )
 
-    def opaque(self, address: str, node: Node, reason: str) -> list[PlanStep]:
-        """Lines for a step, and for all inside it, whose flow is known only after apply."""
+    def opaque(
+        self, address: str, node: Node, reason: str, branch: str | None = None
+    ) -> list[PlanStep]:
+        """Lines for a step, and for all inside it, whose flow is known only after apply.
+
+        Args:
+            branch: the condition under which the flow comes here at all, where a switch decides it.
+        """
         changes = False
         action = None
         bounds: JsonObject = {}
@@ -270,12 +278,12 @@ class Leaves:
                 when=node.when,
                 reason=reason,
                 bounds=bounds,
-                detail={"changes": changes},
+                detail={"changes": changes, "branch": branch},
                 text=text,
             )
         ]
-        for prefix, child in _children(node):
-            lines += self.opaque(f"{address}{prefix}{child.id}", child, reason)
+        for child, condition in _children(node):
+            lines += self.opaque(f"{address}>{child.id}", child, reason, condition or branch)
         return lines
 
 
@@ -286,14 +294,13 @@ def _belongs(address: str, place: Place, step: str) -> bool:
     )
 
 
-def _children(node: Node) -> list[tuple[str, Node]]:
-    """Children of a container that was not entered, with what stands before their ids."""
-    inner: list[Node] = []
-    inner += getattr(node, "steps", ())
-    for case in getattr(node, "cases", ()):
-        inner += case.steps
-    inner += getattr(node, "default", ())
-    program = getattr(node, "program", None)
-    if program is not None:
-        inner += [*program.steps, *program.finally_]
-    return [(">", child) for child in inner]
+def _children(node: Node) -> list[tuple[Node, str | None]]:
+    """Children of a container that was not entered, with the condition that leads to each."""
+    inner: list[tuple[Node, str | None]] = [(child, None) for child in getattr(node, "steps", ())]
+    if isinstance(node, SwitchNode):
+        for case in node.cases:
+            inner += [(child, f"{node.switch} is {case.value!r}") for child in case.steps]
+        inner += [(child, f"{node.switch} is none of the cases") for child in node.default]
+    if isinstance(node, CallNode):
+        inner += [(child, None) for child in (*node.program.steps, *node.program.finally_)]
+    return inner

@@ -17,7 +17,7 @@ from engine.contract.action import (
     Read,
     Wrong,
 )
-from engine.domain.canonical import JsonObject
+from engine.domain.canonical import Json, JsonObject
 from engine.domain.errors import ActionFailed, Category, StanchError, Unplannable
 from engine.domain.plan import Planned, Target, Unknown, to_json
 from engine.journal.store import Tx
@@ -66,7 +66,7 @@ class Attempt(Settling):
             return self._read(action, params, state)
         if isinstance(action, Notify):
             return self._notify(action, params)
-        return self._change(action, params, state)
+        return self._change(action, params, given, state)
 
     # ------------------------------------------------------------ reads and notifications
 
@@ -111,7 +111,9 @@ class Attempt(Settling):
 
     # ------------------------------------------------------------ changes
 
-    def _change(self, action: Change[Any], params: Any, state: StepState | None) -> Carried:
+    def _change(
+        self, action: Change[Any], params: Any, given: Json, state: StepState | None
+    ) -> Carried:
         self.session.secure()
         try:
             live = action.plan(params, self.world(writable=False))
@@ -138,11 +140,17 @@ class Attempt(Settling):
             **{name: planned[name] for name in ("before", "after", "counts", "summary")},
             "unknown": unknown,
             "planned": planned,
+            **self._given(given),
         }
         blocked = self._intent(shown, list(action.locks(params)), dict(live.counts))
         if blocked is not None:
             return blocked
         return self._apply(action, live)
+
+    def _given(self, given: Json) -> JsonObject:
+        """The parameters, where the plan in force does not hold them: an undo of the undo needs them."""
+        step = self.session.document.step(self.address) if self.session.document else None
+        return {} if step is not None and step.params == given else {"params": to_json(given)}
 
     def _drift(self, live: Planned) -> list[Difference]:
         document = self.session.document

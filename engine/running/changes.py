@@ -78,6 +78,13 @@ def source_of(session: Session) -> str:
     )
 
 
+def override_of(session: Session) -> str:
+    """Why an undo run restores also what others changed since; empty: it does not."""
+    if session.row.playbook != UNDO_PLAYBOOK:
+        return ""
+    return str(session.row.trigger.get("override") or "")
+
+
 def source_changes(services: Services, session: Session) -> list[ChangeState]:
     """The changes of the source run that are still in force."""
     source = source_of(session)

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from engine.domain.canonical import JsonObject
 from engine.domain.entry import Entry
 from engine.domain.errors import InvalidInput, Refused
 from engine.domain.people import Actor
-from engine.domain.run import ENDS, RunMode, RunState
+from engine.domain.run import ENDS, RunState
 from engine.journal.rows import BrakeRow, Page, RunRow
 from engine.journal.store import Tx
 from engine.language.program import ManualNode
 from engine.planning.addresses import find_node
 from engine.running.budgeting import KILL_SWITCH
-from engine.running.changes import UNDO_PLAYBOOK, undo_program
-from engine.running.requests import RunRequest
 from engine.running.voting import Voting
+from engine.running.wayback import WayBack
 
 _RETRYABLE = {RunState.FAILED, RunState.NEEDS_HUMAN, RunState.HELD}
 
 
-class Commands(Voting):
+class Commands(Voting, WayBack):
     """The acts. `playbooks` gives the loaded programs, by name, as they are now."""
 
     # ------------------------------------------------------------ runs
@@ -118,41 +115,6 @@ class Commands(Voting):
             raise Refused(f"run {row.id} is {row.state.value}; {signal} does not apply to it")
         body = {"signal": signal, "actor": actor.name, "via": actor.via, "reason": reason}
         self.tell(tx, row.id, Entry("run.signal", body))
-
-    def undo(self, run_id: str, actor: Actor, steps: Sequence[str] = ()) -> JsonObject:
-        """Plan the way back of an ended run as a run of its own, gated like any other; return its id.
-
-        Raises:
-            Refused: the run is still under way, or there is nothing to undo.
-            InvalidInput: a step that changed nothing is named.
-        """
-
-        def work(tx: Tx) -> JsonObject:
-            row = self.find_run(tx, run_id)
-            if row.state not in ENDS:
-                raise Refused(f"run {row.id} is {row.state.value}; cancel it first, then undo it")
-            progress, _ = self.progress(tx, row)
-            open_changes = [change for change in progress.changes if not change.undone]
-            if not open_changes:
-                raise Refused(f"run {row.id} has no change that is still in force")
-            changed = {change.address for change in open_changes}
-            for step in steps:
-                if step not in changed:
-                    raise InvalidInput(
-                        f"step {step!r} of {row.id} has no change in force; these have: {', '.join(sorted(changed))}"
-                    )
-            request = RunRequest(
-                playbook=UNDO_PLAYBOOK,
-                trigger={"kind": "undo", "run": row.id},
-                mode=RunMode.APPROVE,
-                priority=row.priority,
-                requester=actor,
-                incident_id=row.incident_id,
-            )
-            created = self.create(tx, undo_program(row.id, steps), {}, request, row.id)
-            return {"run": created, "undoes": row.id, "steps": sorted(steps or changed)}
-
-        return self._store.write(work)
 
     # ------------------------------------------------------------ brakes
 

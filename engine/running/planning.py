@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from engine.planning.document import PlanDocument
+from engine.journal.store import RunRow
+from engine.language.program import Program, RestoreNode
+from engine.planning.document import PlanDocument, PlanStep
 from engine.planning.progress import RunProgress, StepStatus
-from engine.running.changes import source_changes
+from engine.planning.scope import RunFacts
+from engine.running.changes import changes_of, override_of, source_changes, source_of
+from engine.running.conflicts import conflicts_of, wanted_changes
 from engine.running.services import Services
 from engine.running.session import Session
 
@@ -37,7 +41,7 @@ def first_plan(services: Services, session: Session) -> PlanDocument:
             message=done.message,
             frozen=True,
         )
-    return document
+    return _with_conflicts(services, session, document)
 
 
 def replan(services: Services, session: Session, skip: str | None = None) -> PlanDocument:
@@ -59,4 +63,50 @@ def replan(services: Services, session: Session, skip: str | None = None) -> Pla
         revision=session.row.program,
         reads=False,
     )
-    return document
+    return _with_conflicts(services, session, document)
+
+
+# ---------------------------------------------------------------- the way back
+
+
+def preview_undo(
+    services: Services, program: Program, source: RunRow, override: str
+) -> PlanDocument:
+    """Plan the way back of `source` without a run of its own."""
+    progress = RunProgress(changes=changes_of(services, source.id))
+    facts = RunFacts(trigger={"kind": "undo", "labels": {}, "annotations": {}}, run={})
+    document, _ = services.planner.plan(
+        program, {}, facts, progress, mode="approve", revision=program.frozen_digest
+    )
+    return _annotated(services, document, program, source.id, override)
+
+
+def _with_conflicts(services: Services, session: Session, document: PlanDocument) -> PlanDocument:
+    source = source_of(session)
+    if source == session.row.id:
+        return document
+    return _annotated(services, document, session.program, source, override_of(session))
+
+
+def _annotated(
+    services: Services, document: PlanDocument, program: Program, source: str, override: str
+) -> PlanDocument:
+    """Name in the plan of an undo what others changed since: what people approve is that, too."""
+    nodes = {node.id: node for node in program.steps if isinstance(node, RestoreNode)}
+    steps = [
+        _annotate(services, step, nodes[step.address], source, override)
+        if step.address in nodes and step.state == "restore"
+        else step
+        for step in document.steps
+    ]
+    return replace(document, steps=tuple(steps))
+
+
+def _annotate(
+    services: Services, step: PlanStep, node: RestoreNode, source: str, override: str
+) -> PlanStep:
+    found = conflicts_of(services, source, wanted_changes(services, source, node.restore))
+    detail = {**step.detail, "conflicts": {name: list(text) for name, text in found.items()}}
+    if override:
+        detail["override"] = override
+    return replace(step, detail=detail)

@@ -232,6 +232,7 @@ def _facts(row: RunRow) -> RunFacts:
         **row.trigger,
     }
     alert = trigger.pop("alert", None)
+    trigger.pop("plan", None)  # what the run is bound to is no fact of its trigger
     return RunFacts(
         trigger=trigger,
         alert=alert,

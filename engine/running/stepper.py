@@ -131,6 +131,7 @@ class Stepper:
             self._finish(Finish(RunState.FAILED, f"cannot be planned: {error}"))
             return None
         fingerprint = document.fingerprint
+        stale = self._stale(fingerprint)
         plan = document.as_json()
         session.also(lambda tx: tx.blobs.put_plan(session.row.id, fingerprint, plan))
         session.note(
@@ -140,6 +141,9 @@ class Stepper:
             reads=sum(step.state == "read" for step in document.steps),
         )
         session.document = document
+        if stale:
+            self._finish(Finish(RunState.FAILED, stale))
+            return None
         bad = document.failed
         if bad is not None and session.row.mode is not RunMode.DRY_RUN:
             before = (
@@ -148,6 +152,16 @@ class Stepper:
             self._finish(Finish(RunState.FAILED, f"{before}: {bad.address}: {bad.reason}"))
             return None
         return document
+
+    def _stale(self, fingerprint: str) -> str:
+        """Say why a run that was started from a saved plan must not go on; empty: it may."""
+        bound = self.session.row.trigger.get("plan")
+        if bound in {None, fingerprint} or self.session.progress.fingerprint is not None:
+            return ""
+        return (
+            f"nothing was changed: the saved plan {bound[:16]} is stale, it is {fingerprint[:16]} by now; "
+            "plan again"
+        )
 
     # ------------------------------------------------------------ one round
 

@@ -17,7 +17,7 @@ from engine.language.program import RestoreNode
 from engine.planning.moves import Place
 from engine.planning.progress import ChangeState, StepState
 from engine.planning.retry import Again, decide
-from engine.running.changes import changes_of, named, of_scope, source_of
+from engine.running.changes import changes_of, named, of_scope, override_of, source_of
 from engine.running.outcome import PROGRESSED, Carried
 from engine.running.services import Services
 from engine.running.session import Session
@@ -51,6 +51,7 @@ def undo_one(services: Services, session: Session, change: ChangeState, source: 
     assert isinstance(action, Change)
     if change.undoing and not action.protection_of(planned).retry_safe:
         return Undone("an undo was interrupted, and the target cannot tell whether it happened")
+    override = override_of(session)
     session.note(
         "undo.intent",
         of=change.key,
@@ -61,18 +62,25 @@ def undo_one(services: Services, session: Session, change: ChangeState, source: 
         target=str(planned.target),
         before=to_json(planned.after),
         after=to_json(planned.before),
+        **({"override": override} if override else {}),
     )
     session.flush()
     image = services.store.read(lambda tx: tx.blobs.image(source, change.key))
     receipt = Receipt.from_json(change.receipt, image)
-    return _try(services, action, planned, receipt, undo_key(change.key))
+    return _try(services, action, planned, receipt, undo_key(change.key), overriding=bool(override))
 
 
 def _try(
-    services: Services, action: Change[Any], planned: Planned, receipt: Receipt, key: str
+    services: Services,
+    action: Change[Any],
+    planned: Planned,
+    receipt: Receipt,
+    key: str,
+    *,
+    overriding: bool,
 ) -> Undone:
     for attempt in range(1, MAX_TRIES + 1):
-        world = services.connections.world(writable=True)
+        world = services.connections.world(writable=True, overriding=overriding)
         try:
             services.on_effect("before", key)
             undone = action.undo(planned, receipt, world, key)

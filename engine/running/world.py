@@ -44,6 +44,7 @@ class StepWorld:
         default=lambda _done, _total, _text: None
     )
     ports: Ports = NO_PORTS
+    overriding: bool = False
 
     @property
     def clock(self) -> Clock:
@@ -126,9 +127,12 @@ class Connections:
         timeout: float | None = None,
         stopping: Callable[[], bool] = lambda: False,
         ports: Ports = NO_PORTS,
+        overriding: bool = False,
     ) -> StepWorld:
         deadline = None if timeout is None else self.clock.monotonic() + timeout
-        return StepWorld(self, writable, earlier, deadline, stopping, ports=ports)
+        return StepWorld(
+            self, writable, earlier, deadline, stopping, ports=ports, overriding=overriding
+        )
 
     def refusal(self, target: Target) -> str | None:
         connection = self.get(target.connection)

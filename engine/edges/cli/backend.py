@@ -58,8 +58,15 @@ class Backend(Protocol):
     def entries(self, run: str, after: int) -> JsonObject: ...
 
     def preview(
-        self, playbook: str | None, inputs: Mapping[str, Any], alert: str | JsonObject | None
-    ) -> JsonObject: ...
+        self,
+        playbook: str | None,
+        inputs: Mapping[str, Any],
+        alert: str | JsonObject | None,
+        *,
+        save: bool = False,
+    ) -> JsonObject:
+        """Return the plan; with `save` also `saved`, the content of a plan file."""
+        ...
 
     def start(
         self,
@@ -69,13 +76,16 @@ class Backend(Protocol):
         mode: str,
         priority: int,
         alert: str | None,
+        plan: JsonObject | None = None,
     ) -> JsonObject: ...
 
     def cancel(self, run: str, reason: str) -> JsonObject: ...
 
     def retry(self, run: str, reason: str) -> JsonObject: ...
 
-    def undo(self, run: str, steps: Sequence[str]) -> JsonObject: ...
+    def undo(self, run: str, steps: Sequence[str], override: str = "") -> JsonObject: ...
+
+    def plan_undo(self, run: str, steps: Sequence[str], override: str = "") -> JsonObject: ...
 
     def done(self, run: str, address: str, note: str) -> JsonObject: ...
 

@@ -92,9 +92,14 @@ class LocalBackend:
     # ------------------------------------------------------------ acting
 
     def preview(
-        self, playbook: str | None, inputs: Mapping[str, Any], alert: str | JsonObject | None
+        self,
+        playbook: str | None,
+        inputs: Mapping[str, Any],
+        alert: str | JsonObject | None,
+        *,
+        save: bool = False,
     ) -> JsonObject:
-        return self._desk.preview(self._actor, playbook, inputs, alert=alert)
+        return self._desk.preview(self._actor, playbook, inputs, alert=alert, save=save)
 
     def start(
         self,
@@ -104,9 +109,10 @@ class LocalBackend:
         mode: str,
         priority: int,
         alert: str | None,
+        plan: JsonObject | None = None,
     ) -> JsonObject:
         return self._desk.start(
-            self._actor, playbook, inputs, mode=mode, priority=priority, alert=alert
+            self._actor, playbook, inputs, mode=mode, priority=priority, alert=alert, plan=plan
         )
 
     def cancel(self, run: str, reason: str) -> JsonObject:
@@ -115,8 +121,11 @@ class LocalBackend:
     def retry(self, run: str, reason: str) -> JsonObject:
         return self._desk.retry(self._actor, run, reason)
 
-    def undo(self, run: str, steps: Sequence[str]) -> JsonObject:
-        return self._desk.undo(self._actor, run, steps)
+    def undo(self, run: str, steps: Sequence[str], override: str = "") -> JsonObject:
+        return self._desk.undo(self._actor, run, steps, override)
+
+    def plan_undo(self, run: str, steps: Sequence[str], override: str = "") -> JsonObject:
+        return self._desk.plan_undo(self._actor, run, steps, override)
 
     def done(self, run: str, address: str, note: str) -> JsonObject:
         return self._desk.done(self._actor, run, address, note)

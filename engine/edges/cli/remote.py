@@ -116,9 +116,14 @@ class RemoteBackend:
     # ------------------------------------------------------------ acting
 
     def preview(
-        self, playbook: str | None, inputs: Mapping[str, Any], alert: str | JsonObject | None
+        self,
+        playbook: str | None,
+        inputs: Mapping[str, Any],
+        alert: str | JsonObject | None,
+        *,
+        save: bool = False,
     ) -> JsonObject:
-        return self._post("plans", playbook=playbook, inputs=dict(inputs), alert=alert)
+        return self._post("plans", playbook=playbook, inputs=dict(inputs), alert=alert, save=save)
 
     def start(
         self,
@@ -128,9 +133,11 @@ class RemoteBackend:
         mode: str,
         priority: int,
         alert: str | None,
+        plan: JsonObject | None = None,
     ) -> JsonObject:
         return self._post(
             "runs",
+            plan=plan,
             playbook=playbook,
             inputs=dict(inputs),
             mode=mode,
@@ -144,8 +151,11 @@ class RemoteBackend:
     def retry(self, run: str, reason: str) -> JsonObject:
         return self._on_run(run, "retry", reason=reason)
 
-    def undo(self, run: str, steps: Sequence[str]) -> JsonObject:
-        return self._on_run(run, "undo", steps=list(steps))
+    def undo(self, run: str, steps: Sequence[str], override: str = "") -> JsonObject:
+        return self._on_run(run, "undo", steps=list(steps), override=override)
+
+    def plan_undo(self, run: str, steps: Sequence[str], override: str = "") -> JsonObject:
+        return self._on_run(run, "undo/plan", steps=list(steps), override=override)
 
     def done(self, run: str, address: str, note: str) -> JsonObject:
         return self._on_run(run, "done", address=address, note=note)

@@ -2,103 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
 from engine.domain.canonical import JsonObject
 from engine.domain.clock import format_time
 from engine.domain.errors import InvalidInput
 from engine.domain.people import Actor
-from engine.domain.run import RunMode
-from engine.edges.desk.alerts import playbook_for, sent_alert
 from engine.edges.desk.find import find_gate, find_run
 from engine.edges.desk.people import Level, add_token, require
-from engine.edges.desk.reading import Reading
-from engine.incidents.matching import alert_json
-from engine.running.views import gate_view, public_plan, run_view
+from engine.edges.desk.starting import Starting
+from engine.running.views import gate_view
 
 
-class Desk(Reading):
+class Desk(Starting):
     """Everything that the API and the CLI can ask. Each act answers with the thing as it then is."""
 
-    # ------------------------------------------------------------ plans and runs
-
-    def preview(
-        self,
-        actor: Actor,
-        playbook: str | None,
-        inputs: Mapping[str, Any],
-        *,
-        alert: str | JsonObject | None = None,
-    ) -> JsonObject:
-        """Plan without a run: reads really happen, nothing is written or stored.
-
-        Raises:
-            Refused: the actor is no operator (a preview reads from the connections).
-            InvalidInput, NotFound: bad inputs, no such playbook.
-        """
-        require(actor, Level.OPERATOR, "preview a plan")
-        given = self._alert(alert)
-        if playbook is None:
-            if given is None:
-                raise InvalidInput("name a playbook, or give an alert that a rule matches")
-            playbook, inputs = playbook_for(self.app.project.rules, given)
-        document = self.app.planner.preview(self._program(playbook), inputs, alert=given)
-        return public_plan(document.as_json())
-
-    def start(
-        self,
-        actor: Actor,
-        playbook: str | None,
-        inputs: Mapping[str, Any],
-        *,
-        mode: str = "approve",
-        priority: int = 5,
-        alert: str | None = None,
-    ) -> JsonObject:
-        """Start a run and return its line.
-
-        Raises:
-            Refused: no operator; or `auto` (no gate before the first change) without an approver's role.
-            InvalidInput, NotFound: bad inputs, mode or priority, no such playbook.
-        """
-        least = Level.APPROVER if mode == "auto" else Level.OPERATOR
-        require(actor, least, "start a run without a gate" if mode == "auto" else "start a run")
-        if mode not in {item.value for item in RunMode}:
-            raise InvalidInput(f"{mode!r} is no mode; there are auto, approve and dry_run")
-        if not 0 <= priority <= 9:
-            raise InvalidInput(f"priority is {priority}; it must be from 0 to 9, 9 the most urgent")
-        if playbook is None:
-            if alert is None:
-                raise InvalidInput("name a playbook, or the id of an alert that a rule takes")
-            return self._run_line(self.app.triage.act(self.alert(alert)["id"], actor))
-        self._program(playbook)
-        run_id = self.app.commands.start(
-            playbook,
-            inputs,
-            requester=actor,
-            mode=RunMode(mode),
-            priority=priority,
-            alert=self._alert(alert),
-        )
-        return self._run_line(run_id)
-
-    def _alert(self, alert: str | JsonObject | None) -> JsonObject | None:
-        """Return an alert as templates see it: a stored one by its id, or one as it was sent."""
-        if isinstance(alert, str):
-            alert_id = self.alert(alert)["id"]
-            row = self._read(lambda tx: tx.alerts.get(alert_id))
-            assert row is not None
-            return alert_json(row)
-        return None if alert is None else sent_alert(alert)
-
-    def _program(self, name: str) -> Any:
-        self.playbook(name)  # raises NotFound with near names
-        return self.app.project.playbooks[name]
-
-    def _run_line(self, run_id: str) -> JsonObject:
-        return self._read(lambda tx: run_view(find_run(tx, run_id)))
+    # ------------------------------------------------------------ runs
 
     def cancel(self, actor: Actor, run: str, reason: str) -> JsonObject:
         return self._steer("cancel a run", actor, run, "cancel", reason)
@@ -111,12 +31,6 @@ class Desk(Reading):
         row = self._read(lambda tx: find_run(tx, run))
         getattr(self.app.commands, verb)(row.id, actor, reason)
         return self._run_line(row.id)
-
-    def undo(self, actor: Actor, run: str, steps: Sequence[str] = ()) -> JsonObject:
-        """Start the way back, a run of its own with its own gate, and return it."""
-        require(actor, Level.OPERATOR, "undo a run")
-        row = self._read(lambda tx: find_run(tx, run))
-        return self._run_line(self.app.commands.undo(row.id, actor, tuple(steps))["run"])
 
     def done(self, actor: Actor, run: str, address: str, note: str) -> JsonObject:
         """Tell that a person did a manual task, or looked after a step of unknown outcome."""

@@ -25,7 +25,9 @@ router = APIRouter(prefix="/api/v1", responses=ERRORS)
 @router.post("/plans", tags=["plans"], summary="Preview a plan")
 def preview(request: Request, actor: Writer, body: PlanBody) -> Answer:
     """What a run would change, before and after. Reads really happen; nothing is written or stored."""
-    return desk_of(request).preview(actor, body.playbook, body.inputs, alert=body.alert)
+    return desk_of(request).preview(
+        actor, body.playbook, body.inputs, alert=body.alert, save=body.save
+    )
 
 
 @router.post("/runs", tags=["runs"], status_code=201, summary="Start a run")
@@ -37,6 +39,7 @@ def start(request: Request, actor: Writer, body: StartBody) -> Answer:
         mode=body.mode,
         priority=body.priority,
         alert=body.alert,
+        plan=body.plan,
     )
 
 
@@ -54,7 +57,13 @@ def retry(request: Request, actor: Writer, ref: Id, body: ReasonBody) -> Answer:
 @router.post("/runs/{ref}/undo", tags=["runs"], summary="Undo a run's changes")
 def undo(request: Request, actor: Writer, ref: Id, body: UndoBody) -> Answer:
     """Newest first, from the before-images. What others changed since is named, not overwritten."""
-    return desk_of(request).undo(actor, ref, body.steps)
+    return desk_of(request).undo(actor, ref, body.steps, body.override)
+
+
+@router.post("/runs/{ref}/undo/plan", tags=["runs"], summary="Preview the undo of a run")
+def plan_undo(request: Request, actor: Writer, ref: Id, body: UndoBody) -> Answer:
+    """What would be restored, and what others changed since. Nothing is started."""
+    return desk_of(request).plan_undo(actor, ref, body.steps, body.override)
 
 
 @router.post("/runs/{ref}/done", tags=["runs"], summary="Say that a manual task is done")

@@ -31,6 +31,10 @@ class PlanBody(Body):
         "sends one.",
         examples=[{"labels": {"alertname": "StarforgeETLFailureRateHigh"}}],
     )
+    save: bool = Field(
+        default=False,
+        description="Answer also with `saved`, the content of a plan file that a run can be started from.",
+    )
 
 
 class StartBody(Body):
@@ -55,6 +59,11 @@ class StartBody(Body):
         "skips that gate only, and needs an approver's role.",
     )
     priority: int = Field(default=5, ge=0, le=9, description="0 to 9, higher first; P0 is 9.")
+    plan: dict[str, Any] | None = Field(
+        default=None,
+        description="The content of a plan file, instead of playbook, inputs and alert: refused where what "
+        "would be done now is something else.",
+    )
 
 
 class ReasonBody(Body):
@@ -80,6 +89,12 @@ class PauseBody(Body):
 class UndoBody(Body):
     steps: list[str] = Field(
         default=[], description="Addresses of the steps to undo; empty: all, newest first."
+    )
+    override: str = Field(
+        default="",
+        max_length=2000,
+        description="Why what others changed since is restored as well; empty: that is refused.",
+        examples=["the autoscaler's change goes, too"],
     )
 
 

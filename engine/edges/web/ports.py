@@ -13,6 +13,9 @@ from engine.domain.run import RunMode
 from engine.journal.store import Store
 from engine.language.program import Program
 from engine.language.rules import Rule
+from engine.planning.document import PlanDocument
+from engine.running.services import Limit, Services
+from engine.running.world import Connections
 
 
 class Config(Protocol):
@@ -72,17 +75,15 @@ class Commands(Protocol):
 
     def retry(self, run_id: str, actor: Actor, reason: str) -> JsonObject: ...
 
-    def undo(self, run_id: str, actor: Actor, steps: Sequence[str] = ()) -> JsonObject: ...
+    def undo(
+        self, run_id: str, actor: Actor, steps: Sequence[str] = (), override: str = ""
+    ) -> JsonObject: ...
+
+    def way_back(self, run_id: str, steps: Sequence[str] = ()) -> tuple[Program, JsonObject]: ...
 
     def pause(self, actor: Actor, reason: str) -> JsonObject: ...
 
     def resume(self, actor: Actor, reason: str) -> JsonObject: ...
-
-
-class Document(Protocol):
-    """A plan as data."""
-
-    def as_json(self) -> JsonObject: ...
 
 
 class Planner(Protocol):
@@ -93,7 +94,7 @@ class Planner(Protocol):
         *,
         mode: RunMode = RunMode.DRY_RUN,
         alert: JsonObject | None = None,
-    ) -> Document:
+    ) -> PlanDocument:
         """Plan a run that does not exist: reads happen, nothing is written, nothing is stored."""
         ...
 
@@ -129,6 +130,16 @@ class Application(Protocol):
 
     @property
     def planner(self) -> Planner: ...
+
+    @property
+    def world(self) -> Connections: ...
+
+    @property
+    def services(self) -> Services: ...
+
+    def budgets(self) -> Mapping[str, Limit]:
+        """The configured blast-radius budgets, by unit; asking needs no store."""
+        ...
 
     @property
     def triage(self) -> Triage: ...

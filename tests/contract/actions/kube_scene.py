@@ -115,6 +115,7 @@ class Sight:
     writable: bool = False
     earlier: Sequence[Planned] = ()
     chat: ChatPort = UNCONFIGURED
+    overriding: bool = False
 
     def cancelled(self) -> bool:
         return False

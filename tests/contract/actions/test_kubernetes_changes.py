@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -279,6 +279,25 @@ def test_undo_refuses_where_somebody_changed_the_field_since(stage: Stage) -> No
     assert caught.value.category is Category.DATA
     assert "data.other was set to 'mine' and is 'theirs' now" in str(caught.value)
     assert stage.object("ConfigMap", "batch")["data"]["other"] == "theirs"
+    (conflict,) = PATCH.conflicts(planned, receipt, stage.sight.reading())
+    assert conflict.endswith("data.other was set to 'mine' and is 'theirs' now")
+    PATCH.undo(planned, receipt, replace(stage.sight.writing(), overriding=True), "undo-2")
+    assert stage.object("ConfigMap", "batch")["data"]["other"] == "kept"
+
+
+def test_what_newer_undos_restore_first_is_no_conflict(stage: Stage) -> None:
+    first = PATCH.plan(
+        patch_params("batch", {"data": {"other": "1"}}, "ConfigMap"), stage.sight.reading()
+    )
+    one = PATCH.apply(first, stage.sight.writing(), "key-1")
+    second = PATCH.plan(
+        patch_params("batch", {"data": {"other": "2"}}, "ConfigMap"), stage.sight.reading()
+    )
+    PATCH.apply(second, stage.sight.writing(), "key-2")
+    back = Planned(second.action, second.target, second.after, second.before)
+    seeing = replace(stage.sight.reading(), earlier=(back,))
+    assert PATCH.conflicts(first, one, stage.sight.reading())
+    assert PATCH.conflicts(first, one, seeing) == []
 
 
 def test_undo_leaves_what_others_changed_besides(stage: Stage) -> None:

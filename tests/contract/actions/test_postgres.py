@@ -6,6 +6,7 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -291,6 +292,34 @@ def test_rows_that_others_free_meanwhile_are_not_lost(database: Database, db: Co
     execute.undo(planned, receipt, db.writing(), "u")
     states = database.rows("SELECT state, count(*) FROM queue_jobs GROUP BY 1 ORDER BY 1")
     assert states == [("gone", 3), ("ready", 7)]
+
+
+def test_conflicts_are_named_before_an_undo_and_overridden_on_a_persons_word(
+    database: Database, db: Connections
+) -> None:
+    planned = plan(db, "UPDATE queue_jobs SET state = 'paused' WHERE id IN (2, 3)", key=["id"])
+    receipt = execute.apply(planned, db.writing(), "k")
+    assert execute.conflicts(planned, receipt, db.reading()) == []
+    database.run("UPDATE queue_jobs SET state = 'theirs' WHERE id = 2")
+    named = "public.queue_jobs row id=2, column state: others changed it since the step left it"
+    found = execute.conflicts(planned, receipt, db.reading())
+    assert named in found
+    assert all("row id=2" in text for text in found), "a trigger may have touched more of it"
+    with pytest.raises(ActionFailed, match="column state"):
+        execute.undo(planned, receipt, db.writing(), "u")
+    execute.undo(planned, receipt, replace(db.writing(), overriding=True), "u2")
+    rows = database.rows("SELECT id, state FROM queue_jobs WHERE id IN (2, 3) ORDER BY 1")
+    assert rows == [(2, "ready"), (3, "ready")]
+
+
+def test_a_row_that_others_deleted_cannot_be_restored_by_any_word(
+    database: Database, db: Connections
+) -> None:
+    planned = plan(db, "UPDATE queue_jobs SET state = 'paused' WHERE id = 2", key=["id"])
+    receipt = execute.apply(planned, db.writing(), "k")
+    database.run("DELETE FROM queue_jobs WHERE id = 2")
+    with pytest.raises(ActionFailed, match="is gone: others deleted it"):
+        execute.undo(planned, receipt, replace(db.writing(), overriding=True), "u")
 
 
 def test_undo_leaves_others_work_in_other_columns(database: Database, db: Connections) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,24 @@ def test_large_previous_content_is_irreversible_without_versions(buckets: Bucket
         made.reading(),
     )
     assert kept.reversible
+
+
+def test_a_write_over_ours_is_a_conflict_unless_a_person_overrides_it(buckets: Buckets) -> None:
+    made = connections(buckets.recorder.url)
+    for bucket, gives_way in ((buckets.plain, True), (buckets.versioned, False)):
+        planned = put.plan(putting(buckets, bucket=bucket, key="keep", text="ours"), made.reading())
+        before = buckets.boto.get_object(Bucket=bucket, Key="keep")["Body"].read()
+        receipt = put.apply(planned, made.writing(), f"k-{bucket}")
+        assert put.conflicts(planned, receipt, made.reading()) == ()
+        buckets.boto.put_object(Bucket=bucket, Key="keep", Body=b"theirs")
+        (conflict,) = put.conflicts(planned, receipt, made.reading())
+        assert "ETag: others changed it since" in conflict
+        overriding = replace(made.writing(), overriding=True)
+        with pytest.raises(ActionFailed, match="others changed it since"):
+            put.undo(planned, receipt, made.writing() if gives_way else overriding, "u")
+        if gives_way:
+            put.undo(planned, receipt, overriding, "u")
+            assert buckets.boto.get_object(Bucket=bucket, Key="keep")["Body"].read() == before
 
 
 def test_a_delete_touches_only_what_the_plan_listed(buckets: Buckets) -> None:

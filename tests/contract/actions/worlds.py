@@ -82,6 +82,7 @@ class OneWorld:
     connections: Connections
     writable: bool
     earlier: tuple[Planned, ...] = ()
+    overriding: bool = False
 
     @property
     def clock(self) -> Clock:

@@ -83,6 +83,8 @@ class App:
         self.commands = self.engine.commands
         self.planner = self.engine.planner
         self.world = self.engine.connections
+        self.services = self.engine.services
+        self.budgets = lambda: self.services.budgets
         self.clock = self.engine.clock
         self.triage = Triage(self.store, self.project.rules, self.commands.create_run)
         self.metrics = Metrics(self.store, self.triage)

@@ -773,6 +773,9 @@ def test_undo_of_one_step_and_its_conflict(engine: Harness, table: Table) -> Non
     table.values["y"] = 55
     engine.commands.approve(created, BOB)
     engine.settle()
+    assert engine.row(created).state is RunState.AWAITING_APPROVAL, "it shows the conflict first"
+    engine.commands.approve(created, BOB)
+    engine.settle()
     assert engine.row(created).state is RunState.NEEDS_HUMAN
     assert "y is 55" in engine.row(created).reason
     assert table.values == {"x": 2, "y": 55, "list": ["a", "b", "c"], "rate": 0.5}

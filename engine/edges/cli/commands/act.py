@@ -172,20 +172,40 @@ def undo(
     step: Annotated[
         list[str] | None, typer.Option("--step", help="Only this step's change; repeat it.")
     ] = None,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Show what would be restored, and start nothing.")
+    ] = False,
+    override: Annotated[
+        str,
+        typer.Option(
+            "--override",
+            metavar="REASON",
+            help="Restore also what others changed since; the reason is kept.",
+        ),
+    ] = "",
     follow: Follow = False,
 ) -> None:
     """Undo a run's changes, newest first.
 
-    The undo is a run of its own, planned and gated like any other.
+    The undo is a run of its own, planned and gated like any other. What others changed since is named and
+    refused. The undo of an undo makes the changes again.
 
     \b
     Examples:
+      stanch undo 9n4p --plan
       stanch undo 9n4p --follow
       stanch undo 9n4p --step fewer_repos
+      stanch undo 9n4p --override "the autoscaler's change goes, too"
     """
     session = session_of(context)
     with session.backend() as backend:
-        _after(session, backend, backend.undo(run, step or ()), follow=follow, since=0)
+        if plan:
+            from engine.edges.cli.render import plan as render
+
+            session.show(backend.plan_undo(run, step or (), override), render.plan)
+            return
+        line = backend.undo(run, step or (), override)
+        _after(session, backend, line, follow=follow, since=0)
 
 
 def done(

@@ -28,7 +28,7 @@ def register(app: typer.Typer, epilog: str) -> None:
         app.command(name, epilog=epilog, rich_help_panel="Plan and run")(function)
 
 
-def plan(
+def plan(  # noqa: PLR0917  typer takes options by name
     context: typer.Context,
     playbook: Playbook = None,
     given: Input = None,
@@ -37,21 +37,46 @@ def plan(
         str | None,
         typer.Option("--alert", help="A file with an alert, or the id of a stored one."),
     ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="Save the plan in this file, for stanch run --plan FILE."),
+    ] = None,
+    graph: Annotated[
+        bool, typer.Option("--graph", help="Show the playbook as a graph, with this plan's states.")
+    ] = False,
+    svg: Annotated[Path | None, typer.Option("--svg", help="Write the graph as SVG.")] = None,
 ) -> None:
-    """Show what a run would change, before and after. Nothing is written, anywhere.
+    """Show what a run would change, before and after. No target is written to.
 
     \b
     Examples:
       stanch plan etl/failure-spike --input namespace=starforge
       stanch plan --alert alert.json --json
+      stanch plan etl/failure-spike -i namespace=starforge --graph --svg plan.svg
+      stanch plan etl/failure-spike -i namespace=starforge --out tonight.plan
     """
+    from engine.edges.cli import files
     from engine.edges.cli.render import plan as render
 
     session = session_of(context)
     with session.backend() as backend:
         values = _inputs(backend, playbook, given, inputs)
-        document = backend.preview(playbook, values, _alert(alert))
-    session.show(document, render.plan)
+        document = backend.preview(playbook, values, _alert(alert), save=out is not None)
+    title = f"{document['playbook']}  {document['fingerprint'][:16]}"
+    if out is not None:
+        files.write_plan(out, document.pop("saved"))
+        session.warn(f"saved in {out}; apply it with: stanch run --plan {out}")
+    if svg is not None:
+        from engine.edges.drawing.flow import flow_svg
+
+        files.write_text(svg, flow_svg(document["graph"], title))
+        session.warn(f"drawn in {svg}")
+    if graph and not session.as_json:
+        from engine.edges.cli.render.graph import graph as tree
+
+        session.show(document, lambda shown: tree(shown["graph"], title))
+    else:
+        session.show(document, render.plan)
     if any(step["state"] in {"unplannable", "failed"} for step in document["steps"]):
         raise typer.Exit(1)
 
@@ -72,6 +97,13 @@ def run(  # noqa: PLR0917  typer takes options by name
     priority: Annotated[
         int, typer.Option("--priority", min=0, max=9, help="9 is the most urgent.")
     ] = 5,
+    plan: Annotated[
+        Path | None,
+        typer.Option(
+            "--plan",
+            help="Apply a plan saved by stanch plan --out; refused where it no longer holds.",
+        ),
+    ] = None,
     wait: Annotated[
         bool, typer.Option("--wait", help="Go on following while it waits for people.")
     ] = False,
@@ -86,7 +118,9 @@ def run(  # noqa: PLR0917  typer takes options by name
       stanch run etl/failure-spike -i namespace=starforge
       stanch run etl/failure-spike --inputs inputs.yaml --dry-run
       stanch run --alert alr-01hq3v7x5k2m9n4p
+      stanch run --plan tonight.plan
     """
+    from engine.edges.cli import files
     from engine.edges.cli.follow import follow
     from engine.edges.cli.render.run import runs
 
@@ -96,7 +130,10 @@ def run(  # noqa: PLR0917  typer takes options by name
     session = session_of(context)
     with session.backend() as backend:
         values = _inputs(backend, playbook, given, inputs)
-        line = backend.start(playbook, values, mode=mode, priority=priority, alert=alert)
+        saved = files.read_plan(plan) if plan is not None else None
+        line = backend.start(
+            playbook, values, mode=mode, priority=priority, alert=alert, plan=saved
+        )
         if detach:
             session.show(line, lambda item: runs([item]))
             return

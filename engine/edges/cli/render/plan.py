@@ -18,7 +18,7 @@ _ANSWER = 200  # characters of a read's answer
 _DIFF_LINES = 24
 
 # The mark of a line, its colour, and what it says where the step carries no reason of its own.
-_MARKS: Mapping[str, tuple[str, str, str]] = {
+MARKS: Mapping[str, tuple[str, str, str]] = {
     "read": ("·", "dim", "read now; its answer is part of this plan"),
     "later": ("·", "dim", "read when the run comes to it"),
     "planned": ("~", "bold", ""),
@@ -64,7 +64,7 @@ def _head(document: JsonObject) -> Text:
 
 
 def _step(number: int, step: JsonObject) -> list[RenderableType]:
-    mark, style, said = _MARKS.get(step["state"], (" ", "", ""))
+    mark, style, said = MARKS.get(step["state"], (" ", "", ""))
     line = Text(f"{number:>3} {mark} ", style=style)
     line.append(clean(step["address"]), style="bold" if step["state"] == "planned" else style)
     if step.get("action"):
@@ -83,6 +83,9 @@ def _step(number: int, step: JsonObject) -> list[RenderableType]:
         parts.append(_note(clean(reason), style if step["state"] != "read" else "dim"))
     if step.get("when"):
         parts.append(_note(f"when {clean(step['when'])}", "dim"))
+    branch = (step.get("detail") or {}).get("branch")
+    if branch:
+        parts.append(_note(f"only where {clean(branch)}", "dim"))
     parts.extend(_details(step))
     return parts
 
@@ -96,6 +99,7 @@ def _details(step: JsonObject) -> list[RenderableType]:
         parts.append(_note(f"= {_answer(detail['output'])}"))
     if step["state"] == "restore":
         parts.extend(_restored(detail.get("changes") or []))
+        parts.extend(_conflicts(detail))
     if step.get("summary"):
         parts.append(_note(clean(step["summary"])))
     before, after = step.get("before") or {}, step.get("after") or {}
@@ -180,6 +184,18 @@ def _restored(changes: Sequence[Mapping[str, Any]]) -> list[RenderableType]:
     return parts
 
 
+def _conflicts(detail: Mapping[str, Any]) -> list[RenderableType]:
+    """What others changed since, and whether it is restored all the same."""
+    parts: list[RenderableType] = [
+        _note(f"changed since by others: {clean(text)}", "bold red")
+        for texts in (detail.get("conflicts") or {}).values()
+        for text in texts
+    ]
+    if detail.get("override"):
+        parts.append(_note(f"restored all the same: {clean(detail['override'])}", "bold red"))
+    return parts
+
+
 def _gate(detail: Mapping[str, Any]) -> str:
     parts = [f"role {clean(detail.get('role', '?'))}"]
     if detail.get("approvals"):
@@ -223,9 +239,26 @@ def _foot(document: JsonObject) -> Text:
         text.append(f"; touches {counts_text(document['budget'])}")
     if fixed:
         text.append(f"\nCannot be undone: {', '.join(map(clean, fixed))}", style="red")
+    text.append_text(_outlook(document.get("outlook") or {}))
     if document.get("unplannable"):
         names = ", ".join(map(clean, document["unplannable"]))
         text.append(f"\nCannot be planned: {names}", style="bold red")
     text.append("\nfingerprint ", style="dim")
     text.append(clean(document["fingerprint"]), style="dim")
+    return text
+
+
+def _outlook(ahead: JsonObject) -> Text:
+    """Budgets and gates that lie ahead."""
+    text = Text()
+    for item in ahead.get("budget") or ():
+        used = "" if item["used"] in {0, None} else f" beside {item['used']} used already"
+        most = "no bound" if item["at_most"] is None else f"at most {item['at_most']}"
+        scope = "of this playbook" if item["scope"] == "playbook" else "of all runs"
+        line = f"\nbudget {clean(item['unit'])} {scope}: {item['planned']} of {item['limit']}{used}, {most}"
+        style = "bold red" if item["exceeds"] else "yellow" if item["may_exceed"] else "dim"
+        held = "; the run is held there and asks" if item["exceeds"] else ""
+        text.append(f"{line}{held}", style=style)
+    for gate in ahead.get("gates") or ():
+        text.append(f"\ngate {clean(gate['step'])}: {clean(gate['what'])}", style="dim")
     return text

@@ -1,0 +1,1 @@
+"""Pictures without a library: SVG made of a few shapes."""

@@ -1,0 +1,50 @@
+"""What stands in the way of an undo: asked of the targets before anything is restored, read-only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from engine.contract.action import Change
+from engine.domain.plan import Planned, Receipt
+from engine.planning.progress import ChangeState
+from engine.running.changes import changes_of, named
+from engine.running.services import Services
+
+
+def wanted_changes(services: Services, run_id: str, steps: Sequence[str]) -> list[ChangeState]:
+    """Return the changes of a run that are in force and that `steps` name (none: all)."""
+    return [
+        change
+        for change in changes_of(services, run_id)
+        if not change.undone and (not steps or named(change.address, steps))
+    ]
+
+
+def conflicts_of(
+    services: Services, run_id: str, changes: Sequence[ChangeState]
+) -> Mapping[str, Sequence[str]]:
+    """Return what others changed since, by step address; steps without a conflict are left out.
+
+    Raises:
+        ActionFailed: a target cannot be asked.
+    """
+    found: dict[str, Sequence[str]] = {}
+    back: list[Planned] = []  # the ways back of newer changes, which come first
+    for change in reversed(changes):
+        planned = Planned.from_json(services.connections.reveal(change.planned))
+        if not planned.reversible:
+            continue
+        action = services.registry.action(planned.action)
+        assert isinstance(action, Change)
+        image = _image(services, run_id, change)
+        receipt = Receipt.from_json(change.receipt, image)
+        world = services.connections.world(writable=False, earlier=tuple(back))
+        conflicts = action.conflicts(planned, receipt, world)
+        if conflicts:
+            found[change.address] = [str(services.connections.redact(text)) for text in conflicts]
+        back.append(Planned(planned.action, planned.target, planned.after, planned.before))
+    return found
+
+
+def _image(services: Services, run_id: str, change: ChangeState) -> object:
+    return services.store.read(lambda tx: tx.blobs.image(run_id, change.key))
