@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from engine.journal.store import RunRow
+from engine.journal.rows import RunRow
 from engine.language.program import Program, RestoreNode
 from engine.planning.document import PlanDocument, PlanStep
 from engine.planning.progress import RunProgress, StepStatus

@@ -15,7 +15,8 @@ from typing import Any
 from engine.domain.canonical import Json, JsonObject
 from engine.domain.errors import Refused
 from engine.domain.plan import Planned, from_json
-from engine.journal.store import RunRow, Tx
+from engine.journal.rows import RunRow
+from engine.journal.store import Tx
 from engine.language.program import ActionNode, Program
 from engine.planning.progress import ChangeState
 

@@ -8,7 +8,8 @@ from engine.domain.canonical import JsonObject
 from engine.domain.errors import InvalidInput, Refused
 from engine.domain.people import Actor
 from engine.domain.run import ENDS, RunMode
-from engine.journal.store import RunRow, Tx
+from engine.journal.rows import RunRow
+from engine.journal.store import Tx
 from engine.language.program import Program
 from engine.planning.progress import ChangeState
 from engine.running.changes import UNDO_PLAYBOOK, named, undo_program

@@ -15,7 +15,7 @@ from engine.edges.desk.people import Level, require
 from engine.edges.desk.reading import Reading
 from engine.edges.desk.saved import read_saved, refuse_stale, saved_plan
 from engine.incidents.matching import alert_json
-from engine.journal.store import RunRow
+from engine.journal.rows import RunRow
 from engine.language.program import Program
 from engine.planning.document import PlanDocument
 from engine.planning.graph import graph

@@ -15,7 +15,7 @@ from engine.domain.people import Actor
 from engine.edges.cli import files
 from engine.edges.cli.main import run
 from engine.edges.desk.acting import Desk
-from engine.journal.store import Page
+from engine.journal.rows import Page
 from engine.language.program import Program
 from engine.planning.scope import secret_reference
 from tests.harness import BOB
