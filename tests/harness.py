@@ -15,10 +15,11 @@ from engine.journal.keys import KeyRing, Keys
 from engine.journal.rows import RunRow
 from engine.journal.store import Store
 from engine.language.program import Program
+from engine.planning.brakes import Limit
 from engine.planning.planner import Planner
 from engine.running.commands import Commands
 from engine.running.secrets import Secrets
-from engine.running.services import ApprovalRule, Limit, Services
+from engine.running.services import ApprovalRule, Services
 from engine.running.worker import Worker
 from engine.running.world import Connection, Connections
 from tests.toys import Table, ToySettings, toy_registry

@@ -5,9 +5,11 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from engine.domain.canonical import Json, JsonObject
+from engine.domain.clock import format_time, parse_time
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,31 @@ class Target:
 
 
 @dataclass(frozen=True)
+class FreshChange:
+    """What somebody else changed on a target.
+
+    Attributes:
+        by: who, as the system names them: a field manager, a session's user and application.
+        at: when; the present time for what is not committed yet.
+        what: the fields or rows, for people.
+    """
+
+    by: str
+    at: datetime
+    what: str = ""
+
+    def as_json(self) -> JsonObject:
+        return {"by": self.by, "at": format_time(self.at), "what": self.what}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> FreshChange:
+        return cls(value["by"], parse_time(value["at"]), value["what"])
+
+    def __str__(self) -> str:
+        return f"{self.by} at {format_time(self.at)}{f' ({self.what})' if self.what else ''}"
+
+
+@dataclass(frozen=True)
 class Planned:
     """One change as it would be made now. Apply works from this alone, never from the parameters again.
 
@@ -84,6 +111,8 @@ class Planned:
         sample: a few affected rows or keys, for people.
         notes: what planning or applying costs or cannot promise (locks, triggers, remaining windows).
         precondition: what apply holds the world to (resourceVersion, ETag); not part of the fingerprint.
+        fresh_changes: what others did to the target, as far as the system tells, of whatever age: the
+            engine judges which of it is recent enough to hold an automatic run.
     """
 
     action: str
@@ -98,13 +127,16 @@ class Planned:
     sample: tuple[Json, ...] = ()
     notes: tuple[str, ...] = ()
     precondition: JsonObject = field(default_factory=dict)
+    fresh_changes: tuple[FreshChange, ...] = ()
 
     @property
     def is_no_op(self) -> bool:
         return dict(self.before) == dict(self.after) and not any(self.counts.values())
 
     def as_json(self) -> JsonObject:
+        fresh = [change.as_json() for change in self.fresh_changes]
         return {
+            **({"fresh_changes": fresh} if fresh else {}),
             "action": self.action,
             "target": self.target.as_json(),
             "before": to_json(self.before),
@@ -134,6 +166,7 @@ class Planned:
             sample=tuple(value["sample"]),
             notes=tuple(value["notes"]),
             precondition=from_json(value["precondition"]),
+            fresh_changes=tuple(map(FreshChange.from_json, value.get("fresh_changes", ()))),
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +13,10 @@ from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationErr
 
 from engine.contract.registry import Registry, load_registry
 from engine.contract.world import SecretRef
+from engine.edges.desk.directory import Directory
+from engine.edges.settings.approval import ApprovalConfig, check_approval
+from engine.edges.settings.brakes import BrakesConfig, BudgetLimit, check_brakes
+from engine.edges.settings.people import People, Roles, check_people, directory_of
 from engine.language.diagnostics import (
     Diagnostic,
     InvalidProject,
@@ -112,21 +117,6 @@ class WorkersConfig(Form):
     lease: PositiveSeconds = Field(5.0, description="How soon another worker takes over; 5s")
 
 
-class BudgetLimit(Form):
-    """A blast radius: the most of a unit within a sliding window."""
-
-    limit: int = Field(ge=0, description="The most", examples=[50])
-    within: PositiveSeconds = Field(description="The window", examples=["1h"])
-
-
-class ApprovalConfig(Form):
-    """The gate that `mode: approve` puts before a run's first change."""
-
-    role: str = Field("sre", description="Who may approve", min_length=1)
-    approvals: int = Field(1, ge=1, le=20, description="How many people must approve")
-    within: PositiveSeconds = Field(4 * 3600.0, description="How long it stays open; 4h")
-
-
 class KeysConfig(Form):
     """Keys that are kept outside the store; made at first start where the file is missing."""
 
@@ -164,7 +154,8 @@ class ConfigFile(Form):
         ),
     ] = Field({}, description="The systems outside, by name")
     intake: IntakeConfig = Field(IntakeConfig(), description="How alerts come in")
-    roles: dict[str, list[str]] = Field({}, description="Who has which role")
+    roles: Roles = Field({}, description="Who has which role")
+    people: People = Field({}, description="Which identities are one person")
     secrets: dict[str, SecretRef] = Field({}, description="What secret('name') stands for")
     approval: ApprovalConfig = Field(
         ApprovalConfig(), description="The gate that mode: approve puts before the first change"
@@ -174,6 +165,7 @@ class ConfigFile(Form):
     )
     workers: WorkersConfig = Field(WorkersConfig(), description="The workers of this process")
     budgets: dict[str, BudgetLimit] = Field({}, description="Blast radius of all runs, by unit")
+    brakes: BrakesConfig = Field(BrakesConfig(), description="What else holds runs back")
     keys: KeysConfig = Field(KeysConfig(), description="Keys kept outside the store")
 
 
@@ -193,6 +185,11 @@ class Config(ConfigFile):
         """Each connection's kind, by its name; the decisions log is one without being written."""
         written = {name: one.kind for name, one in self.connections.items()}
         return {"decisions": "decisions", **written}
+
+    @cached_property
+    def directory(self) -> Directory:
+        """The people, their identities and their roles."""
+        return directory_of(self.roles, self.people)
 
     def store_url(self, read: Callable[[SecretRef], str]) -> str:
         """Return the store's URL; `read` resolves a secret reference."""
@@ -260,6 +257,10 @@ def read_config(root: Node, registry: Registry | None, report: Report) -> Config
     form = read_form(ConfigFile, root, report, what="the configuration", sections=_ELSEWHERE)
     _check_names(root, report)
     _check_auth(root, report)
+    if isinstance(root.value, dict):
+        check_people(root, report)
+        check_approval(root, report)
+        check_brakes(root, report)
     if form is None:
         return None
     path = Path(root.source.name)

@@ -14,16 +14,20 @@ from engine.domain.clock import Clock, SystemClock
 from engine.domain.errors import ActionFailed, Category, InvalidInput
 from engine.edges.config import Config
 from engine.edges.faults import Fault, planned_fault
+from engine.edges.settings.brakes import brake_rules
 from engine.incidents.lifecycle import on_run_end
+from engine.incidents.paging import LogPager, Paging
+from engine.incidents.ports import Pager
 from engine.incidents.triage import Triage, TriageSettings
 from engine.journal.keys import KeyRing, Keys, load_ring
 from engine.language.program import Program, Query
 from engine.language.project import Project, load_project
+from engine.planning.brakes import Limit
 from engine.planning.planner import Planner
 from engine.running.commands import Commands
 from engine.running.resolved import on_resolved
 from engine.running.secrets import Secrets, read_reference
-from engine.running.services import ApprovalRule, Limit, Services
+from engine.running.services import ApprovalRule, Services
 from engine.running.worker import Worker
 from engine.running.world import Connection, Connections
 from engine.running.yielding import give_way_to
@@ -51,6 +55,7 @@ class Application:
         self._fault: Fault | None = planned_fault(environ)
         self._stop = threading.Event()
         self._triage_thread: threading.Thread | None = None
+        self._paging: threading.Thread | None = None
         self._worker: Worker | None = None
         self._intake: Any = None
         self._give_way = give_way_to(self._accepting)
@@ -170,9 +175,16 @@ class Application:
             connections=self.world,
             planner=self.planner,
             approval=ApprovalRule(
-                config.approval.role, config.approval.approvals, config.approval.within
+                config.approval.role,
+                config.approval.approvals,
+                config.approval.within,
+                config.approval.on_timeout,
+                tuple(config.approval.escalation),
+                config.approval.break_glass,
             ),
             budgets=self.budgets(),
+            brakes=brake_rules(config.brakes),
+            person=config.directory.canonical,
             on_end=on_run_end,
             stopping=self._stop.is_set,
         )
@@ -183,6 +195,11 @@ class Application:
     def budgets(self) -> Mapping[str, Limit]:
         """The configured blast-radius budgets, by unit."""
         return {name: Limit(item.limit, item.within) for name, item in self.config.budgets.items()}
+
+    @cached_property
+    def pager(self) -> Pager:
+        """Who is told of pages."""
+        return LogPager()
 
     @cached_property
     def commands(self) -> Commands:
@@ -260,6 +277,11 @@ class Application:
         self._worker.start()
         self._sealer = Sealer(self.store)
         self._sealer.start()
+        paging = Paging(self.store, self.pager, node=self.node)
+        self._paging = threading.Thread(
+            target=paging.serve, args=(self._stop,), name="pages", daemon=True
+        )
+        self._paging.start()
         if triage:
             self._triage_thread = threading.Thread(
                 target=self.triage.serve, args=(self._stop,), name="triage", daemon=True
@@ -274,6 +296,8 @@ class Application:
             self._triage_thread.join()
         if self._worker is not None:
             self._worker.stop()
+        if self._paging is not None:
+            self._paging.join()
         if self._sealer is not None:
             self._sealer.stop()
         self.world.close()

@@ -212,6 +212,7 @@ class Deciding:
                 requester=case.requester,
                 incident_id=incident_id,
                 group=case.group,
+                cooldown=rule.cooldown,
             ),
         )
         self._cases.started(case, incident_id, run_id)

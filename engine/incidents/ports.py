@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+from engine.journal.rows import PageRow
 from engine.journal.store import Tx
 from engine.language.program import Query
 from engine.running.requests import RunRequest
@@ -37,3 +38,14 @@ OnResolved = Callable[[Tx, str, str], None]
 def leave_running(tx: Tx, run_id: str, how: str) -> None:
     """An `OnResolved` that leaves the run to itself."""
     del tx, run_id, how
+
+
+class Pager(Protocol):
+    """Tells people that something waits for them. Called again and again until somebody has seen it."""
+
+    def page(self, page: PageRow) -> None:
+        """Tell it, outside any transaction. The row is durable and says what, how urgent, how often told.
+
+        What it raises is logged; the page then comes again when its level's time has passed.
+        """
+        ...

@@ -21,7 +21,7 @@ def describe(entry: Entry | StoredEntry) -> str:
     tell = _TELLERS.get(entry.kind)
     body = _Told(entry.body)
     line = tell(body) if tell is not None else _unknown(entry.kind, entry.body)
-    return " ".join(line.split())
+    return " ".join(line.split()) or entry.kind
 
 
 class _Told(dict[str, Any]):
@@ -239,6 +239,10 @@ _TELLERS: dict[str, Callable[[_Told], str]] = {
     "incident.run": lambda b: f"run {b.text('run')} started{b.maybe('rule', ' by rule {}')}",
     "incident.alert_resolved": _alert_resolved,
     "incident.note": lambda b: b.text("text"),
+    "page.told": lambda b: (
+        f"paged ({b.text('level')}){b.because()}{b.maybe('told', ', told {} times')}"
+    ),
+    "page.seen": lambda b: f"{b.text('by')} has seen the page{b.because('note')}",
     "brake.set": _brake,
     "delivery.problem": lambda b: (
         f"a delivery{b.maybe('receiver', ' for {}')} was not whole: "

@@ -35,6 +35,7 @@ NEXT_DUE = Statement(select(func.min(P.c.due)))
 DONE = Statement(delete(P).where(P.c.alert_id == p("alert_id"), P.c.rule == p("rule")))
 
 ADD_MEMBER = Statement(insert_new(W, "rule", "key", "member"))
+CLEAR = Statement(delete(W).where(W.c.rule == p("rule"), W.c.key == p("key")))
 COUNT = Statement(
     select(func.count())
     .select_from(W)
@@ -122,6 +123,9 @@ class Windows(Repository):
     def count(self, rule: str, key: str, since: datetime) -> int:
         ((count,),) = self._s.all(COUNT, rule=rule, key=clean(key), since=micros(since))
         return int(count)
+
+    def clear(self, rule: str, key: str) -> None:
+        self._s.run(CLEAR, rule=rule, key=clean(key))
 
     def last_run(self, rule: str, key: str) -> datetime | None:
         self._s.serialise(f"throttle {rule} {key}")

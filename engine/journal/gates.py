@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import delete, literal_column, select, update
+from sqlalchemy import delete, func, literal_column, select, update
 
 from engine.journal import tables
 from engine.journal.codec import clean, dumps, instant, loads, maybe_instant, maybe_micros, micros
@@ -15,6 +15,7 @@ from engine.journal.statement import Statement, insert, p, upsert
 
 T = tables.gates
 V = tables.votes
+C = tables.closings
 B = tables.brakes
 
 _COLUMNS = (
@@ -29,17 +30,23 @@ _COLUMNS = (
     T.c.expires_at,
     T.c.body,
     T.c.closed_at,
+    func.coalesce(C.c.by, ""),
+    func.coalesce(C.c.reason, ""),
 )
+_FROM = T.outerjoin(C, C.c.gate_id == T.c.id)
 _IS_OPEN = T.c.state == literal_column("'open'")
 
 OPEN = Statement(insert(T))
-GET = Statement(select(*_COLUMNS).where(T.c.id == p("id")))
-OF_RUN = Statement(select(*_COLUMNS).where(T.c.run_id == p("run_id")).order_by(T.c.seq))
-LIST_OPEN = Statement(select(*_COLUMNS).where(_IS_OPEN).order_by(T.c.seq))
-LIST = Statement(select(*_COLUMNS).order_by(T.c.seq))
+GET = Statement(select(*_COLUMNS).select_from(_FROM).where(T.c.id == p("id")))
+OF_RUN = Statement(
+    select(*_COLUMNS).select_from(_FROM).where(T.c.run_id == p("run_id")).order_by(T.c.seq)
+)
+LIST_OPEN = Statement(select(*_COLUMNS).select_from(_FROM).where(_IS_OPEN).order_by(T.c.seq))
+LIST = Statement(select(*_COLUMNS).select_from(_FROM).order_by(T.c.seq))
 CLOSE = Statement(
     update(T).where(T.c.id == p("id"), _IS_OPEN).values(state=p("state"), closed_at=p("now"))
 )
+TELL = Statement(insert(C))
 VOTE = Statement(upsert(V, ["gate_id", "actor"], ["via", "decision", "comment", "at"]))
 WITHDRAW = Statement(delete(V).where(V.c.gate_id == p("gate_id"), V.c.actor == p("actor")))
 VOTES = Statement(
@@ -64,6 +71,8 @@ def _gate_row(row: Row) -> GateRow:
         maybe_instant(row[8]),
         loads(row[9]),
         maybe_instant(row[10]),
+        row[11],
+        row[12],
     )
 
 
@@ -116,8 +125,11 @@ class Gates(Repository):
             for row in self._s.all(VOTES, gate_id=gate_id)
         ]
 
-    def close(self, gate_id: str, state: str) -> bool:
-        return self._s.run(CLOSE, id=gate_id, state=state, now=self._now()) > 0
+    def close(self, gate_id: str, state: str, *, by: str = "", why: str = "") -> bool:
+        if not self._s.run(CLOSE, id=gate_id, state=state, now=self._now()):
+            return False
+        self._s.run(TELL, gate_id=gate_id, by=clean(by), reason=clean(why))
+        return True
 
 
 _BRAKE = (B.c.name, B.c.engaged, B.c.by, B.c.reason, B.c.at, B.c.body)

@@ -29,6 +29,15 @@ WAIT = Statement(insert_new(W, "connection", "path", "run_id"))
 WAITERS = Statement(
     select(W.c.run_id).where(W.c.connection == p("connection"), W.c.path == p("path"))
 )
+HOLDERS = Statement(
+    select(T.c.connection, T.c.path, T.c.run_id)
+    .select_from(W.join(T, (T.c.connection == W.c.connection) & (T.c.path == W.c.path)))
+    .where(W.c.run_id == p("run_id"))
+    .order_by(T.c.connection, T.c.path)
+)
+WAITING = Statement(
+    select(W.c.connection, W.c.path, W.c.run_id).order_by(W.c.connection, W.c.path, W.c.run_id)
+)
 STOP_WAITING = Statement(delete(W).where(W.c.run_id == p("run_id")))
 
 
@@ -82,6 +91,13 @@ class Locks(Repository):
     def held(self) -> Mapping[Target, str]:
         return {Target(row[0], row[1]): row[2] for row in self._s.all(HELD)}
 
+    def holders(self, run_id: str) -> Mapping[Target, str]:
+        found = self._s.all(HOLDERS, run_id=run_id)
+        return {Target(row[0], row[1]): row[2] for row in found}
+
+    def waiting(self) -> Sequence[tuple[Target, str]]:
+        return [(Target(row[0], row[1]), row[2]) for row in self._s.all(WAITING)]
+
 
 def _key(target: Target) -> dict[str, str]:
     return {"connection": clean(target.connection), "path": clean(target.path)}
@@ -92,6 +108,7 @@ RESERVE = Statement(insert_new(B, "scope", "unit", "key"))
 RESERVED = Statement(select(B.c.amount).where(_SCOPE, B.c.key == p("key")))
 SETTLE = Statement(update(B).where(_SCOPE, B.c.key == p("key")).values(amount=p("new_amount")))
 USED = Statement(select(func.coalesce(func.sum(B.c.amount), 0)).where(_SCOPE, B.c.at > p("since")))
+FORGET = Statement(update(B).where(_SCOPE).values(amount=0))
 _EVER = -(1 << 62)
 
 
@@ -132,3 +149,8 @@ class Budgets(Repository):
         since = _EVER if window is None else self._now() - int(window * 1_000_000)
         ((used,),) = self._s.all(USED, scope=scope, unit=unit, since=since)
         return int(used)
+
+    def clear(self, scope: str, unit: str) -> int:
+        used = self.used(scope, unit, window=None)
+        self._s.run(FORGET, scope=scope, unit=unit)
+        return used

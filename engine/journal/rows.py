@@ -106,11 +106,13 @@ class GateRow:
     role: str
     approvals: int
     fingerprint: str
-    state: str  # open | approved | rejected | expired | void | withdrawn
+    state: str  # open | approved | rejected | expired | escalated | void | withdrawn
     opened_at: datetime
     expires_at: datetime | None
     body: JsonObject  # what people see: summary, plan id, on_timeout, excluded names
     closed_at: datetime | None = None
+    closed_by: str = ""
+    closed_why: str = ""
 
 
 @dataclass(frozen=True)
@@ -139,3 +141,46 @@ class Page:
 
     limit: int = 100
     before: str | None = None
+
+
+WARNING, CRITICAL, EMERGENCY = "warning", "critical", "emergency"
+
+
+@dataclass(frozen=True)
+class PageRow:
+    """Somebody must see something. Told again and again until a person has acknowledged it.
+
+    Attributes:
+        subject: what it is about, `run:ID` for instance; at most one page of a subject is open.
+        level: `warning`, `critical` or `emergency`.
+        next_at: when it is told (again).
+        told: how often it has been told.
+    """
+
+    id: str
+    subject: str
+    level: str
+    reason: str
+    run_id: str | None
+    incident_id: str | None
+    raised_at: datetime
+    next_at: datetime
+    told: int = 0
+    acked_at: datetime | None = None
+    acked_by: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class DelegationRow:
+    """A holder of a role lends it to another person until a time."""
+
+    id: str
+    role: str
+    giver: str
+    taker: str
+    reason: str
+    at: datetime
+    until: datetime
+    revoked_at: datetime | None = None
+    revoked_by: str = ""

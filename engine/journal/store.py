@@ -23,6 +23,7 @@ from engine.journal.protocols.alerts import (
     Windows,
 )
 from engine.journal.protocols.brakes import Brakes, Budgets, Locks, Tokens
+from engine.journal.protocols.people import Delegations, Pages
 from engine.journal.protocols.runs import Blobs, Gates, Journal, Runs, Timers, Workers
 
 T = TypeVar("T")
@@ -47,6 +48,8 @@ class Tx(Protocol):
     schedules: Schedules
     workers: Workers
     tokens: Tokens
+    pages: Pages
+    delegations: Delegations
 
     def now(self) -> datetime: ...
 

@@ -317,6 +317,51 @@ votes = _clustered(
     _time("at"),
 )
 
+# Who closed a gate, and why: what a person reads who comes too late.
+closings = _clustered(
+    "closings",
+    Column("gate_id", Id, ForeignKey("gates.id"), primary_key=True),
+    _text("by"),
+    _text("reason"),
+)
+
+pages = Table(
+    "pages",
+    metadata,
+    _seq(),
+    _id(),
+    _name("subject"),
+    _name("level"),
+    _text("reason"),
+    _maybe("run_id"),
+    _maybe("incident_id"),
+    _time("raised_at"),
+    _time("next_at"),
+    _number("told"),
+    _maybe_time("acked_at"),
+    _name("acked_by"),
+    _text("note"),
+    _partial("pages_open", "subject", where="acked_at IS NULL", unique=True),
+    _partial("pages_due", "next_at", where="acked_at IS NULL"),
+    _partial("pages_run", "run_id", where="run_id IS NOT NULL"),
+)
+
+delegations = Table(
+    "delegations",
+    metadata,
+    _seq(),
+    _id(),
+    _name("role"),
+    _name("giver"),
+    _name("taker"),
+    _text("reason"),
+    _time("at"),
+    _time("until"),
+    _maybe_time("revoked_at"),
+    _name("revoked_by"),
+    Index("delegations_taker", "taker", "until"),
+)
+
 brakes = Table(
     "brakes",
     metadata,

@@ -14,11 +14,13 @@ from engine.journal.blobs import Blobs, Tokens
 from engine.journal.chains import Journal
 from engine.journal.codec import instant, micros
 from engine.journal.decisions import Decisions, Schedules, Windows
+from engine.journal.delegations import Delegations
 from engine.journal.episodes import Episodes, Incidents
 from engine.journal.gates import Brakes, Gates
 from engine.journal.keys import Keys
 from engine.journal.locks import Budgets, Locks
-from engine.journal.protocols import alerts, brakes, runs
+from engine.journal.pages import Pages
+from engine.journal.protocols import alerts, brakes, people, runs
 from engine.journal.runs import Runs
 from engine.journal.session import Session
 from engine.journal.timers import Timers
@@ -71,6 +73,8 @@ class Transaction:
         self.worker_rows = Workers(self)
         self.workers: runs.Workers = self.worker_rows
         self.tokens: brakes.Tokens = Tokens(self)
+        self.pages: people.Pages = Pages(self)
+        self.delegations: people.Delegations = Delegations(self)
 
     def renew(self) -> None:
         """Start a work: its time is read again, once."""

@@ -14,6 +14,7 @@ from engine.language.program import (
     ActionNode,
     AnyNode,
     Bound,
+    Breaker,
     CallNode,
     Case,
     EndNode,
@@ -94,6 +95,9 @@ class Builder:
             vars=form.vars,
             timeout=form.timeout,
             budget=form.budget,
+            breaker=Breaker(**form.breaker.model_dump()) if form.breaker is not None else None,
+            cooldown=form.cooldown,
+            concurrency=form.concurrency,
             steps=steps,
             rescue=rescue,
             finally_=finally_,
@@ -311,6 +315,7 @@ def _rule(read: ReadRule, known: Known) -> Rule:
         count=Count(**form.count.model_dump()) if form.count is not None else None,
         run_per=form.run_per,
         throttle=Throttle(**form.throttle.model_dump()) if form.throttle is not None else None,
+        cooldown=form.cooldown or 0.0,
         priority=Priority.model_validate(
             {
                 "cases": tuple(read.priority),

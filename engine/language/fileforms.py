@@ -30,6 +30,13 @@ class PostmortemForm(Form):
     )
 
 
+class BreakerForm(Form):
+    """So many failed runs in a while, and people approve until one of them re-arms it."""
+
+    failures: int = Field(ge=1, description="How many failed runs open it", examples=[3])
+    within: PositiveSeconds = Field(description="The window", examples=["1h"])
+
+
 class PlaybookFile(Form):
     """A playbook: ordered steps that repair something."""
 
@@ -53,6 +60,13 @@ class PlaybookFile(Form):
         ),
     ] = Field(
         {}, description="The most that a run may touch, by unit: pods, rows, objects, requests"
+    )
+    breaker: BreakerForm | None = Field(None, description="When its circuit breaker opens")
+    cooldown: Seconds | None = Field(
+        None, description="How long after a run's end no rule starts it again", examples=["15m"]
+    )
+    concurrency: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="How many of its runs may be at work at a time"
     )
     steps: Steps = Field(description="What it does, in order", min_length=1)
     rescue: Steps = Field([], description="What follows a failure, once undo is done")
@@ -168,6 +182,9 @@ class RuleForm(Form):
         None, description="One active run for each value of these labels; default: group labels"
     )
     throttle: ThrottleForm | None = Field(None, description="At most one run in a while")
+    cooldown: Seconds | None = Field(
+        None, description="How long after a run's end it starts none", examples=["15m"]
+    )
     priority: Annotated[
         Any,
         WithJsonSchema(

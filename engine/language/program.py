@@ -189,6 +189,13 @@ AnyNode = Annotated[
 ]
 
 
+class Breaker(Frozen):
+    """So many failed runs within so many seconds stop it from going by itself."""
+
+    failures: int
+    within: float
+
+
 class Program(Frozen):
     """One playbook, ready to run.
 
@@ -197,6 +204,7 @@ class Program(Frozen):
         inputs: the JSON Schema of its inputs.
         timeout: seconds for the whole run.
         budget: the most that the run may touch, by unit.
+        breaker, cooldown, concurrency: its own brakes; None: the configuration's.
         author, revision: shown at its gate; revision is a commit or a content hash.
     """
 
@@ -206,6 +214,9 @@ class Program(Frozen):
     vars: dict[str, Any] = {}
     timeout: Duration | None = None
     budget: dict[str, int] = {}
+    breaker: Breaker | None = None
+    cooldown: float | None = None  # seconds after a run's end
+    concurrency: int | None = None  # runs at a time
     steps: tuple[AnyNode, ...]
     rescue: tuple[AnyNode, ...] = ()
     finally_: tuple[AnyNode, ...] = Field(default=(), alias="finally")

@@ -82,6 +82,7 @@ class Rule(Frozen):
     count: Count | None = None
     run_per: tuple[str, ...] | None = None  # None: the alert's group labels
     throttle: Throttle | None = None
+    cooldown: float = 0.0  # seconds after a run's end
     priority: Priority = Priority()
     mode: Literal["auto", "approve", "dry_run", "off"] = "approve"
     concurrency: Concurrency | None = None

@@ -19,6 +19,7 @@ class RunRequest:
         trigger: `{kind, labels, annotations, at, value}`, kind `alert`, `schedule`, `query` or `manual`.
         priority: 0 to 9, higher first.
         group: concurrency group; no two rules' runs of one group are started side by side.
+        cooldown: seconds after the run's end in which its rule starts no other.
     """
 
     playbook: str
@@ -31,3 +32,4 @@ class RunRequest:
     requester: Actor = ENGINE
     incident_id: str | None = None
     group: str | None = None
+    cooldown: float = 0.0

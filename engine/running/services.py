@@ -15,6 +15,7 @@ from engine.domain.run import RunState
 from engine.journal.rows import RunRow
 from engine.journal.store import Store, Tx
 from engine.language.program import Program
+from engine.planning.brakes import BrakeRules, Limit
 from engine.planning.planner import Planner
 from engine.running.world import Connections
 
@@ -36,20 +37,31 @@ Observe = Callable[[Program, RunRow, Sequence[Entry], datetime], None]
 
 
 @dataclass(frozen=True)
-class Limit:
-    """A blast-radius budget over a sliding window."""
-
-    limit: int
-    within: float  # seconds
-
-
-@dataclass(frozen=True)
 class ApprovalRule:
-    """The gate that `mode: approve` puts before the first change."""
+    """The gate that `mode: approve` puts before the first change, and what holds for all gates.
+
+    Attributes:
+        escalation: roles in the order in which they are asked when a gate that escalates runs out.
+        break_glass: the role that may approve alone; None: nobody may.
+    """
 
     role: str = "sre"
     approvals: int = 1
     within: float = 4 * 3600.0
+    on_timeout: str = "abort"
+    escalation: tuple[str, ...] = ()
+    break_glass: str | None = None
+
+    def next_role(self, role: str) -> str | None:
+        """Return who is asked after `role`, or None where nobody is left."""
+        if role not in self.escalation:
+            return self.escalation[0] if self.escalation else None
+        rest = self.escalation[self.escalation.index(role) + 1 :]
+        return rest[0] if rest else None
+
+
+def _as_they_are(name: str) -> str:
+    return name
 
 
 @dataclass
@@ -63,6 +75,8 @@ class Services:
     planner: Planner
     approval: ApprovalRule = ApprovalRule()
     budgets: Mapping[str, Limit] = field(default_factory=dict)
+    brakes: BrakeRules = field(default_factory=BrakeRules)
+    person: Callable[[str], str] = _as_they_are  # the person behind an author's or requester's name
     on_end: RunEnded = _unheard
     stopping: Callable[[], bool] = field(default=lambda: False)
     observe: Observe = field(default=lambda _program, _row, _entries, _at: None)

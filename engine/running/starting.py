@@ -117,7 +117,7 @@ class Starting:
                 parent=parent,
             )
         )
-        body = {
+        body: JsonObject = {
             "playbook": program.playbook,
             "program": frozen,
             "revision": program.revision,
@@ -130,6 +130,8 @@ class Starting:
             "parent": parent,
             "incident": request.incident_id,
         }
+        if request.cooldown:
+            body["cooldown"] = request.cooldown
         if request.alert is not None:
             body["alert"] = request.alert.get("id") or request.alert.get("fingerprint")
         tx.journal.append(run_id, [Entry("run.created", body)])

@@ -38,6 +38,7 @@ from engine.running.gates import (
     wants_plan_gate,
 )
 from engine.running.outcome import PROGRESSED, Carried, Parked
+from engine.running.paging import needs_human
 from engine.running.planning import first_plan
 from engine.running.services import Services
 from engine.running.session import Session
@@ -336,6 +337,7 @@ class Stepper:
             row = session.row
             verified = session.progress.verified
             session.also(lambda tx: self.services.on_end(tx, row, state, reason, verified=verified))
+            session.also(lambda tx: needs_human(tx, row, reason))
         self._release(None)
 
     def _release(self, wake: datetime | None) -> None:
@@ -378,6 +380,8 @@ class Stepper:
                 tx.timers.clear(row.id)
             verified = session.progress.verified
             self.services.on_end(tx, row, finish.state, finish.reason, verified=verified)
+            if finish.state is RunState.NEEDS_HUMAN:
+                needs_human(tx, row, finish.reason)
             tx.runs.release(row.id, epoch)
 
         session.ending = True

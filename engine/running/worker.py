@@ -14,6 +14,7 @@ from engine.domain.ids import new_id
 from engine.journal.rows import RunRow
 from engine.journal.store import Tx
 from engine.language.program import Program
+from engine.running.paging import needs_human
 from engine.running.services import Services
 from engine.running.session import Session
 from engine.running.stepper import Stepper
@@ -145,6 +146,7 @@ class Worker:
                 epoch=row.epoch,
             )
             tx.runs.update(row.id, row.epoch, state=RunState.NEEDS_HUMAN, reason=reason)
+            needs_human(tx, row, reason)
             tx.runs.release(row.id, row.epoch)
 
         try:

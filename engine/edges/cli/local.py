@@ -31,7 +31,7 @@ class LocalBackend:
         self.where = "the local store"
         self._app = application
         self._desk = Desk(application)
-        self._actor = actor or local_actor(application.config.roles, via="cli")
+        self._actor = actor or local_actor(application.config.directory, via="cli")
         self._changed = threading.Event()
         self._unlisten: Callable[[], None] | None = None
 

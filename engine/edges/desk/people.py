@@ -6,15 +6,15 @@ import enum
 import hashlib
 import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from engine.domain.errors import InvalidInput, Refused
 from engine.domain.people import Actor
+from engine.edges.desk.directory import LOCAL, Directory
 from engine.edges.problems import Unauthenticated
 from engine.journal.store import Store
 
-LOCAL = "local"  # in `roles:` it stands for whoever opens the local store
 _PREFIX = "stanch_"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}\Z")
 
@@ -51,11 +51,6 @@ def require(actor: Actor, least: Level, what: str) -> None:
         raise Refused(f"{actor.name} may not {what}: that needs the role {role}", missing_role=role)
 
 
-def roles_of(name: str, roles: Mapping[str, Sequence[str]]) -> frozenset[str]:
-    """Return the roles that the configuration gives to a name."""
-    return frozenset(role for role, names in roles.items() if name in names)
-
-
 def login() -> str:
     """Return the login of the process's own user; not from the environment, which anybody can set."""
     import os
@@ -67,15 +62,25 @@ def login() -> str:
         return f"uid-{os.geteuid()}"
 
 
-def local_actor(roles: Mapping[str, Sequence[str]], via: str) -> Actor:
+def local_actor(directory: Directory, via: str) -> Actor:
     """Return the local user: who can open the store may operate it; approving needs a role of their own.
 
     The name is the same by CLI and by a loopback API without tokens, so that one person counts once
     towards any quorum.
     """
-    name = login()
-    given = roles_of(name, roles) | roles_of(LOCAL, roles)
-    return Actor(name, given | {"viewer", "operator"}, via=via)
+    name = directory.canonical(login())
+    besides = {"viewer", "operator"} | directory.roles_of(LOCAL)
+    return directory.actor(name, via, besides=besides)
+
+
+def actor_of_slack(directory: Directory, user_id: str, groups: Collection[str] = ()) -> Actor:
+    """Return who a chat user is, with the roles that their name and their groups have.
+
+    Args:
+        user_id: Slack's own id, as in `U024BE7LH`; never a display name, which anybody can choose.
+        groups: ids or handles of the user groups that they are in.
+    """
+    return directory.actor(directory.person("slack", user_id), "slack", groups=groups)
 
 
 def new_token() -> str:
@@ -96,9 +101,7 @@ def check_token_name(name: str) -> None:
         )
 
 
-def actor_of_token(
-    store: Store, token: str, roles: Mapping[str, Sequence[str]], via: str = "api"
-) -> Actor:
+def actor_of_token(store: Store, token: str, directory: Directory, via: str = "api") -> Actor:
     """Return whose token it is. A token without roles of its own has those that the configuration gives.
 
     Raises:
@@ -109,7 +112,7 @@ def actor_of_token(
     if found is None:
         raise Unauthenticated("this token is not known, has expired or was revoked")
     name, own = found
-    return Actor(name, frozenset(own) or roles_of(name, roles), via=via)
+    return directory.actor(directory.person("token", name), via, roles=own or None)
 
 
 def add_token(store: Store, name: str, roles: Sequence[str], expires_at: datetime | None) -> str:

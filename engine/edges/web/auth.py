@@ -42,16 +42,16 @@ class Door:
             Unauthenticated: a bad token, or none where one is needed.
             Refused: no token, and the request may come from a page of another origin.
         """
-        roles = self._app.config.roles
+        directory = self._app.config.directory
         if token is not None:
-            return actor_of_token(self._app.store, token, roles)
+            return actor_of_token(self._app.store, token, directory)
         if headers.get("authorization"):
             raise Unauthenticated("only bearer tokens open this API")
         host, _ = split_address(self._app.config.listen)
         if not is_loopback(host) or self._app.store.read(lambda tx: bool(tx.tokens.list())):
             raise Unauthenticated("this API needs a token")
         _refuse_foreign_pages(headers, writes=writes)
-        return local_actor(roles, via="api")
+        return local_actor(directory, via="api")
 
 
 def _refuse_foreign_pages(headers: Mapping[str, str], *, writes: bool) -> None:

@@ -10,6 +10,7 @@ from engine.domain.canonical import JsonObject
 from engine.domain.clock import Clock
 from engine.domain.people import Actor
 from engine.domain.run import RunMode
+from engine.edges.desk.directory import Directory
 from engine.journal.store import Store
 from engine.language.program import Program
 from engine.language.rules import Rule
@@ -25,8 +26,13 @@ class Config(Protocol):
     def listen(self) -> str: ...
 
     @property
-    def roles(self) -> Mapping[str, Sequence[str]]:
-        """Role to the names that have it."""
+    def roles(self) -> Mapping[str, Any]:
+        """The roles by name; `directory` says who has them."""
+        ...
+
+    @property
+    def directory(self) -> Directory:
+        """The people, their identities and their roles."""
         ...
 
 

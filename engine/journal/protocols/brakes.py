@@ -26,6 +26,14 @@ class Locks(Protocol):
 
     def held(self) -> Mapping[Target, str]: ...
 
+    def holders(self, run_id: str) -> Mapping[Target, str]:
+        """The targets that a run waits for, with the runs that hold them."""
+        ...
+
+    def waiting(self) -> Sequence[tuple[Target, str]]:
+        """(target, run that waits for it) pairs."""
+        ...
+
 
 class Budgets(Protocol):
     def reserve(
@@ -48,6 +56,10 @@ class Budgets(Protocol):
         ...
 
     def used(self, scope: str, unit: str, *, window: float | None) -> int: ...
+
+    def clear(self, scope: str, unit: str) -> int:
+        """Forget what is used of a budget (a person's word); return how much that was."""
+        ...
 
 
 class Brakes(Protocol):

@@ -117,7 +117,7 @@ class Gates(Protocol):
 
     def votes(self, gate_id: str) -> Sequence[VoteRow]: ...
 
-    def close(self, gate_id: str, state: str) -> bool:
+    def close(self, gate_id: str, state: str, *, by: str = "", why: str = "") -> bool:
         """Close an open gate; False where it was closed already."""
         ...
 

@@ -13,7 +13,7 @@ from tests.contract.store.conftest import Place
 
 MODULES = (
     *("alerts", "blobs", "chains", "decisions", "episodes", "gates", "locks", "runs"),
-    *("seals", "timers", "workers"),
+    *("seals", "timers", "workers", "pages", "delegations"),
 )
 # Read for people or for the whole journal, or over tables that stay small.
 MAY_SCAN = {
@@ -21,7 +21,10 @@ MAY_SCAN = {
     "chains.HEADS",
     "gates.BRAKES",
     "gates.LIST",
+    "delegations.LIST",  # the end of its key
     "locks.HELD",
+    "locks.WAITING",
+    "pages.LIST",  # the end of its key
     "runs.COUNTS",  # counts an index
     "runs.ENDS_WITH",  # a person types the end of an id
     "seals.LAST",  # the end of its key

@@ -14,6 +14,7 @@ from typing import Any
 
 import uvicorn
 
+from engine.edges.desk.directory import Directory
 from engine.edges.desk.people import add_token
 from engine.edges.intake.endpoint import IntakeSettings, intake_route
 from engine.edges.web.app import create_app
@@ -31,6 +32,10 @@ from tests.toys import Table
 class Config:
     listen: str = "127.0.0.1:9780"
     roles: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    @property
+    def directory(self) -> Directory:
+        return Directory.of(self.roles)
 
 
 @dataclass

@@ -11,6 +11,7 @@ import pytest
 
 from engine.domain.errors import InvalidInput
 from engine.domain.people import Actor
+from engine.edges.desk.directory import Directory
 from engine.edges.desk.people import (
     Level,
     actor_of_token,
@@ -128,12 +129,12 @@ def test_tokens_are_long_random_and_unlike() -> None:
 def test_a_token_without_roles_follows_the_configuration(app: App) -> None:
     roles = {"sre": ["alice"], "dba": ["bob"]}
     token = add_token(app.store, "alice", [], None)
-    assert actor_of_token(app.store, token, roles).roles == {"sre"}
-    assert actor_of_token(app.store, token, {}).roles == frozenset()
+    assert actor_of_token(app.store, token, Directory.of(roles)).roles == {"sre"}
+    assert actor_of_token(app.store, token, Directory()).roles == frozenset()
     narrow = add_token(app.store, "alice", ["viewer"], None)
-    assert actor_of_token(app.store, narrow, roles).roles == {"viewer"}
+    assert actor_of_token(app.store, narrow, Directory.of(roles)).roles == {"viewer"}
     with pytest.raises(Unauthenticated):
-        actor_of_token(app.store, "stanch_x", roles)
+        actor_of_token(app.store, "stanch_x", Directory.of(roles))
 
 
 def test_a_token_that_may_nothing_may_not_even_look(app: App) -> None:
@@ -155,7 +156,7 @@ def test_the_local_user_is_the_login_by_every_door(app: App) -> None:
     made = post(app, "/api/v1/runs", START)
     assert made.status_code == 201
     assert made.json()["requester"] == login()
-    by_cli, by_api = local_actor({}, "cli"), local_actor({}, "api")
+    by_cli, by_api = local_actor(Directory(), "cli"), local_actor(Directory(), "api")
     assert by_cli.name == by_api.name == login()
 
 

@@ -188,6 +188,12 @@ LINES: list[tuple[str, dict[str, Any], str]] = [
     ),
     ("incident.note", {"text": "line one\nline two"}, "line one line two"),
     (
+        "page.told",
+        {"level": "emergency", "reason": "run r needs a person", "told": 2},
+        "paged (emergency): run r needs a person, told 2 times",
+    ),
+    ("page.seen", {"by": "alice", "note": "on it"}, "alice has seen the page: on it"),
+    (
         "brake.set",
         {"name": "kill", "engaged": True, "by": "alice", "reason": "migration"},
         "brake kill engaged by alice: migration",

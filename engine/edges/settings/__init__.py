@@ -1,0 +1,1 @@
+"""Sections of the configuration, one module a word; `engine/edges/config.py` puts them together."""
