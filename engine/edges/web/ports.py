@@ -14,8 +14,9 @@ from engine.edges.desk.directory import Directory
 from engine.journal.store import Store
 from engine.language.program import Program
 from engine.language.rules import Rule
+from engine.planning.brakes import Limit
 from engine.planning.document import PlanDocument
-from engine.running.services import Limit, Services
+from engine.running.services import Services
 from engine.running.world import Connections
 
 
