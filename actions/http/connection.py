@@ -62,6 +62,7 @@ class HttpClient:
             verify=_verification(self.settings),
             follow_redirects=False,
             trust_env=False,  # no proxy and no netrc: requests go to the configured host only
+            transport=opening.transport,  # None but in rehearsals
         )
 
     def send(

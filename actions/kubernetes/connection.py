@@ -8,7 +8,7 @@ from typing import Self, cast
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from actions.kubernetes.client import KubernetesClient, Limits
+from actions.kubernetes.client import KubernetesClient, Limits, Transport
 from actions.kubernetes.guard import Allow, refuse_place
 from actions.kubernetes.resources import built_in
 from actions.kubernetes.transport import OfficialTransport, configure
@@ -64,6 +64,9 @@ class KubernetesKind(ConnectionKind):
 
     def open(self, opening: Opening) -> KubernetesClient:
         settings = cast(KubernetesSettings, opening.settings)
+        if opening.transport is not None:
+            transport: Transport = opening.transport
+            return self._client(opening, settings, transport)
         token = opening.secret(settings.token) if settings.token else None
         configuration = configure(
             kubeconfig=settings.kubeconfig,
@@ -74,9 +77,15 @@ class KubernetesKind(ConnectionKind):
             ca_file=settings.ca_file,
             insecure=settings.insecure,
         )
+        transport = OfficialTransport(opening.name, configuration, [token] if token else [])
+        return self._client(opening, settings, transport)
+
+    def _client(
+        self, opening: Opening, settings: KubernetesSettings, transport: Transport
+    ) -> KubernetesClient:
         return KubernetesClient(
             opening.name,
-            OfficialTransport(opening.name, configuration, [token] if token else []),
+            transport,
             clock=opening.clock,
             writable=opening.writable,
             allow=settings.allow,

@@ -69,7 +69,7 @@ class PrometheusClient:
             secrets.append(opening.secret(settings.basic.password))
             auth = (settings.basic.username, secrets[0])
         self._redactor = Redactor(secrets)
-        self._connect = _connect(settings, headers, auth, opening.clock, self._fail)
+        self._connect = _connect(settings, headers, auth, opening, self._fail)
 
     def _fail(self, category: Category, what: str, after: float | None = None) -> ActionFailed:
         message = self._redactor.text(f"prometheus connection {self._name!r}: {what}")
@@ -125,7 +125,7 @@ def _connect(
     settings: PrometheusSettings,
     headers: Mapping[str, str],
     auth: tuple[str, str] | None,
-    clock: Clock,
+    opening: Opening,
     fail: Any,
 ) -> PrometheusConnect:
     """Build the client over a session that classifies every failure before the library sees it."""
@@ -154,16 +154,20 @@ def _connect(
                 raise fail(Category.DATA, what)
             if answer.status_code == 200 and _is_json(answer):
                 return answer
-            raise _refusal(answer, clock, fail)
+            raise _refusal(answer, opening.clock, fail)
 
     session = BoundedSession()
     session.trust_env = False  # no proxy and no netrc: requests go to the configured server only
     session.verify = str(settings.ca) if settings.ca else settings.verify
     session.headers.update(headers)
     # The engine's retry policy decides about retries, so the library makes none.
-    return PrometheusConnect(
+    connect = PrometheusConnect(
         url=settings.url.rstrip("/"), session=session, auth=auth, retry=Retry(total=0)
     )
+    if opening.transport is not None:  # a rehearsal's world, an adapter of `requests`
+        session.adapters.clear()
+        session.mount("", opening.transport)
+    return connect
 
 
 def _body(answer: Any, limit: int) -> bytes | None:

@@ -19,6 +19,7 @@ from engine.contract.ports import ChatPort, NoChat, Ports, ReadOnlyChat
 from engine.contract.world import ConnectionKind, Opening, SecretRef, World
 from engine.domain.errors import ActionFailed, Category, Unplannable
 from engine.domain.plan import Planned, Receipt, Target, Unknown
+from engine.domain.rehearsed import Message, NetChange, RehearsedWorld, Scene, Unanswered
 
 __all__ = [
     "Action",
@@ -32,6 +33,8 @@ __all__ = [
     "Confirmation",
     "ConnectionKind",
     "Grant",
+    "Message",
+    "NetChange",
     "NoChat",
     "NotApplied",
     "NotYet",
@@ -43,8 +46,11 @@ __all__ = [
     "Read",
     "ReadOnlyChat",
     "Receipt",
+    "RehearsedWorld",
+    "Scene",
     "SecretRef",
     "Target",
+    "Unanswered",
     "Unknown",
     "Unplannable",
     "World",

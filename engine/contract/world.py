@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 from engine.contract.ports import ChatPort
 from engine.domain.clock import Clock
 from engine.domain.plan import Planned, Target
+from engine.domain.rehearsed import RehearsedWorld, Scene
 
 C = TypeVar("C")
 
@@ -95,6 +96,8 @@ class Opening:
         settings: the kind's own `Settings`, already checked.
         writable: False: the client must let no write through (DESIGN 6, "Read-only worlds").
         secret: resolves a secret reference of the settings (`{env: NAME}`, `{file: path}`) to its text.
+        transport: what carries the client's requests instead of the network, in the form that the kind
+            documents; None outside rehearsals.
     """
 
     name: str
@@ -102,6 +105,7 @@ class Opening:
     writable: bool
     clock: Clock
     secret: Callable[[SecretRef], str]
+    transport: Any = None
 
 
 class ConnectionKind(ABC):
@@ -120,6 +124,18 @@ class ConnectionKind(ABC):
 
         The engine asks before it plans and again before it applies, whatever the inputs say.
         """
+
+    def rehearse(self, spec: Any, scene: Scene) -> RehearsedWorld | None:
+        """Return the world that a rehearsal's `world:` entry describes, or None: it has none of its own.
+
+        Where the product ships a world for the kind, that one is used. A connection that has neither is
+        rehearsed by `answers:`, what its actions return.
+
+        Raises:
+            InvalidInput: the entry cannot be used; the message says why.
+        """
+        del spec, scene
+        return None
 
     def check(self, client: Any) -> Mapping[str, str]:
         """Ask the system whether it answers (`stanch doctor`). Returns facts such as its version.

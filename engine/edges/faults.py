@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from engine.domain.errors import InvalidInput
+from engine.running.services import Moment
 
 VARIABLE = "STANCH_FAULT"
 
@@ -31,10 +32,10 @@ class Fault:
         if self.kind == "commit" and number == self.number and phase == self.phase:
             _die()
 
-    def on_effect(self, phase: str, key: str) -> None:
-        del key
-        if self.kind != "effect":
+    def on_moment(self, moment: Moment) -> None:
+        if self.kind != "effect" or moment.phase in ("read", "plan"):
             return
+        phase = "before" if moment.phase in ("before", "undo") else "after"
         with self._lock:
             self._effects += phase == "before"
             if self._effects == self.number and phase == self.phase:

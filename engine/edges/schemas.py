@@ -16,7 +16,7 @@ NAMES = (*language.NAMES, "config")
 
 
 def schema(name: str, registry: Registry | None = None) -> JsonObject:
-    """Return the JSON Schema of `playbook`, `rules`, `conditions` or `config` files.
+    """Return the JSON Schema of `playbook`, `rules`, `conditions`, `rehearsal` or `config` files.
 
     Args:
         registry: completes actions' parameters and connections' settings; None leaves them open.

@@ -189,7 +189,7 @@ class Application:
             stopping=self._stop.is_set,
         )
         if self._fault is not None:
-            services.on_effect = self._fault.on_effect
+            services.on_moment = self._fault.on_moment
         return services
 
     def budgets(self) -> Mapping[str, Limit]:

@@ -101,6 +101,9 @@ class Triage:
         )
         self._wake = threading.Event()
         self._rest = 0.0  # seconds until something is due by itself, as of the last tick
+        self.next_due: datetime | None = (
+            None  # when something is due by itself, as of the last tick
+        )
         self.counts: Counter[tuple[str, str]] = Counter()  # (verdict, reason) since the start
         self.trouble: str | None = None  # why the last round of `serve` failed; None: it did not
 
@@ -127,6 +130,7 @@ class Triage:
         if self._watchdog is not None:
             done += self._watchdog.tick(look.now)
         times = [time for time in (look.next_due, self._firing.next_due) if time is not None]
+        self.next_due = min(times, default=None)
         self._rest = max(0.001, (min(times) - look.now).total_seconds()) if times else _SLOWEST
         return done
 

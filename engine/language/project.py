@@ -15,6 +15,7 @@ from engine.language.known import Catalog, Known
 from engine.language.playbookcheck import check_playbook
 from engine.language.program import Program
 from engine.language.reading import Playbook, read_playbook
+from engine.language.rehearsalreading import is_rehearsal
 from engine.language.rulecheck import check_names, check_rules
 from engine.language.rulereading import RuleFile, read_rules
 from engine.language.rules import Condition, Rule
@@ -146,7 +147,7 @@ class _Files:
     def add(self, paths: Iterable[Path | str]) -> None:
         for path in _found(paths, self.report, self.names):
             name = shown(path)
-            if name in self.names:
+            if name in self.names or is_rehearsal(path):
                 continue
             self.names[name] = ""
             root = read_source(path, self.report)

@@ -18,9 +18,10 @@ from engine.language.fileforms import (
     RulesFile,
 )
 from engine.language.known import Catalog
+from engine.language.rehearsalforms import RehearsalFile
 from engine.language.stepforms import STEP_KINDS, WAIT_KINDS, ForeachForm
 
-NAMES = ("playbook", "rules", "conditions")
+NAMES = ("playbook", "rules", "conditions", "rehearsal")
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _REF = "#/$defs/{model}"
 _TEMPLATE = {"type": "string", "pattern": r"\{\{", "description": "a template"}
@@ -35,7 +36,7 @@ class _Generator(GenerateJsonSchema):
 
 
 def schema(name: str, catalog: Catalog | None = None) -> JsonObject:
-    """Return the JSON Schema of `playbook`, `rules` or `conditions` files.
+    """Return the JSON Schema of `playbook`, `rules`, `conditions` or `rehearsal` files.
 
     Args:
         catalog: completes the parameters of each action in playbooks; None leaves them open.
@@ -57,6 +58,8 @@ def schema(name: str, catalog: Catalog | None = None) -> JsonObject:
         else:
             found["anyOf"] = [{"required": ["rules"]}, {"required": ["conditions"]}]
         return found
+    if name == "rehearsal":
+        return _whole("RehearsalFile", [RehearsalFile], "Stanch rehearsals")
     raise KeyError(f"there is no schema {name!r}; there are {', '.join(NAMES)}")
 
 

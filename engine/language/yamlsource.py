@@ -62,6 +62,7 @@ class Node:
     keys: dict[str, Node] = field(default_factory=dict)
     size: int = 1
     sound: bool = True  # False where the value could not be read and something stands in for it
+    document: tuple[int, int] = (1, 1)  # of a root: where its document begins
 
     def get(self, part: str | int) -> Node | None:
         """Return the child with that key or index, or None."""
@@ -131,12 +132,34 @@ def compose(data: bytes | str, name: str) -> tuple[Node | None, list[Diagnostic]
     Returns:
         The document's root (None where nothing of it can be used) and every mistake found.
     """
+    roots, found = compose_all(data, name)
+    if len(roots) > 1:
+        found.append(second_document(roots[1]))
+    return (roots[0] if roots else None), found
+
+
+def compose_all(data: bytes | str, name: str) -> tuple[list[Node], list[Diagnostic]]:
+    """Read the YAML documents of a file; arguments and mistakes as `compose`."""
     composer = _Composer(name)
     try:
         composer.read(data)
-        return composer.document(), composer.found
+        return composer.documents(), composer.found
     except _Stop:
-        return None, composer.found
+        return [], composer.found
+
+
+def second_document(root: Node) -> Diagnostic:
+    """Return what to say about a further document where a file may hold one only."""
+    line, column = root.document
+    return Diagnostic(
+        root.source.name,
+        line,
+        column,
+        "a second document begins here",
+        "---",
+        "one document a file",
+        "put it in a file of its own",
+    )
 
 
 class _Composer:
@@ -200,10 +223,10 @@ class _Composer:
 
     # ---- document -----------------------------------------------------------------------------
 
-    def document(self) -> Node | None:
+    def documents(self) -> list[Node]:
         events = yaml.parse(self.source.text, Loader=_Loader)
         try:
-            return self._document(events)
+            return list(self._documents(events))
         except yaml.MarkedYAMLError as error:
             if not any(
                 "{{" in one.message for one in self.found
@@ -212,23 +235,16 @@ class _Composer:
                 self.report(line, column, message, None, None, hint)
         except yaml.YAMLError as error:
             self.report(1, 1, f"this is no YAML: {error}")
-        return None
+        return []
 
-    def _document(self, events: Iterator[Any]) -> Node | None:
-        root: Node | None = None
+    def _documents(self, events: Iterator[Any]) -> Iterator[Node]:
         for event in events:
             if isinstance(event, yaml.DocumentStartEvent):
-                if root is not None:
-                    self._second_document(event.start_mark)
-                    break
+                self.anchors = {}  # anchors hold within a document
                 root = self._node(next(events), events, 0)
-        return root
-
-    def _second_document(self, mark: Any) -> None:
-        hint = "put it in a file of its own"
-        message = "a second document begins here"
-        expected = "one document a file"
-        self.report(mark.line + 1, mark.column + 1, message, "---", expected, hint)
+                mark: Any = event.start_mark
+                root.document = (mark.line + 1, mark.column + 1)
+                yield root
 
     def _node(self, event: Any, events: Iterator[Any], depth: int) -> Node:
         line, column = event.start_mark.line + 1, event.start_mark.column + 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from pydantic import ValidationError
@@ -31,13 +32,22 @@ from engine.planning.playing import Planning, ReadDone, Worlds, line, readable
 from engine.planning.progress import StepStatus
 from engine.planning.scope import RunFacts, scope_of, value_unknown
 
+# Told the address of a step whose read is about to be made for the plan; what it raises is the read's own.
+OnRead = Callable[[str], None]
+
+
+def unheard(address: str) -> None:
+    """Tell nobody."""
+    del address
+
 
 class Leaves:
     """Plans one step at a time; writes nothing but the pass that it plays on."""
 
-    def __init__(self, registry: Registry, worlds: Worlds) -> None:
+    def __init__(self, registry: Registry, worlds: Worlds, on_read: OnRead = unheard) -> None:
         self._registry = registry
         self._worlds = worlds
+        self._on_read = on_read
 
     def leaf(
         self, address: str, node: Node, place: Place, facts: RunFacts, planning: Planning
@@ -131,6 +141,7 @@ class Leaves:
             )
             return
         try:
+            self._on_read(address)
             output = self._worlds.receive(action.read(params, self._worlds.world(writable=False)))
         except ActionFailed as error:
             self._failed_read(address, node, action, error, planning)

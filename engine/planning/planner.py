@@ -19,7 +19,7 @@ from engine.language.program import (
 )
 from engine.planning.document import PlanDocument
 from engine.planning.inputs import checked_inputs
-from engine.planning.leaves import Leaves
+from engine.planning.leaves import Leaves, OnRead, unheard
 from engine.planning.moves import (
     Begin,
     Close,
@@ -43,8 +43,14 @@ MAX_ROUNDS = 100_000  # a program is finite; this only turns a bug into an error
 class Planner:
     """Makes plan documents for a program at any point of its run."""
 
-    def __init__(self, registry: Registry, worlds: Worlds, now: Callable[[], datetime]) -> None:
-        self._leaves = Leaves(registry, worlds)
+    def __init__(
+        self,
+        registry: Registry,
+        worlds: Worlds,
+        now: Callable[[], datetime],
+        on_read: OnRead = unheard,
+    ) -> None:
+        self._leaves = Leaves(registry, worlds, on_read)
         self._now = now
 
     def plan(

@@ -73,6 +73,7 @@ class Attempt(Settling):
     def _read(self, action: Read[Any], params: Any, state: StepState | None) -> Carried:
         self.session.secure()
         try:
+            self.moment("read")
             output = self.services.connections.receive(
                 action.read(params, self.world(writable=False))
             )
@@ -88,12 +89,12 @@ class Attempt(Settling):
         if blocked is not None:
             return blocked
         key = step_key(self.session.row.id, self.address)
-        self.services.on_effect("before", key)
         try:
+            self.moment("before")
             output = self.services.connections.receive(
                 action.send(params, self.world(writable=True), key)
             )
-            self.services.on_effect("after", key)
+            self.moment("after")
         except ActionFailed as error:
             if (
                 error.effect_possible
@@ -116,6 +117,7 @@ class Attempt(Settling):
     ) -> Carried:
         self.session.secure()
         try:
+            self.moment("plan")
             live = action.plan(params, self.world(writable=False))
         except Unplannable as error:
             self.fail(Category.PERMANENT, str(error))
@@ -186,10 +188,10 @@ class Attempt(Settling):
     def _apply(self, action: Change[Any], planned: Planned) -> Carried:
         key = step_key(self.session.row.id, self.address)
         revealed = self.services.connections.reveal_planned(planned)
-        self.services.on_effect("before", key)
         try:
+            self.moment("before")
             receipt = action.apply(revealed, self.world(writable=True), key)
-            self.services.on_effect("after", key)
+            self.moment("after")
         except ActionFailed as error:
             return self._apply_failed(action, revealed, key, error)
         except Exception as error:  # noqa: BLE001  see _read

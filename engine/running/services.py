@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Literal, Protocol
 
 from engine.contract.ports import NO_PORTS, Ports
 from engine.contract.registry import Registry
@@ -30,6 +30,22 @@ class RunEnded(Protocol):
 
 def _unheard(tx: Tx, row: RunRow, state: RunState, reason: str, /, *, verified: bool) -> None:
     del tx, row, state, reason, verified
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A call outside is about to be made, or an effect was just made.
+
+    Attributes:
+        phase: `read`, `plan` (of a change, before its intent), `before` or `after` an effect, `undo` or
+            `undone` around the taking back of one.
+        attempt: from 1.
+    """
+
+    phase: Literal["read", "plan", "before", "after", "undo", "undone"]
+    run: str
+    address: str
+    attempt: int
 
 
 # Told what a commit of this process added to a run's chain, and when; quick, for metrics.
@@ -82,5 +98,6 @@ class Services:
     observe: Observe = field(default=lambda _program, _row, _entries, _at: None)
     # What the actions of a run may ask of Stanch itself.
     ports: Callable[[RunRow], Ports] = field(default=lambda _row: NO_PORTS)
-    # Called around every effect with ("before" | "after", key): where fault tests end the process.
-    on_effect: Callable[[str, str], None] = field(default=lambda _phase, _key: None)
+    # Called around every call outside; what it raises is the call's own failure. Fault tests end the
+    # process here, rehearsals put their faults in.
+    on_moment: Callable[[Moment], None] = field(default=lambda _moment: None)

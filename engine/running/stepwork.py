@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, Literal
 
 from engine.domain.canonical import Json
 from engine.domain.clock import format_time
@@ -22,7 +22,7 @@ from engine.planning.retry import Again, decide
 from engine.planning.scope import scope_of
 from engine.running.budgeting import settle
 from engine.running.outcome import PROGRESSED, Carried
-from engine.running.services import Services
+from engine.running.services import Moment, Services
 from engine.running.session import Session
 
 
@@ -68,6 +68,11 @@ class StepWork:
     def attempt(self) -> int:
         state = self.session.progress.steps.get(self.address)
         return 0 if state is None else state.attempt
+
+    def moment(self, phase: Literal["read", "plan", "before", "after"]) -> None:
+        """Tell that a call outside is about to be made. Raises what stands for the call's failure."""
+        attempt = self.attempt + (phase in ("read", "plan"))
+        self.services.on_moment(Moment(phase, self.session.row.id, self.address, attempt))
 
     # ------------------------------------------------------------ what is journalled
 

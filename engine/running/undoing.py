@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from engine.contract.action import Change
@@ -19,7 +19,7 @@ from engine.planning.progress import ChangeState, StepState
 from engine.planning.retry import Again, decide
 from engine.running.changes import changes_of, named, of_scope, override_of, source_of
 from engine.running.outcome import PROGRESSED, Carried
-from engine.running.services import Services
+from engine.running.services import Moment, Services
 from engine.running.session import Session
 
 MAX_TRIES = 3
@@ -67,7 +67,10 @@ def undo_one(services: Services, session: Session, change: ChangeState, source: 
     session.flush()
     image = services.store.read(lambda tx: tx.blobs.image(source, change.key))
     receipt = Receipt.from_json(change.receipt, image)
-    return _try(services, action, planned, receipt, undo_key(change.key), overriding=bool(override))
+    told = Moment("undo", session.row.id, change.address, 1)
+    return _try(
+        services, action, planned, receipt, undo_key(change.key), told, overriding=bool(override)
+    )
 
 
 def _try(
@@ -76,15 +79,16 @@ def _try(
     planned: Planned,
     receipt: Receipt,
     key: str,
+    told: Moment,
     *,
     overriding: bool,
 ) -> Undone:
     for attempt in range(1, MAX_TRIES + 1):
         world = services.connections.world(writable=True, overriding=overriding)
         try:
-            services.on_effect("before", key)
+            services.on_moment(replace(told, attempt=attempt))
             undone = action.undo(planned, receipt, world, key)
-            services.on_effect("after", key)
+            services.on_moment(replace(told, phase="undone", attempt=attempt))
             return Undone(receipt=undone)
         except ActionFailed as error:
             again = decide(error.category, attempt, None, retry_after=error.retry_after)

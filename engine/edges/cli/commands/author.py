@@ -67,7 +67,8 @@ def print_diagnostics(diagnostics: Sequence[Any], *, as_json: bool) -> None:
 def schema(
     context: typer.Context,
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="playbook, rules, conditions or config.")
+        str | None,
+        typer.Argument(metavar="[NAME]", help="playbook, rules, conditions, rehearsal or config."),
     ] = None,
     write: Annotated[
         Path | None, typer.Option("--write", help="Write them all into this folder, for editors.")

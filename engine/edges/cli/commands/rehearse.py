@@ -1,0 +1,147 @@
+"""`stanch rehearse`: playbooks tried out on a laptop, in seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from engine.domain.canonical import JsonObject
+from engine.edges.cli.session import Session, session_of
+from engine.edges.problems import FAILED, OK
+
+if TYPE_CHECKING:
+    from engine.edges.rehearsal.suite import Result
+
+
+def register(app: typer.Typer, epilog: str) -> None:
+    """Add the commands of this room."""
+    app.command("rehearse", epilog=epilog, rich_help_panel="Write")(rehearse)
+
+
+def rehearse(
+    context: typer.Context,
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="[PATHS]...", help="Files or folders; left out, the configuration's playbooks."
+        ),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option("-k", metavar="WORDS", help="Only those with these words.")
+    ] = None,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", min=1, help="Processes side by side; one a core.")
+    ] = None,
+    junit: Annotated[
+        Path | None, typer.Option("--junit", help="Write the results as JUnit XML, for CI.")
+    ] = None,
+    covers: Annotated[
+        bool, typer.Option("--covers", help="Only list which rehearsals show which rows.")
+    ] = False,
+) -> None:
+    """Play rehearsals: the engine as it is, a world that is played, hours in milliseconds.
+
+    Rehearsals are files NAME.rehearsal.yaml beside the playbooks (docs/rehearsals.md).
+
+    \b
+    Examples:
+      stanch rehearse playbooks/etl
+      stanch rehearse -k "worker dies" --jobs 1
+      stanch rehearse --junit report.xml
+    """
+    from engine.edges.rehearsal import suite
+
+    session = session_of(context)
+    config = session.configuration()
+    found = suite.find(paths or config.playbooks, name)
+    if covers:
+        session.show(_index(found), _index_table)
+        raise typer.Exit(OK)
+    ground = suite.lay_ground(config)
+    results = list(_watched(session, suite.play_all(ground, found, jobs=jobs), len(found)))
+    if junit is not None:
+        from engine.edges.rehearsal.junit import written
+
+        junit.write_text(written(results), encoding="utf-8")
+    failed = [one for one in results if not one.ok]
+    data: JsonObject = {
+        "ok": not failed,
+        "rehearsals": len(results),
+        "failed": len(failed),
+        "results": [one.as_json() for one in results],
+    }
+    session.show(data, lambda _: _summary(results))
+    raise typer.Exit(FAILED if failed or not results else OK)
+
+
+def _watched(session: Session, results: Iterable[Result], number: int) -> Iterable[Result]:
+    """Pass the results on, with a bar on a terminal."""
+    if session.as_json or not session.is_terminal:
+        yield from results
+        return
+    from rich.progress import Progress
+
+    with Progress(console=session.console(error=True), transient=True) as progress:
+        task = progress.add_task("rehearsing", total=number)
+        for result in results:
+            progress.advance(task)
+            yield result
+
+
+def _summary(results: list[Result]) -> Any:
+    from rich.text import Text
+
+    if not results:
+        return Text("no rehearsals were found; docs/rehearsals.md shows how to write one")
+    text = Text()
+    for one in results:
+        text.append("ok    " if one.ok else "FAIL  ", style="green" if one.ok else "bold red")
+        text.append(one.name)
+        text.append(f"  {one.place}  {one.seconds * 1000:.0f} ms\n", style="dim")
+        if not one.ok:
+            _append_failure(text, one)
+    failed = sum(not one.ok for one in results)
+    spent = sum(one.seconds for one in results)
+    text.append(f"{len(results)} rehearsals, {failed} failed, {spent:.1f} s of work")
+    return text
+
+
+def _append_failure(text: Any, one: Result) -> None:
+    if one.error:
+        text.append(f"      it cannot be played: {one.error}\n")
+    for miss in one.misses:
+        text.append(f"  {miss.place}: {miss.what}\n", style="bold")
+        text.append(f"      expected  {miss.expected}\n      seen      {miss.seen}\n")
+    if one.timeline:
+        text.append("  what happened:\n", style="dim")
+        for line in one.timeline:
+            text.append(f"      {line}\n", style="dim")
+
+
+def _index(rehearsals: list[Any]) -> JsonObject:
+    rows: dict[str, list[JsonObject]] = {}
+    for one in rehearsals:
+        entry = {"rehearsal": one.name, "place": one.place}
+        for row in one.form.covers:
+            rows.setdefault(row, []).append(entry)
+    return {"rows": {row: rows[row] for row in sorted(rows, key=_natural)}}
+
+
+def _natural(row: str) -> tuple[str, int, str]:
+    letters = row.rstrip("0123456789")
+    digits = row[len(letters) :]
+    return letters, int(digits or 0), row
+
+
+def _index_table(data: JsonObject) -> object:
+    from engine.edges.cli.render.style import table
+
+    rows = [
+        (row, one["rehearsal"], one["place"])
+        for row, found in data["rows"].items()
+        for one in found
+    ]
+    return table(("ROW", "REHEARSAL", "PLACE"), rows)

@@ -1,0 +1,193 @@
+"""The engine of a rehearsal: the product's own wiring over rehearsed connections, a store and a clock of its own."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+from engine.contract.registry import Registry
+from engine.contract.world import SecretRef
+from engine.domain.clock import ManualClock
+from engine.edges.config import Config
+from engine.edges.rehearsal.faults import Faults
+from engine.edges.rehearsal.worlds import Worlds, placeholder
+from engine.edges.wiring import Application
+from engine.journal.database import Database, open_store
+from engine.journal.keys import Keys
+from engine.language.project import Project
+from engine.language.rules import Rule
+from engine.planning.planner import Planner
+from engine.running.services import Services
+from engine.running.worker import Worker
+from engine.running.world import Connection
+
+_MEMORY = Path("/dev/shm")  # noqa: S108  a file there is memory: nothing waits for a disk
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What all rehearsals of one invocation share: read and checked once."""
+
+    config: Config
+    registry: Registry
+    project: Project
+
+
+class RehearsedApplication(Application):
+    """The application, with what a rehearsal puts in the place of the outside."""
+
+    def __init__(
+        self,
+        ground: Ground,
+        clock: ManualClock,
+        worlds: Worlds,
+        secrets: dict[str, str],
+        faults: Faults,
+        database: Path,
+        rule: str | None,
+    ) -> None:
+        self._worlds = worlds
+        self._stand_ins = secrets
+        self._faults = faults
+        self._database = database
+        # No watchdog: nobody sends heartbeats here, and their absence is not what is rehearsed.
+        intake = ground.config.intake.model_copy(update={"watchdog": None})
+        config = ground.config.model_copy(update={"intake": intake})
+        super().__init__(config, ground.registry, clock, {})
+        self._project = replace(ground.project, rules=rules_for(ground.project, rule))
+
+    def _connections_of(self, config: Config) -> dict[str, Connection]:
+        del config
+        return self._worlds.connections
+
+    def reference(self, reference: SecretRef) -> str:
+        return placeholder(reference)
+
+    def _secret(self, name: str) -> str:
+        return self._stand_ins.get(name, f"rehearsed-secret-{name}")
+
+    @cached_property
+    def store(self) -> Database:
+        assert isinstance(self.clock, ManualClock)
+        self._opened = True
+        return open_store(f"sqlite:///{self._database}", keys=_KEYS, clock=self.clock)
+
+    @cached_property
+    def planner(self) -> Planner:
+        return Planner(self.registry, self.world, self.clock.now, self._faults.on_plan_read)
+
+    @cached_property
+    def services(self) -> Services:
+        services = super().services
+        services.on_moment = self._faults.on_moment
+        return services
+
+
+_KEYS = Keys.generate()
+
+
+class Stage:
+    """The engine of one performance: driven by hand, and able to die and start again over its journal."""
+
+    def __init__(
+        self,
+        ground: Ground,
+        clock: ManualClock,
+        worlds: Worlds,
+        secrets: dict[str, str],
+        faults: Faults,
+        database: Path,
+        rule: str | None,
+    ) -> None:
+        self.app = RehearsedApplication(ground, clock, worlds, secrets, faults, database, rule)
+        self.worker = self._hired()
+
+    @property
+    def store(self) -> Database:
+        return self.app.store
+
+    def _hired(self) -> Worker:
+        # One thread: what runs side by side comes in one order, the same each time.
+        return Worker(self.app.services, threads=1, lease=_LEASE)
+
+    def work(self) -> bool:
+        """Decide and drive what is due; tell whether anything was.
+
+        Raises:
+            Crash: the engine died; `restart` it.
+        """
+        decided = self.app.triage.drain()
+        driven = self.worker.step()
+        return bool(decided or driven)
+
+    def restart(self) -> None:
+        """Start anew after a crash: what the dead owner held is taken over, as after its lease."""
+        gone = self.worker.id
+        self.store.write(lambda tx: tx.workers.leave(gone))
+        self.worker = self._hired()
+
+    def stop(self) -> None:
+        self.worker.stop()
+        self.app.stop()
+
+
+_LEASE = 3650 * 86400.0  # seconds; the clock jumps, and nobody dies of that
+
+
+def rules_for(project: Project, name: str | None) -> tuple[Rule, ...]:
+    """Return the rules that may decide: those of the named rule's file, with no trigger but its own.
+
+    Files are independent of one another, and a schedule that happens to fall into the rehearsal's hours
+    is not what is rehearsed.
+    """
+    chosen = next((rule for rule in project.rules if rule.name == name), None)
+    if chosen is None:
+        return ()
+    return tuple(
+        rule
+        for rule in project.rules
+        if rule is chosen or (rule.file == chosen.file and rule.matchers is not None)
+    )
+
+
+# ---- files of a rehearsal -------------------------------------------------------------------------
+
+_template: Path | None = None
+
+
+def scratch() -> Path:
+    """Make an empty folder, in memory where the system has such a place."""
+    home = _MEMORY if _MEMORY.is_dir() else None
+    try:
+        return Path(tempfile.mkdtemp(prefix="stanch-rehearsal-", dir=home))
+    except OSError:
+        return Path(tempfile.mkdtemp(prefix="stanch-rehearsal-"))
+
+
+def prepare() -> None:
+    """Make the migrated database that every rehearsal starts from: migrating costs more than rehearsing."""
+    global _template  # noqa: PLW0603  made once a process, and inherited by its children
+    if _template is None:
+        home = scratch()
+        open_store(f"sqlite:///{home / 'template.db'}", keys=_KEYS).close()
+        _template = home / "template.db"
+
+
+def fresh_database(folder: Path) -> Path:
+    """Return a new migrated database in `folder`."""
+    prepare()
+    assert _template is not None
+    path = folder / "stanch.db"
+    shutil.copy(_template, path)
+    return path
+
+
+def clean_up() -> None:
+    """Remove what `prepare` made."""
+    global _template  # noqa: PLW0603
+    if _template is not None:
+        shutil.rmtree(_template.parent, ignore_errors=True)
+        _template = None

@@ -1,0 +1,167 @@
+"""All rehearsals of one invocation: found, checked, played side by side, counted."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from engine.contract.registry import Registry, load_registry
+from engine.domain.canonical import JsonObject
+from engine.domain.errors import StanchError
+from engine.edges.config import Config
+from engine.edges.rehearsal.judging import Miss, judge, timeline
+from engine.edges.rehearsal.player import Player
+from engine.edges.rehearsal.services import Servers
+from engine.edges.rehearsal.stage import Ground, clean_up, prepare
+from engine.language.diagnostics import InvalidProject, arranged
+from engine.language.explain import Report
+from engine.language.project import load_project, shown
+from engine.language.rehearsalreading import Rehearsal, read_rehearsals, rehearsal_files
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one rehearsal came to.
+
+    Attributes:
+        error: why it could not be played, empty where it was.
+        seconds: of the machine's time. took: of the rehearsal's.
+    """
+
+    name: str
+    place: str
+    covers: tuple[str, ...]
+    seconds: float
+    took: float = 0.0
+    misses: tuple[Miss, ...] = ()
+    timeline: tuple[str, ...] = ()
+    error: str = ""
+    extra: JsonObject = field(default_factory=dict)
+
+    @property
+    def ok(self) -> bool:
+        return not self.misses and not self.error
+
+    def as_json(self) -> JsonObject:
+        return {
+            "name": self.name,
+            "place": self.place,
+            "ok": self.ok,
+            "covers": list(self.covers),
+            "seconds": round(self.seconds, 4),
+            "took": self.took,
+            "error": self.error,
+            "misses": [miss.as_json() for miss in self.misses],
+            "timeline": [] if self.ok else list(self.timeline),
+            **self.extra,
+        }
+
+
+def find(paths: Iterable[Path], wanted: str | None = None) -> list[Rehearsal]:
+    """Read the rehearsals below paths.
+
+    Args:
+        wanted: only those whose name or file has these words in it.
+
+    Raises:
+        InvalidProject: with every mistake of every file; none can be played then.
+    """
+    report = Report()
+    found: list[Rehearsal] = []
+    for path in rehearsal_files(paths):
+        found += read_rehearsals(path, shown(path), report)
+    if report.failed:
+        raise InvalidProject(arranged(report.diagnostics))
+    if wanted is None:
+        return found
+    words = wanted.lower()
+    return [one for one in found if words in f"{one.place} {one.name}".lower()]
+
+
+def lay_ground(config: Config, registry: Registry | None = None) -> Ground:
+    """Load the rules and playbooks that rehearsals run.
+
+    Raises:
+        InvalidProject: they hold mistakes. PluginError: a plugin cannot be loaded.
+    """
+    known = registry or load_registry(config.actions)
+    project = load_project(
+        config.rules,
+        config.playbooks,
+        known,
+        config.kinds,
+        config.roles or None,
+        config.secrets,
+    )
+    return Ground(config, known, project)
+
+
+def play(ground: Ground, rehearsal: Rehearsal, service: Callable[[str], str]) -> Result:
+    """Play one rehearsal and judge it. Whatever goes wrong is in the result."""
+    form = rehearsal.form
+    assert form is not None
+    began = time.perf_counter()
+
+    def passed() -> float:
+        return time.perf_counter() - began
+
+    covers = tuple(form.covers)
+    try:
+        seen = Player(ground, form, rehearsal.path.parent, service).play()
+    except StanchError as error:
+        return Result(rehearsal.name, rehearsal.place, covers, passed(), error=str(error))
+    misses = tuple(judge(rehearsal.node, form, seen))
+    run = seen.run
+    took = 0.0
+    if run is not None:
+        took = ((run.row.ended_at or seen.ended) - run.row.created_at).total_seconds()
+    lines = tuple(timeline(seen)) if misses else ()
+    return Result(rehearsal.name, rehearsal.place, covers, passed(), took, misses, lines)
+
+
+# ---- side by side ---------------------------------------------------------------------------------
+
+_shared: tuple[Ground, Sequence[Rehearsal], Callable[[str], str], Any] | None = None
+
+
+def play_all(
+    ground: Ground,
+    rehearsals: Sequence[Rehearsal],
+    *,
+    jobs: int | None = None,
+    act: Callable[[Ground, Rehearsal, Callable[[str], str]], Result] = play,
+) -> Iterator[Result]:
+    """Yield the result of each rehearsal, in their order, as it comes.
+
+    Args:
+        jobs: processes side by side; None: as many as there are cores.
+        act: what is done with each; chaos plays it many times.
+    """
+    global _shared  # noqa: PLW0603  children of a fork see what was loaded before
+    prepare()
+    number = min(jobs or os.cpu_count() or 1, len(rehearsals))
+    try:
+        with Servers(rehearsals, ground) as servers:
+            if number <= 1:
+                for one in rehearsals:
+                    yield act(ground, one, servers.service)
+                return
+            _shared = (ground, rehearsals, servers.service, act)
+            context = multiprocessing.get_context("fork")
+            with context.Pool(number) as pool:
+                yield from pool.imap(_play_shared, range(len(rehearsals)), chunksize=1)
+    finally:
+        _shared = None
+        clean_up()
+
+
+def _play_shared(index: int) -> Result:
+    assert _shared is not None
+    ground, rehearsals, service, act = _shared
+    result: Result = act(ground, rehearsals[index], service)
+    return result

@@ -1,0 +1,148 @@
+"""The connections of a rehearsal: each name's real kind, opened over a world that stands for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from engine.contract.registry import Registry
+from engine.contract.world import ConnectionKind, Opening, SecretRef
+from engine.domain.errors import InvalidInput
+from engine.domain.plan import Target
+from engine.domain.rehearsed import RehearsedWorld, Scene, Unanswered
+from engine.edges.config import Config
+from engine.running.world import Connection
+
+
+class Rehearsed(ConnectionKind):
+    """A connection's own kind over a rehearsal's world: the real client, no network."""
+
+    def __init__(self, real: ConnectionKind, world: RehearsedWorld) -> None:
+        self.kind = real.kind  # type: ignore[misc]  # each instance stands for its own kind
+        self._real = real
+        self._world = world
+
+    def open(self, opening: Opening) -> Any:
+        transport = self._world.transport(writable=opening.writable)
+        return self._real.open(replace(opening, transport=transport))
+
+    def refuses(self, settings: BaseModel, target: Target) -> str | None:
+        return self._real.refuses(settings, target)
+
+    def check(self, client: Any) -> Mapping[str, str]:
+        return self._real.check(client)
+
+    def close(self, client: Any) -> None:
+        self._real.close(client)
+
+
+class Missing(ConnectionKind):
+    """A connection that the rehearsal does not name: whoever asks for it is told so."""
+
+    def __init__(self, real: ConnectionKind, unanswered: list[str]) -> None:
+        self.kind = real.kind  # type: ignore[misc]  # as above
+        self._real = real
+        self._unanswered = unanswered
+
+    def open(self, opening: Opening) -> Any:
+        self._unanswered.append(f"{opening.name}: the rehearsal's world: holds no such connection")
+        raise Unanswered(opening.name, "anything: the rehearsal's world: does not hold it")
+
+    def refuses(self, settings: BaseModel, target: Target) -> str | None:
+        return self._real.refuses(settings, target)
+
+
+@dataclass
+class Worlds:
+    """The worlds of one rehearsal by connection, and what nobody could answer."""
+
+    connections: dict[str, Connection]
+    worlds: dict[str, RehearsedWorld]
+    strays: list[str]
+
+    def close(self) -> None:
+        for world in self.worlds.values():
+            world.close()
+
+
+def build_worlds(
+    given: Mapping[str, Any],
+    config: Config,
+    registry: Registry,
+    scene: Callable[[str], Scene],
+) -> Worlds:
+    """Build the world of every configured connection.
+
+    Args:
+        given: the rehearsal's `world:`.
+        scene: makes the scene of a connection.
+
+    Raises:
+        InvalidInput: an entry cannot be used.
+    """
+    made = Worlds({}, {}, [])
+    try:
+        for name, kind_name in config.kinds.items():
+            kind = registry.kinds[kind_name]
+            world = _world(name, kind, given, scene)
+            if world is None:
+                missing = Missing(kind, made.strays)
+                made.connections[name] = Connection(name, missing, _settings(name, kind, config))
+                continue
+            made.worlds[name] = world
+            settings = _settings(name, kind, config, world.settings())
+            made.connections[name] = Connection(name, Rehearsed(kind, world), settings)
+    except BaseException:
+        made.close()
+        raise
+    return made
+
+
+def _world(
+    name: str, kind: ConnectionKind, given: Mapping[str, Any], scene: Callable[[str], Scene]
+) -> RehearsedWorld | None:
+    from worlds.rehearsal.kinds import WORLDS
+
+    offer = WORLDS.get(kind.kind)
+    if name not in given:
+        if offer is None or offer.unasked is None:
+            return None
+        return offer.make(offer.spec().validate_python(offer.unasked), scene(name))
+    if offer is None:
+        world = kind.rehearse(given[name], scene(name))
+        if world is None:
+            raise InvalidInput(
+                f"world {name}: connections of kind {kind.kind} have no world of their own; "
+                "write {answers: […]}, what their actions return"
+            )
+        return world
+    try:
+        spec = offer.spec().validate_python(given[name])
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise InvalidInput(f"world {name}: {where}: {first['msg']}") from None
+    return offer.make(spec, scene(name))
+
+
+def _settings(
+    name: str, kind: ConnectionKind, config: Config, instead: Mapping[str, Any] | None = None
+) -> BaseModel:
+    """The configured settings (allow-lists above all) with the world's own in their place."""
+    configured = config.connections.get(name)
+    if configured is None:
+        return kind.Settings.model_validate({"path": str(config.decisions_log), **(instead or {})})
+    if not instead:
+        return configured.settings
+    merged = {**configured.settings.model_dump(exclude_unset=True), **instead}
+    return kind.Settings.model_validate(
+        {field: value for field, value in merged.items() if value is not None}
+    )
+
+
+def placeholder(reference: SecretRef) -> str:
+    """What stands for a secret in a rehearsal: no real one is ever read."""
+    return f"rehearsed-{reference.env or (reference.file.name if reference.file else '')}"

@@ -1,0 +1,1 @@
+"""Worlds of rehearsals, one module a kind of connection. `kinds.WORLDS` says which there are."""

@@ -1,0 +1,302 @@
+"""A Kubernetes cluster in a rehearsal: the in-memory cluster on the rehearsal's clock."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
+from functools import partial
+from typing import Any, Literal
+
+import yaml
+from pydantic import Field
+
+from engine.domain.canonical import Json, JsonObject
+from engine.domain.clock import ManualClock
+from engine.domain.errors import InvalidInput
+from engine.domain.rehearsed import Message, NetChange, Scene
+from worlds.cluster import Cluster, Fate, InProcess, Ran
+from worlds.cluster.kinds import KINDS, by_kind
+from worlds.cluster.status import ApiError
+from worlds.rehearsal.specs import Span, Spec
+
+MANAGER = "stanch"  # the field manager of the engine's writes
+_NOISE = ("deployment.kubernetes.io/", "fake-kubelet/", "stanch")
+_MADE_BY_CONTROLLERS = frozenset({"Event", "Lease"})
+_WRITTEN = re.compile(r"/(?P<plural>[a-z]+)/(?P<name>[^/]+)(?:/(?:scale|eviction|status))?\Z")
+_NAMESPACE = re.compile(r"/namespaces/([^/]+)/")
+
+Place = tuple[str, str, str]  # namespace, kind, name
+
+
+class FateSpec(Spec):
+    """What becomes of a pod: of those whose `when` holds, the first that is not used up."""
+
+    state: Literal["Running", "ImagePullBackOff", "Unschedulable", "NotReady"] = Field(
+        "Running", description="NotReady runs and never becomes ready"
+    )
+    exit_code: int | None = Field(None, description="How its containers end")
+    reason: str | None = Field(None, description="Why", examples=["OOMKilled"])
+    after: Span | None = Field(None, description="How long it runs", examples=["4m"])
+    ready_after: Span = Field(0.0, description="How long after its start it is ready")
+    logs: str = Field("", description="What it writes at its end")
+    container: str | None = Field(None, description="Only this container; all where left out")
+    when: str | None = Field(
+        None,
+        description="An expression over limits, requests, env, image, args (of the container, or the first) "
+        "and pod",
+        examples=["limits.memory | quantity < '2Gi' | quantity"],
+    )
+    times: int | None = Field(None, ge=1, description="To how many pods; all where left out")
+
+
+class ProgramSpec(Spec):
+    """How a program ends that is run in a pod."""
+
+    exit_code: int = 0
+    stdout: str = ""
+    stderr: str = ""
+    seconds: Span = 0.0
+
+
+class ClusterSpec(Spec):
+    """A cluster."""
+
+    namespace: str = Field("default", description="Of objects that name none")
+    objects: list[dict[str, Any]] = Field(
+        [],
+        description="Kubernetes objects; apiVersion may be left out, `name:` stands for metadata",
+    )
+    files: list[str] = Field([], description="Files of objects beside the rehearsal")
+    jobs: dict[str, list[FateSpec]] = Field(
+        {}, description="What becomes of the pods of a CronJob or Job, by its name"
+    )
+    pods: dict[str, list[FateSpec]] = Field(
+        {}, description="What becomes of the pods of a Deployment or other workload, by its name"
+    )
+    programs: dict[str, ProgramSpec] = Field(
+        {}, description="What programs say that are run in pods, by name"
+    )
+    settle: Span = Field(120.0, description="How long it has been running at the beginning; 2m")
+
+
+class ClusterWorld:
+    """The cluster, its beginning, and what differs from it."""
+
+    def __init__(self, spec: ClusterSpec, scene: Scene) -> None:
+        self._scene = scene
+        self.cluster = _settled(spec, scene)
+        self._before = dict(_objects(self.cluster))
+
+    def settings(self) -> Mapping[str, Any]:
+        unset = {"kubeconfig": None, "context": None, "in_cluster": None}
+        return {"server": "https://cluster.rehearsal.invalid", **unset}
+
+    def transport(self, *, writable: bool) -> Any:
+        del writable  # the client's own guard lets no write through
+        return InProcess(self.cluster)
+
+    def messages(self) -> Sequence[Message]:
+        return ()
+
+    def unanswered(self) -> Sequence[str]:
+        return ()
+
+    def unasked(self) -> Sequence[str]:
+        return ()
+
+    def close(self) -> None:
+        self.cluster.stop()
+
+    def changes(self) -> Sequence[NetChange]:
+        self.cluster.run()
+        written = self._written()
+        after = dict(_objects(self.cluster))
+        found: list[NetChange] = []
+        for place in sorted({*self._before, *after}):
+            old, new = self._before.get(place), after.get(place)
+            if not self._counts(place, old, new, written):
+                continue
+            target = "/".join(part for part in place if part)
+            if old is None:
+                found.append(NetChange(target, what="created"))
+            elif new is None:
+                found.append(NetChange(target, what="deleted"))
+            elif fields := _differing(_clean(old), _clean(new)):
+                found.append(NetChange(target, fields))
+        return found
+
+    def _counts(
+        self, place: Place, old: JsonObject | None, new: JsonObject | None, written: set[Place]
+    ) -> bool:
+        """Tell whether a difference is the engine's: what controllers make and remove is theirs."""
+        item = new or old or {}
+        if place[1] in _MADE_BY_CONTROLLERS:
+            return False
+        owned = bool(item["metadata"].get("ownerReferences"))
+        if not owned:
+            return True
+        managers = {entry["manager"] for entry in item["metadata"].get("managedFields") or []}
+        return place in written or (old is None and MANAGER in managers)
+
+    def _written(self) -> set[Place]:
+        found = set()
+        for entry in self.cluster.requests.writes:
+            match, namespace = _WRITTEN.search(entry.path), _NAMESPACE.search(entry.path)
+            if match is not None:
+                kind = _KIND_OF.get(match["plural"], match["plural"])
+                found.add((namespace[1] if namespace else "", kind, match["name"]))
+        return found
+
+
+def _settled(spec: ClusterSpec, scene: Scene) -> Cluster:
+    """Make the cluster as it is after it ran for a while."""
+    clock = ManualClock(scene.clock.now() - timedelta(seconds=spec.settle))
+    cluster = Cluster(clock)
+    for name, fates in {**spec.jobs, **spec.pods}.items():
+        cluster.script(name, [_fate(fate, scene) for fate in fates])
+    for name, program in spec.programs.items():
+        ran = Ran(
+            program.exit_code, program.stdout.encode(), program.stderr.encode(), program.seconds
+        )
+        cluster.programs.add(name, partial(_ended, ran))
+    for item in [*spec.objects, *_from_files(spec, scene)]:
+        _load(cluster, _completed(item, spec.namespace), scene)
+    clock.advance(spec.settle)
+    cluster.run()
+    cluster.clock = scene.clock
+    return cluster
+
+
+def _ended(ran: Ran, pod: JsonObject, command: list[str]) -> Ran:
+    del pod, command
+    return ran
+
+
+def _load(cluster: Cluster, item: JsonObject, scene: Scene) -> None:
+    where = f"{item.get('kind')} {item.get('metadata', {}).get('name')}"
+    try:
+        cluster.load([item])
+    except KeyError:
+        raise InvalidInput(
+            f"world {scene.connection}: the cluster serves no kind {item.get('kind')!r}"
+        ) from None
+    except ApiError as error:
+        raise InvalidInput(f"world {scene.connection}: {where} is refused: {error}") from None
+
+
+def _from_files(spec: ClusterSpec, scene: Scene) -> Iterator[JsonObject]:
+    for name in spec.files:
+        path = scene.folder / name
+        if not path.is_file():
+            raise InvalidInput(f"world {scene.connection}: there is no file {path}")
+        yield from (item for item in yaml.safe_load_all(path.read_text()) if item)
+
+
+def _completed(item: JsonObject, namespace: str) -> JsonObject:
+    """Fill in what Kubernetes wants of everybody: apiVersion, metadata, a workload's selector."""
+    made = dict(item)
+    name = made.pop("name", None)
+    kind = str(made.get("kind", ""))
+    metadata = dict(made.get("metadata") or {})
+    if name is not None:
+        metadata.setdefault("name", name)
+    try:
+        served = by_kind(kind)
+    except KeyError:
+        return {**made, "metadata": metadata}
+    made.setdefault("apiVersion", served.api_version)
+    if served.namespaced:
+        metadata.setdefault("namespace", namespace)
+    made["metadata"] = metadata
+    if kind in ("Deployment", "StatefulSet", "DaemonSet") and "selector" not in made.get(
+        "spec", {}
+    ):
+        made["spec"] = _selected(dict(made.get("spec") or {}), metadata)
+    return made
+
+
+def _selected(spec: JsonObject, metadata: JsonObject) -> JsonObject:
+    template = dict(spec.get("template") or {})
+    inner = dict(template.get("metadata") or {})
+    labels = inner.get("labels") or metadata.get("labels") or {"app": metadata.get("name")}
+    template["metadata"] = {**inner, "labels": labels}
+    template.setdefault("spec", {"containers": [{"name": "app", "image": "app:1"}]})
+    return {**spec, "selector": {"matchLabels": labels}, "template": template}
+
+
+def _fate(spec: FateSpec, scene: Scene) -> Fate:
+    when = None
+    if spec.when is not None:
+        expression = spec.when
+
+        def when(pod: JsonObject) -> bool:
+            return scene.holds(expression, _names(pod, spec.container))
+
+    values = spec.model_dump(exclude={"when"})
+    return Fate(**values, when=when)
+
+
+def _names(pod: JsonObject, container: str | None) -> JsonObject:
+    containers = pod["spec"]["containers"]
+    chosen = next((one for one in containers if one["name"] == container), containers[0])
+    resources = chosen.get("resources") or {}
+    env = {one["name"]: one.get("value") for one in chosen.get("env") or []}
+    return {
+        "limits": resources.get("limits") or {},
+        "requests": resources.get("requests") or {},
+        "env": env,
+        "image": chosen.get("image", ""),
+        "args": chosen.get("args") or [],
+        "pod": pod,
+    }
+
+
+# ---- differences ----------------------------------------------------------------------------------
+
+_KIND_OF = {kind.plural: kind.kind for kind in KINDS}
+
+
+def _objects(cluster: Cluster) -> Iterator[tuple[Place, JsonObject]]:
+    with cluster.lock:
+        for kind, item in cluster.store.all():
+            metadata = item["metadata"]
+            yield (metadata.get("namespace", ""), kind.kind, metadata["name"]), item
+
+
+def _clean(item: JsonObject) -> JsonObject:
+    """Leave out what is no one's intent: status, versions, times, the controllers' notes."""
+    metadata = item["metadata"]
+    notes = {
+        name: value
+        for name, value in (metadata.get("annotations") or {}).items()
+        if not name.startswith(_NOISE)
+    }
+    kept = {"labels": metadata.get("labels") or {}, "annotations": notes}
+    rest = {
+        name: value
+        for name, value in item.items()
+        if name not in ("status", "metadata", "apiVersion", "kind")
+    }
+    return {**rest, "metadata": kept}
+
+
+def _differing(old: JsonObject, new: JsonObject) -> dict[str, tuple[Json, Json]]:
+    before, after = dict(_leaves("", old)), dict(_leaves("", new))
+    return {
+        path: (before.get(path), after.get(path))
+        for path in sorted({*before, *after})
+        if before.get(path) != after.get(path)
+    }
+
+
+def _leaves(path: str, value: Json) -> Iterator[tuple[str, Json]]:
+    """Yield each value by its path; items of a list go by their name where they have one."""
+    if isinstance(value, Mapping) and value:
+        for name, item in value.items():
+            yield from _leaves(f"{path}.{name}" if path else str(name), item)
+    elif isinstance(value, list) and value and all(isinstance(one, Mapping) for one in value):
+        for index, item in enumerate(value):
+            yield from _leaves(f"{path}.{item.get('name', index)}", item)
+    elif value not in ({}, None):
+        yield path, value

@@ -1,0 +1,183 @@
+"""HTTP services in a rehearsal: recorded or scripted answers to calls."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import Any, Literal, Self
+from urllib.parse import parse_qsl
+
+import httpx
+from pydantic import Field, TypeAdapter, model_validator
+
+from engine.domain.canonical import Json
+from engine.domain.rehearsed import Message, NetChange, Scene, Unanswered
+from worlds.rehearsal.specs import After, Slot, Span, Spec, choose
+
+URL = "https://service.rehearsal.invalid"
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class Call(Spec):
+    """A call and its answer. The first that fits answers; one with `after` comes first once it holds."""
+
+    method: str = Field("GET", description="The method", examples=["POST"])
+    path: str = Field(description="The path; * stands for any characters", examples=["/v1/jobs/*"])
+    query: dict[str, Any] = Field({}, description="Of the query, at least this")
+    body: Any = Field(None, description="Of the JSON that is sent, at least this")
+    status: int = Field(200, ge=100, le=599, description="The answer's status")
+    json_: Any = Field(None, alias="json", description="The answer's JSON")
+    text: str | None = Field(None, description="The answer's text, instead of JSON")
+    headers: dict[str, str] = Field({}, description="The answer's headers")
+    times: int | None = Field(None, ge=1, description="How often it answers; always where left out")
+    slow: Span = Field(0.0, description="How long the answer takes")
+    drop: Literal["before", "after"] | None = Field(
+        None, description="The connection breaks before the call has an effect, or after it"
+    )
+    reads: bool = Field(False, description="It changes nothing, although the method could")
+    after: After | None = Field(None, description="Holds only after a step")
+    optional: bool = Field(False, description="It need not be asked for")
+
+    @model_validator(mode="after")
+    def _one_body(self) -> Self:
+        if self.json_ is not None and self.text is not None:
+            raise ValueError("give json or text, one of them")
+        return self
+
+    @property
+    def title(self) -> str:
+        return f"{self.method} {self.path}"
+
+
+SPEC: TypeAdapter[list[Call]] = TypeAdapter(list[Call])
+
+
+def contains(found: Json, wanted: Json) -> bool:
+    """Tell whether `found` has at least what `wanted` has; lists are compared whole."""
+    if isinstance(wanted, Mapping) and isinstance(found, Mapping):
+        return all(name in found and contains(found[name], item) for name, item in wanted.items())
+    return bool(found == wanted)
+
+
+class WebWorld(httpx.BaseTransport):
+    """Answers calls. What is not scripted fails, naming the call.
+
+    Args:
+        mute: answer 202 to every call that may write and has no entry, and keep what it said as a message:
+            for receivers of messages.
+    """
+
+    def __init__(
+        self,
+        spec: Sequence[Call],
+        scene: Scene,
+        *,
+        settings: Mapping[str, Any] | None = None,
+        mute: bool = False,
+    ) -> None:
+        self._slots = [Slot(entry) for entry in spec]
+        self._scene = scene
+        self._settings = dict(settings or {"url": URL})
+        self._mute = mute
+        self._called: dict[str, list[str | None]] = {}
+        self._messages: list[Message] = []
+        self._unanswered: list[str] = []
+
+    def settings(self) -> Mapping[str, Any]:
+        return self._settings
+
+    def transport(self, *, writable: bool) -> Any:
+        del writable
+        return self
+
+    def changes(self) -> Sequence[NetChange]:
+        if self._mute:
+            return ()
+        return [
+            NetChange(title, what="called", count=len(keys)) for title, keys in self._called.items()
+        ]
+
+    def messages(self) -> Sequence[Message]:
+        return self._messages
+
+    def unanswered(self) -> Sequence[str]:
+        return self._unanswered
+
+    def unasked(self) -> Sequence[str]:
+        return [
+            f"call {slot.entry.title}"
+            + (f" ({slot.used} of {slot.entry.times} times)" if slot.used else "")
+            for slot in self._slots
+            if not slot.entry.optional and slot.used < (slot.entry.times or 1)
+        ]
+
+    def close(self) -> None:
+        """Nothing is open; the client closes it with itself, and it may be asked again."""
+
+    # ------------------------------------------------------------ answers
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        method, path = request.method, request.url.path
+        query = dict(parse_qsl(request.url.query.decode(), keep_blank_values=True))
+        raw = request.read()
+        sent = _json(raw)
+        now = self._scene.clock.now()
+        slot = choose(
+            self._slots, self._scene, lambda one: _fits(one, method, path, query, sent), now
+        )
+        if slot is None:
+            if self._mute and method not in _SAFE:
+                self._said(raw, sent)
+                return httpx.Response(202, json={"status": "accepted"}, request=request)
+            call = f"{method} {path}" + (f" with the query {query}" if query else "")
+            self._unanswered.append(f"{self._scene.connection}: {call}")
+            raise Unanswered(self._scene.connection, f"the call {call}")
+        slot.used += 1
+        entry = slot.entry
+        self._scene.clock.sleep(entry.slow)
+        if entry.drop == "before":
+            raise httpx.ConnectError("a fault of the rehearsal broke the connection")
+        if method not in _SAFE and not entry.reads and entry.status < 400:
+            key = request.headers.get("idempotency-key")
+            keys = self._called.setdefault(f"{method} {path}", [])
+            if key is None or key not in keys:  # a copy with its key is no second call
+                keys.append(key)
+        if self._mute:
+            self._said(raw, sent)
+        if entry.drop == "after":
+            raise httpx.ReadError("a fault of the rehearsal broke the connection")
+        return _answer(entry, request)
+
+    def _said(self, raw: bytes, sent: Json) -> None:
+        text = raw.decode("utf-8", "replace") if sent is None else json.dumps(sent)
+        self._messages.append(Message(self._scene.clock.now(), self._scene.connection, text))
+
+
+def _fits(slot: Slot[Call], method: str, path: str, query: Mapping[str, str], sent: Json) -> bool:
+    entry = slot.entry
+    if entry.times is not None and slot.used >= entry.times:
+        return False
+    wanted = {name: str(value) for name, value in entry.query.items()}
+    return (
+        entry.method.upper() == method
+        and fnmatchcase(path, entry.path)
+        and contains(query, wanted)
+        and (entry.body is None or contains(sent, entry.body))
+    )
+
+
+def _json(raw: bytes) -> Json:
+    try:
+        return json.loads(raw)
+    except ValueError:
+        return None
+
+
+def _answer(entry: Call, request: httpx.Request) -> httpx.Response:
+    headers = dict(entry.headers)
+    if entry.text is not None:
+        return httpx.Response(entry.status, text=entry.text, headers=headers, request=request)
+    if entry.json_ is None and "json_" not in entry.model_fields_set:
+        return httpx.Response(entry.status, headers=headers, request=request)
+    return httpx.Response(entry.status, json=entry.json_, headers=headers, request=request)
