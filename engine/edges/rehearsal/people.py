@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 from engine.domain.errors import StanchError
 from engine.domain.people import Actor
 from engine.domain.run import RunState
-from engine.journal.store import Page, RunRow, Tx
+from engine.journal.rows import Page, RunRow
+from engine.journal.store import Tx
 from engine.language.rehearsalforms import PersonForm
 from engine.running.commands import Commands
 

@@ -21,7 +21,8 @@ from engine.edges.rehearsal.people import People
 from engine.edges.rehearsal.seen import Event, RunSeen, Seen, events_of
 from engine.edges.rehearsal.stage import Ground, Stage, fresh_database, scratch
 from engine.edges.rehearsal.worlds import Worlds, build_worlds
-from engine.journal.store import Page, Tx
+from engine.journal.rows import Page
+from engine.journal.store import Tx
 from engine.language.rehearsalforms import RehearsalFile
 from engine.language.templates import evaluate
 

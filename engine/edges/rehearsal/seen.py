@@ -10,7 +10,7 @@ from engine.domain.canonical import Json
 from engine.domain.entry import StoredEntry
 from engine.domain.rehearsed import Message, NetChange
 from engine.edges.rehearsal.people import Person
-from engine.journal.store import DecisionRow, IncidentRow, RunRow
+from engine.journal.rows import DecisionRow, IncidentRow, RunRow
 from engine.planning.fold import fold
 from engine.planning.progress import RunProgress, StepState, StepStatus
 
