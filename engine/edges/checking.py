@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from engine.contract.plugins import BrokenPlugin
 from engine.contract.registry import Registry, load_registry
 from engine.edges.config import Config, check_config, load_config, locate_config, read_config
 from engine.language.diagnostics import Diagnostic, InvalidProject, arranged
 from engine.language.explain import Report
-from engine.language.project import check_paths, kind_of_file, read_source
+from engine.language.project import check_paths, kind_of_file, read_source, shown
 from engine.language.yamlsource import Node
 
 
@@ -28,9 +29,6 @@ def check_files(
             files may be named; None looks for it as `load_config` does. A configuration among `paths`
             comes before it. Its own mistakes are always returned: other messages may follow from them.
         registry: the actions; None loads the installed ones and the configuration's.
-
-    Raises:
-        PluginError: a plugin cannot be loaded.
     """
     given = [Path(path) for path in paths]
     ground = _ground(given, config_path, registry)
@@ -49,7 +47,16 @@ def check_files(
         context=context,
         config=check,
     )
-    return arranged([*found, *ground.mistakes])
+    broken = [_of_plugin(one) for one in actions.broken]
+    return arranged([*found, *ground.mistakes, *broken])
+
+
+def _of_plugin(broken: BrokenPlugin) -> Diagnostic:
+    message = f"the plugin cannot be used: {broken.reason}"
+    hint = "mend it or take it away; stanch starts without it, and with all others"
+    return Diagnostic(
+        shown(Path(broken.file)), broken.line, 1, message, found=broken.plugin, hint=hint
+    )
 
 
 @dataclass(frozen=True)
@@ -81,6 +88,17 @@ def _ground(
     known = registry or load_registry(_folders(root))
     config = read_config(root, known, report) or Config()
     return _Ground(config, known, {**_written_kinds(root), **config.kinds}, report.diagnostics)
+
+
+def plugin_folders(config_path: Path | str | None = None) -> list[Path]:
+    """Return the plugin folders that the configuration names, whatever else is wrong with it.
+
+    Raises:
+        InvalidProject: the configuration that was named is not there.
+    """
+    path = locate_config(config_path)
+    root = read_source(path, Report()) if path is not None else None
+    return _folders(root) if root is not None else []
 
 
 def _config_among(paths: list[Path]) -> Node | None:

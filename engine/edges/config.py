@@ -232,7 +232,6 @@ def load_config(
 
     Raises:
         InvalidProject: with every mistake of the file, or where a file that was named is not there.
-        PluginError: a plugin cannot be loaded.
     """
     chosen = None if default else locate_config(path)
     if chosen is None:
@@ -321,6 +320,11 @@ def _connection(name: str, node: Node, registry: Registry, report: Report) -> Co
         )
         return None
     kind = node.value.get("kind")
+    why = registry.why_missing(kind) if isinstance(kind, str) else None
+    if isinstance(kind, str) and kind not in registry.kinds and why is not None:
+        message = f"the connection kind {kind} is missing, since its plugin could not be loaded"
+        report.error(node.get("kind") or node, message, found=why, hint="mend the plugin")
+        return None
     if not isinstance(kind, str) or kind not in registry.kinds:
         report.error(
             node.get("kind") or node,

@@ -325,7 +325,7 @@ def build(
     """Build the engine of a configuration.
 
     Raises:
-        InvalidProject: rules or playbooks have mistakes. PluginError: a plugin cannot be loaded.
+        InvalidProject: rules or playbooks have mistakes.
         StoreUnavailable: (when the store is first used) it cannot be opened.
     """
     return Application(

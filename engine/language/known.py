@@ -5,7 +5,7 @@ The language lies below the action contract, so actions are seen here by their s
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -41,6 +41,10 @@ class Catalog(Protocol):
     @property
     def kinds(self) -> Mapping[str, Any]: ...
 
+    def why_missing(self, name: str) -> str | None:
+        """Return why a plugin that would bring this action or kind is not there, naming it."""
+        ...
+
 
 @dataclass(frozen=True)
 class Known:
@@ -51,7 +55,7 @@ class Known:
         roles: names of roles; None where they are not known and not checked. `admin` is always one.
         secrets: names for secret('…'); None as above.
         playbooks: those that could be read, by name.
-        unsound: names of playbooks and conditions that exist and hold mistakes.
+        why_missing: says of an action that is not there which plugin failed to bring it, and why.
     """
 
     actions: Mapping[str, ActionShape]
@@ -61,6 +65,7 @@ class Known:
     secrets: Collection[str] | None = None
     playbooks: Mapping[str, Playbook] = field(default_factory=dict)
     conditions: Mapping[str, ReadCondition] = field(default_factory=dict)
+    why_missing: Callable[[str], str | None] = lambda _name: None
 
     @property
     def systems(self) -> set[str]:

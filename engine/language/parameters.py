@@ -65,6 +65,11 @@ def _fields_of(action: ActionShape, defaults: Mapping[str, Node]) -> dict[str, N
 
 
 def _unknown_action(node: Node, known: Known, report: Report) -> None:
+    why = known.why_missing(node.value)
+    if why is not None:
+        message = f"the action {node.value} is missing, since its plugin could not be loaded"
+        report.error(node, message, found=why, hint="mend the plugin, or take it away")
+        return
     system = node.value.partition(".")[0]
     same = [name for name in known.actions if name.partition(".")[0] == system]
     report.error(

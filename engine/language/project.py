@@ -302,6 +302,7 @@ def _known(
         secrets=secrets,
         playbooks=playbooks,
         conditions=conditions,
+        why_missing=registry.why_missing,
     )
 
 

@@ -179,9 +179,9 @@ def test_the_command_line_alone_plans_runs_and_shows(
     assert "ACTION=by hand" in Path("var/decisions.log").read_text()
     code, shown = stanch("follow", detail["id"])
     assert (code, "run ended: succeeded" in shown) == (0, True)
-    code, shown = stanch("actions", "log.decision")
+    code, shown = stanch("actions", "show", "log.decision")
     assert (code, "fields" in shown) == (0, True)
-    assert stanch("actions", "log.decisoin")[0] == 2
+    assert stanch("actions", "show", "log.decisoin")[0] == 2
     assert json.loads(stanch("audit", "verify", "--json")[1])["ok"] is True
     code, shown = stanch(
         "token", "create", "alice", "--role", "viewer", "--expires", "90d", "--json"

@@ -71,7 +71,11 @@ def _local(session: Session) -> Iterator[Finding]:
         project = application.project
         return f"{len(project.rules)} rules, {len(project.playbooks)} playbooks"
 
-    yield _attempt("rules and playbooks", build, "stanch check shows every mistake")
+    project = _attempt("rules and playbooks", build, "stanch check shows every mistake")
+    for broken in application.registry.broken if application is not None else ():
+        mend = "mend it or take it away; everything else goes on without it"
+        yield Finding(broken.plugin, False, broken.reason, mend)
+    yield project
     if application is None:
         return
     try:

@@ -81,10 +81,13 @@ class Session:
         return LocalBackend(self.application())
 
     def application(self) -> Any:
-        """Build the whole engine from the configuration; starts nothing."""
+        """Build the whole engine from the configuration; starts nothing. Plugins left out are named."""
         from engine.edges.wiring import build
 
-        return build(self.configuration())
+        built = build(self.configuration())
+        for broken in built.registry.broken:
+            self.warn(f"left out: {broken}")
+        return built
 
     def configuration(self) -> Any:
         from engine.edges.config import load_config
