@@ -2,33 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import BaseModel
 
+from actions.http.bodies import Answer, content_of, is_expected, parsed, split
 from actions.http.settings import HttpSettings, check_path
 from engine.contract import ActionFailed, Category, ConnectionKind, Opening, Target
 from engine.contract.redact import Redactor
 from engine.contract.status import category_of, retry_after
-from engine.domain.canonical import Json, JsonObject
+from engine.domain.canonical import Json
 
 if TYPE_CHECKING:
     import httpx
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What came back, read whole and masked."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: Json
-
-    def as_json(self) -> JsonObject:
-        return {"status": self.status, "headers": dict(self.headers), "body": self.body}
 
 
 class HttpClient:
@@ -86,18 +74,47 @@ class HttpClient:
             ActionFailed: classified; (permanent) the request is not let through; nothing was sent.
         """
         self._guard(method, path)
-        content = _content(body, content_type)
+        content = content_of(body, content_type)
         sent = dict(headers or {})
         if content is not None:
             sent["Content-Type"] = content_type
         limit = min(max_bytes or self.settings.max_bytes, self.settings.max_bytes)
         answer, raw = self._exchange(method, path, dict(query or {}), sent, content, limit)
-        wanted = set(expect)
-        fine = answer.status_code in wanted if wanted else answer.is_success
         masked = self._redactor.text(raw.decode(answer.encoding or "utf-8", "replace"))
-        if not fine:
+        if not is_expected(answer.status_code, expect):
             raise self._unexpected(method, path, answer, masked)
-        return Answer(answer.status_code, self._shown(answer), _parsed(answer, masked))
+        following = answer.links.get("next", {}).get("url")
+        return Answer(
+            answer.status_code, self._shown(answer), parsed(answer.headers, masked), following
+        )
+
+    def chunks(
+        self,
+        path: str,
+        *,
+        max_bytes: int,
+        query: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        expect: Iterable[int] = (),
+    ) -> Iterator[bytes]:
+        """Yield a GET's answer piece by piece, as the server sends it, nothing masked.
+
+        Raises:
+            ActionFailed: classified; (data) the answer is too large; (transient) it broke off.
+        """
+        self._guard("GET", path)
+        with self._streaming("GET", path, query, headers, None) as answer:
+            if not is_expected(answer.status_code, expect):
+                raw = next(answer.iter_bytes(4096), b"")
+                said = self._redactor.text(raw.decode("utf-8", "replace"))
+                raise self._unexpected("GET", path, answer, said)
+            taken = 0
+            for chunk in answer.iter_bytes():
+                taken += len(chunk)
+                if taken > max_bytes:
+                    what = f"GET {path}: the answer is larger than {max_bytes} bytes"
+                    raise self._failed(Category.DATA, what, sent=False)
+                yield chunk
 
     def lines(
         self, path: str, *, max_bytes: int, max_line: int, query: Mapping[str, Any] | None = None
@@ -107,26 +124,11 @@ class HttpClient:
         Raises:
             ActionFailed: classified; (data) the answer or a line is too large; (transient) it broke off.
         """
-        import httpx
-
-        self._guard("GET", path)
-        url = self.settings.url.rstrip("/") + path
-        try:
-            with self._client.stream("GET", url, params=dict(query or {}) or None) as answer:
-                if not answer.is_success:
-                    raw = next(answer.iter_bytes(4096), b"")
-                    said = self._redactor.text(raw.decode("utf-8", "replace"))
-                    raise self._unexpected("GET", path, answer, said)
-                for line in _lines(answer.iter_bytes(), max_bytes, max_line):
-                    if line is None:
-                        what = f"GET {path}: over {max_bytes} bytes, or a line over {max_line}"
-                        raise self._failed(Category.DATA, what, sent=False)
-                    yield self._redactor.text(line.decode("utf-8", "replace"))
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-            raise self._unconnected(error) from None
-        except httpx.TransportError as error:
-            said = type(error).__name__ + (f": {error}" if str(error) else "")
-            raise self._failed(Category.TRANSIENT, f"GET {path}: {said}", sent=False) from None
+        for line in split(self.chunks(path, max_bytes=max_bytes, query=query), max_line):
+            if line is None:
+                what = f"GET {path}: a line is longer than {max_line} bytes"
+                raise self._failed(Category.DATA, what, sent=False)
+            yield self._redactor.text(line.decode("utf-8", "replace"))
 
     def _guard(self, method: str, path: str) -> None:
         try:
@@ -149,27 +151,48 @@ class HttpClient:
         content: bytes | None,
         limit: int,
     ) -> tuple[httpx.Response, bytes]:
+        with self._streaming(method, path, query, headers, content) as answer:
+            raw = bytearray()
+            for chunk in answer.iter_bytes():
+                raw += chunk
+                if len(raw) > limit:
+                    what = f"{method} {path}: the answer is larger than {limit} bytes"
+                    raise self._failed(Category.DATA, what, sent=self._may_act(method, path))
+            return answer, bytes(raw)
+
+    @contextmanager
+    def _streaming(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, Any] | None,
+        headers: Mapping[str, str] | None,
+        content: bytes | None,
+    ) -> Iterator[httpx.Response]:
+        """Open an answer whose body is read later; whatever goes wrong till then is classified."""
         import httpx
 
         url = self.settings.url.rstrip("/") + path
+        acts = self._may_act(method, path)
         try:
             with self._client.stream(
-                method, url, params=query or None, headers=headers, content=content
+                method, url, params=dict(query or {}) or None, headers=headers, content=content
             ) as answer:
-                raw = bytearray()
-                for chunk in answer.iter_bytes():
-                    raw += chunk
-                    if len(raw) > limit:
-                        what = f"{method} {path}: the answer is larger than {limit} bytes"
-                        raise self._failed(Category.DATA, what)
-                return answer, bytes(raw)
+                yield answer
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             raise self._unconnected(error) from None
         except httpx.TimeoutException:
             what = f"{method} {path}: no answer within {self.settings.timeout:g} s"
-            raise self._failed(Category.TRANSIENT, what) from None
+            raise self._failed(Category.TRANSIENT, what, sent=acts) from None
         except httpx.TransportError as error:
-            raise self._failed(Category.TRANSIENT, f"{method} {path}: {error}") from None
+            said = f"the answer broke off: {error or type(error).__name__}"
+            raise self._failed(Category.TRANSIENT, f"{method} {path}: {said}", sent=acts) from None
+        except httpx.DecodingError as error:
+            what = f"{method} {path}: the answer is not encoded as it says: {error}"
+            raise self._failed(Category.DATA, what, sent=acts) from None
+
+    def _may_act(self, method: str, path: str) -> bool:
+        return not self.settings.is_safe(method, path)
 
     def _unconnected(self, error: Exception) -> ActionFailed:
         secure = "certificate" in str(error).lower() or "ssl" in str(error).lower()
@@ -187,9 +210,10 @@ class HttpClient:
         category = category_of(status, said)
         # A refusal says that nothing was done; 408, 409 and server errors leave it open.
         done = status >= 500 or status in (408, 409, 425)
+        done = (done or status < 400) and self._may_act(method, path)
         what = f"{method} {path}: answered {status}" + (f": {said}" if said else "")
         after = retry_after(answer.headers, self._clock.now())
-        return self._failed(category, what, sent=done or status < 400, after=after)
+        return self._failed(category, what, sent=done, after=after)
 
     def _shown(self, answer: httpx.Response) -> dict[str, str]:
         kept = ("content-type", "etag", "last-modified", "location", "retry-after")
@@ -215,50 +239,6 @@ def _verification(settings: HttpSettings) -> Any:
     if not settings.verify:
         return False
     return ssl.create_default_context(cafile=str(settings.ca) if settings.ca else None)
-
-
-def _lines(
-    chunks: Iterable[bytes], max_bytes: int, max_line: int
-) -> Iterator[bytes | bytearray | None]:
-    """Split into lines; None, once, where a limit is passed."""
-    taken, rest = 0, bytearray()
-    for chunk in chunks:
-        taken += len(chunk)
-        if taken > max_bytes:
-            yield None
-            return
-        *whole, last = chunk.split(b"\n")
-        for line in whole:
-            rest += line
-            yield rest if len(rest) <= max_line else None
-            rest = bytearray()
-        rest += last
-        if len(rest) > max_line:
-            yield None
-            return
-    if rest:
-        yield rest
-
-
-def _content(body: Json, content_type: str) -> bytes | None:
-    if body is None:
-        return None
-    if "json" in content_type:
-        return json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
-    if not isinstance(body, str):
-        what = f"a body of {content_type} must be text; leave content_type out to send JSON"
-        raise ActionFailed(Category.PERMANENT, what, effect_possible=False)
-    return body.encode()
-
-
-def _parsed(answer: httpx.Response, text: str) -> Json:
-    """Return JSON where the server says that it is JSON, else text, else null."""
-    if "json" in answer.headers.get("content-type", ""):
-        try:
-            return json.loads(text, parse_constant=lambda name: name)
-        except ValueError:
-            return text
-    return text or None
 
 
 class HttpKind(ConnectionKind):

@@ -9,7 +9,8 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from actions.http.connection import Answer, HttpClient
+from actions.http.bodies import Answer, field_of
+from actions.http.connection import HttpClient
 from actions.http.settings import SAFE_METHODS, check_headers, check_path
 from engine.contract import (
     ActionFailed,
@@ -28,7 +29,7 @@ from engine.contract import (
     World,
     Wrong,
 )
-from engine.domain.canonical import Json, JsonObject
+from engine.domain.canonical import JsonObject
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 _FIELD = re.compile(r"\{([A-Za-z0-9_]+)\}")
@@ -272,21 +273,17 @@ def _confirmed(
         if receipt is None:
             return NotApplied()
         return Wrong(f"GET {asked.path} answers {answer.status} after the request was accepted")
-    differing = [name for name, value in asked.equals.items() if _field(answer.body, name) != value]
+    differing = [
+        name for name, value in asked.equals.items() if field_of(answer.body, name) != value
+    ]
     if not differing:
         seen = Receipt(dict(planned.after), {"requests": 1}, None, _output(answer))
         return Applied(receipt or seen)
     name = differing[0]
-    found = f"GET {asked.path}: {name} is {_field(answer.body, name)!r}, not {asked.equals[name]!r}"
+    found = (
+        f"GET {asked.path}: {name} is {field_of(answer.body, name)!r}, not {asked.equals[name]!r}"
+    )
     return NotApplied() if receipt is None else Wrong(found)
-
-
-def _field(body: Json, name: str) -> Json:
-    for part in name.split("."):
-        if not isinstance(body, Mapping) or part not in body:
-            return None
-        body = body[part]
-    return body
 
 
 def _filled(name: str, receipt: Receipt) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 from collections.abc import Iterator, Mapping
@@ -12,20 +11,9 @@ from typing import cast
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from actions.disk import category_of
 from engine.contract import ActionFailed, Category, ConnectionKind, Opening, Target
 
-_CATEGORIES = {
-    errno.ENOSPC: Category.RESOURCE,
-    errno.EDQUOT: Category.RESOURCE,
-    errno.EIO: Category.RESOURCE,
-    errno.EACCES: Category.CONFIGURATION,
-    errno.EPERM: Category.CONFIGURATION,
-    errno.EROFS: Category.CONFIGURATION,
-    errno.EEXIST: Category.CONFIGURATION,
-    errno.EISDIR: Category.CONFIGURATION,
-    errno.ENOTDIR: Category.CONFIGURATION,
-    errno.ENOENT: Category.CONFIGURATION,
-}
 _BLOCK = 64 * 1024
 
 
@@ -96,10 +84,8 @@ class DecisionsLog:
             os.close(file)
 
     def _failed(self, error: OSError, *, possible: bool) -> ActionFailed:
-        # A parent that is a file is reported as one that exists.
-        category = _CATEGORIES.get(error.errno or 0, Category.TRANSIENT)
         what = f"decisions log {self._path}: {error.strerror}"
-        return ActionFailed(category, what, effect_possible=possible)
+        return ActionFailed(category_of(error), what, effect_possible=possible)
 
 
 def _has_line(file: int, ending: str) -> bool:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from actions.http import HttpGet, HttpKind, HttpRequest
+from actions.artifacts import ArtifactsKind
+from actions.http import HttpDownload, HttpGet, HttpKind, HttpPages, HttpRequest
 from engine.contract import Category
 from tests.contract.actions.cases import ChangeCase, Fault, ReadCase
 from tests.contract.actions.conftest import Served
@@ -50,6 +52,59 @@ def _parts(request: pytest.FixtureRequest, params: Mapping[str, Any]) -> tuple[A
     )
 
 
+def files(folder: Path) -> Any:
+    """Every artifact with its content and mode; drafts and notes are the store's own."""
+    return {
+        str(path.relative_to(folder)): (path.read_bytes(), oct(path.stat().st_mode))
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not str(path.relative_to(folder)).startswith(".")
+    }
+
+
+def overwrite(path: Path) -> None:
+    path.write_bytes(b"others")
+
+
+def download_case(request: pytest.FixtureRequest) -> ChangeCase:
+    folder: Path = request.getfixturevalue("tmp_path") / "artifacts"
+    served: Served = request.getfixturevalue("served")
+    served.service.pages["/v1/results"] = b'{"id": 1}\n{"id": 2}'
+    given = {
+        "path": "/v1/results",
+        "artifacts": "kept",
+        "name": "run/results.jsonl",
+        "content": "json_lines",
+    }
+    parts = list(_parts(request, given))
+    stores = {"kept": (ArtifactsKind(), {"folder": folder})}
+    for made in [parts[0], *(fault.connections for fault in parts[4].values())]:
+        made.settings = {**made.settings, **stores}
+    parts[2] = lambda: files(folder)
+    case = ChangeCase(*parts, action=HttpDownload())
+    case.meddle = lambda: overwrite(folder / "run/results.jsonl")
+    case.conflict = "run/results.jsonl, sha256"
+    return case
+
+
+def pages_case(request: pytest.FixtureRequest) -> ReadCase:
+    def check(output: Any) -> None:
+        assert output == {"items": [1, 2, 3], "count": 3, "pages": 2, "truncated": False}
+
+    served: Served = request.getfixturevalue("served")
+    pages: dict[str, Any] = {"/v1/list?limit=2": {"data": [1, 2], "next": "c/2"}}
+    pages["/v1/list?limit=2&after=c%2F2"] = {"data": [3], "next": None}
+    served.service.pages.update(pages)
+    given = {
+        "path": "/v1/list",
+        "query": {"limit": 2},
+        "items": "data",
+        "by": "cursor",
+        "cursor": "next",
+        "parameter": "after",
+    }
+    return ReadCase(*_parts(request, given), action=HttpPages(), check=check)
+
+
 def request_case(request: pytest.FixtureRequest) -> ChangeCase:
     params = {
         "method": "POST",
@@ -69,5 +124,5 @@ def get_case(request: pytest.FixtureRequest) -> ReadCase:
     return ReadCase(*_parts(request, {"path": "/echo"}), action=HttpGet(), check=check)
 
 
-CHANGES = {"http.request": request_case}
-READS = {"http.get": get_case}
+CHANGES = {"http.request": request_case, "http.download": download_case}
+READS = {"http.get": get_case, "http.pages": pages_case}

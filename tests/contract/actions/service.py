@@ -86,6 +86,7 @@ class Service:
     def _act(self, method: str, path: str, body: bytes) -> tuple[int, Any, dict[str, str]]:
         fixed: dict[str, tuple[int, Any, dict[str, str]]] = {
             "/busy": (429, {"error": "slow down"}, {"Retry_After": "7"}),
+            "/toolarge": (413, {"error": "too large"}, {}),
             "/broken": (502, {"error": "bad gateway"}, {}),
             "/elsewhere": (302, {}, {"Location": "http://127.0.0.1:1/steal"}),
             "/huge": (200, b'"' + b"x" * 3_000_000 + b'"', {}),
@@ -95,7 +96,9 @@ class Service:
         if path in fixed:
             return fixed[path]
         if path in self.pages:
-            return 200, self.pages[path], {}
+            page = self.pages[path]
+            document, headers = page if isinstance(page, tuple) else (page, {})
+            return 200, document, headers
         name = path.removeprefix("/v1/pauses").strip("/")
         if method == "POST" and not name:
             self.created += 1

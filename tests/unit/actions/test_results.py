@@ -6,7 +6,7 @@ import json
 import tracemalloc
 from collections.abc import Iterator
 
-from actions.http.connection import _lines
+from actions.http.bodies import split
 from actions.providers.results import sifted
 
 
@@ -17,7 +17,7 @@ def many(count: int) -> Iterator[bytes]:
         status = 200 if number % 10 else 500
         line = {
             "custom_id": f"i{number}",
-            "response": {"status_code": status, "body": {"t": "x" * 900}},
+            "response": {"status_code": status, "body": {"t": "x" * 400}},
         }
         held += json.dumps(line).encode() + b"\n"
         if len(held) > 65_521:
@@ -28,19 +28,18 @@ def many(count: int) -> Iterator[bytes]:
 
 def test_memory_does_not_grow_with_the_lines() -> None:
     tracemalloc.start()
-    lines = (line.decode() for line in _lines(many(50_000), 2**30, 2**20) if line is not None)
+    lines = (line.decode() for line in split(many(100_000), 2**20) if line is not None)
     output = sifted(lines, 100)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert (output["failed"], output["succeeded"], output["unreadable"]) == (5000, 45_000, 0)
+    assert (output["failed"], output["succeeded"], output["unreadable"]) == (10_000, 90_000, 0)
     assert (len(output["items"]), output["truncated"]) == (100, True)
     assert peak < 4 * 2**20  # of some 50 MB that went by
 
 
 def test_a_limit_ends_the_lines() -> None:
-    assert list(_lines([b"ab\ncd", b"ef\n"], 100, 3)) == [b"ab", None]
-    assert list(_lines([b"ab\n", b"cd\n"], 4, 100)) == [b"ab", None]
-    assert list(_lines([b"a", b"b\n\nc"], 100, 100)) == [b"ab", b"", b"c"]
+    assert list(split([b"ab\ncd", b"ef\n"], 3)) == [b"ab", None]
+    assert list(split([b"a", b"b\n\nc"], 100)) == [b"ab", b"", b"c"]
 
 
 def test_an_item_that_both_files_name_counts_once() -> None:
