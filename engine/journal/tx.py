@@ -19,8 +19,10 @@ from engine.journal.episodes import Episodes, Incidents
 from engine.journal.gates import Brakes, Gates
 from engine.journal.keys import Keys
 from engine.journal.locks import Budgets, Locks
+from engine.journal.outbox import Outbox
 from engine.journal.pages import Pages
-from engine.journal.protocols import alerts, brakes, people, runs
+from engine.journal.protocols import alerts, brakes, chat, people, runs
+from engine.journal.rooms import Inbox, Rooms
 from engine.journal.runs import Runs
 from engine.journal.session import Session
 from engine.journal.timers import Timers
@@ -75,6 +77,9 @@ class Transaction:
         self.tokens: brakes.Tokens = Tokens(self)
         self.pages: people.Pages = Pages(self)
         self.delegations: people.Delegations = Delegations(self)
+        self.outbox: chat.Outbox = Outbox(self)
+        self.rooms: chat.Rooms = Rooms(self)
+        self.inbox: chat.Inbox = Inbox(self)
 
     def renew(self) -> None:
         """Start a work: its time is read again, once."""
