@@ -70,6 +70,7 @@ class Mailer:
         self.records = Records(self.settings.records)
         self._password = opening.secret(self.settings.password) if self.settings.password else None
         self._redactor = Redactor([self._password] if self._password else [])
+        self._played = opening.transport  # a session of a rehearsal, instead of a server's
 
     def deliver(self, message: EmailMessage, recipients: Sequence[str]) -> list[str]:
         """Hand a message over and return the recipients that the server refused while taking others.
@@ -115,6 +116,9 @@ class Mailer:
 
     @contextmanager
     def _session(self) -> Iterator[smtplib.SMTP]:
+        if self._played is not None:
+            yield self._played
+            return
         settings = self.settings
         context = ssl.create_default_context(cafile=str(settings.ca) if settings.ca else None)
         named = settings.sender.rpartition("@")[2]

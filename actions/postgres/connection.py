@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, cast
@@ -137,6 +137,8 @@ class PostgresClient:
         self.name = opening.name
         self.settings = cast(PostgresSettings, opening.settings)
         self.writable = opening.writable
+        # What a rehearsal's world sets in every transaction besides: its clock.
+        self._played: Callable[[], Mapping[str, str]] = opening.transport or dict
         self._dsn, secrets = self._resolve(opening, self.settings.dsn)
         self._read_dsn = self._dsn
         if self.settings.read_dsn is not None:
@@ -274,7 +276,7 @@ class PostgresClient:
             "lock_timeout": f"{(lock_timeout or settings.lock_timeout) * 1000:.0f}",
             "idle_in_transaction_session_timeout": "60000",
         }
-        local = {**_LOCAL, **timeouts}
+        local = {**_LOCAL, **timeouts, **self._played()}
         calls = ", ".join("set_config(%s, %s, true)" for _ in local)
         flat = [text for pair in local.items() for text in pair]
         connection.execute(f"SELECT {calls}".encode(), flat)

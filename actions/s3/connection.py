@@ -98,6 +98,10 @@ class S3Client:
         token = secret(self.settings.session_token)
         self._redactor = Redactor(secrets)
         self._boto = _boto(self.settings, access, key, token)
+        if (
+            opening.transport is not None
+        ):  # a rehearsal's world, which answers this client's requests
+            opening.transport(self._boto)
         events = self._boto.meta.events
         events.register("before-parameter-build.s3", self._guard)
 

@@ -256,6 +256,11 @@ class RehearsalFile(Form):
     alert: AlertForm | None = Field(None, description="The alert that comes")
     alerts: list[AlertForm] = Field([], description="Several alerts")
     world: dict[str, Spec] = Field({}, description="What stands for each connection, by its name")
+    world_of: str | None = Field(
+        None,
+        description="An earlier rehearsal of this file whose world holds, where `world` says nothing else: "
+        "keys of a mapping, and entries of a list about the same call, stand instead of its",
+    )
     secrets: dict[str, str] = Field({}, description="What stands for secret('name')")
     faults: list[FaultForm] = Field([], description="What goes wrong")
     people: list[PersonForm] = Field([], description="Who acts")

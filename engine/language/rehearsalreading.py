@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from engine.language.diagnostics import Diagnostic, described
+from engine.language.diagnostics import Diagnostic, clipped, described, listed, suggestion
 from engine.language.explain import Report, read_form
 from engine.language.rehearsalforms import RehearsalFile
 from engine.language.yamlsource import MAX_BYTES, Node, compose_all
@@ -81,7 +82,76 @@ def read_rehearsals(path: Path, name: str, report: Report) -> list[Rehearsal]:
     if not roots and not found:
         hint = "begin with rehearsal:, or remove the file"
         report.diagnostics.append(Diagnostic(name, 1, 1, "the file is empty", hint=hint))
-    return [_read(root, path, report) for root in roots]
+    rehearsals = [_read(root, path, report) for root in roots]
+    _inherit(rehearsals, report)
+    return rehearsals
+
+
+def _inherit(rehearsals: list[Rehearsal], report: Report) -> None:
+    """Complete the worlds that take over those of earlier rehearsals of the file."""
+    worlds: dict[str, Mapping[str, Any]] = {}
+    for one in rehearsals:
+        if one.name in worlds:
+            report.error(
+                one.node.at("rehearsal"),
+                "this name is used a second time in the file",
+                hint="say what is different",
+            )
+        if one.form is None:
+            continue
+        if one.form.world_of is not None:
+            base = worlds.get(one.form.world_of)
+            if base is None:
+                report.error(
+                    one.node.at("world_of"),
+                    f"there is no rehearsal {clipped(one.form.world_of)} before this one",
+                    expected=listed(worlds),
+                    hint=suggestion(one.form.world_of, worlds),
+                )
+            else:
+                world = merged(base, one.form.world)
+                one.form = one.form.model_copy(update={"world": world})
+        worlds[one.name] = one.form.world
+
+
+# What says which call an entry of a list answers; the rest of it is the answer.
+_SUBJECT = ("query", "matching", "method", "path", "body", "action", "with", "program", "arguments")
+
+
+def merged(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a world with another's entries where it has none of its own.
+
+    Of a mapping, keys of its own stand instead; of a list, entries about the same call do. What is taken
+    over of a list need not be asked for.
+    """
+    result = {name: _kept(entry, []) for name, entry in base.items()}
+    for name, entry in own.items():
+        inherited = base.get(name)
+        if isinstance(entry, list) and isinstance(inherited, list):
+            result[name] = [*entry, *_kept(inherited, entry)]
+        elif isinstance(entry, dict) and isinstance(inherited, dict):
+            result[name] = {**inherited, **entry}
+        else:
+            result[name] = entry
+    return result
+
+
+def _kept(entry: Any, own: list[Any]) -> Any:
+    """Return what is taken over of an entry, less what speaks of the same calls as `own`."""
+    if not isinstance(entry, list):
+        return entry
+    mine = [_subject(one) for one in own]
+    return [
+        {**one, "optional": True} if isinstance(one, dict) else one
+        for one in entry
+        if _subject(one) not in mine
+    ]
+
+
+def _subject(entry: Any) -> Any:
+    if not isinstance(entry, dict):
+        return entry
+    return {name: entry[name] for name in _SUBJECT if name in entry}
 
 
 def _read(root: Node, path: Path, report: Report) -> Rehearsal:

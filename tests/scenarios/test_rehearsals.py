@@ -9,7 +9,7 @@ import pytest
 
 from engine.edges.config import load_config
 from engine.edges.rehearsal import suite
-from engine.edges.rehearsal.services import Servers
+from engine.edges.rehearsal.services import Servers, needed
 from engine.edges.rehearsal.stage import Ground, clean_up
 from engine.language.rehearsalreading import Rehearsal
 
@@ -25,7 +25,7 @@ def ground() -> Iterator[Ground]:
 
 @pytest.fixture(scope="module")
 def servers(ground: Ground) -> Iterator[Servers]:
-    with Servers(SHIPPED, ground) as servers:
+    with Servers(needed(SHIPPED, ground.config)) as servers:
         yield servers
 
 

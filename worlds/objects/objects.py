@@ -100,7 +100,7 @@ class Objects:
         self.identities = {one.access_key: one for one in identities}
         self.buckets: dict[str, Bucket] = {}
         self.lock = threading.RLock()
-        self._clock = clock or SystemClock()
+        self.clock = clock or SystemClock()
         self._numbers = 0
 
     def create(self, bucket: str, *, versioned: bool = False) -> Bucket:
@@ -127,7 +127,7 @@ class Objects:
                 self._next_id(bucket),
                 data,
                 hashlib.md5(data, usedforsecurity=False).hexdigest(),
-                self._clock.now(),
+                self.clock.now(),
                 content_type,
                 dict(metadata or {}),
                 dict(headers or {}),
@@ -147,7 +147,7 @@ class Objects:
                 return held.drop(key, version)
             if not held.versioning:
                 return held.drop(key, NULL)
-            marker = Version(self._next_id(bucket), b"", "", self._clock.now(), marker=True)
+            marker = Version(self._next_id(bucket), b"", "", self.clock.now(), marker=True)
             held.add(key, marker)
             return marker
 

@@ -1,7 +1,8 @@
-"""Which kinds of connection have a world that ships with the product."""
+"""Which kinds of connection have a world that ships with the product. Each is imported when it is first used."""
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,81 +11,50 @@ from pydantic import TypeAdapter
 
 from engine.domain.rehearsed import RehearsedWorld, Scene
 
+MUST = object()  # a connection of this kind must be named where it is used
+
 
 @dataclass(frozen=True)
 class Offer:
     """A world of one kind.
 
     Attributes:
-        spec: reads an entry of `world:`.
-        make: builds the world of a read entry.
-        unasked: the entry that stands for a connection which the rehearsal does not name; None: it must.
+        module: in this package. spec: its model of an entry of `world:`, or a TypeAdapter of several.
+        world: its class.
+        unasked: the entry that stands for a connection which a rehearsal does not name.
+        service: the shared server that an entry needs, given the entry as it was written.
     """
 
-    spec: Callable[[], TypeAdapter[Any]]
-    make: Callable[[Any, Scene], RehearsedWorld]
-    unasked: Any = None
+    module: str
+    spec: str
+    world: str
+    unasked: Any = MUST
+    service: Callable[[Any], str | None] = lambda _entry: None
 
+    def reader(self) -> TypeAdapter[Any]:
+        """Return what reads an entry."""
+        found = self._of(self.spec)
+        return found if isinstance(found, TypeAdapter) else TypeAdapter(found)
 
-def _kubernetes_spec() -> TypeAdapter[Any]:
-    from worlds.rehearsal.clusters import ClusterSpec
+    def make(self, entry: Any, scene: Scene) -> RehearsedWorld:
+        """Build the world of an entry that was read."""
+        world: RehearsedWorld = self._of(self.world)(entry, scene)
+        return world
 
-    return TypeAdapter(ClusterSpec)
-
-
-def _kubernetes(spec: Any, scene: Scene) -> RehearsedWorld:
-    from worlds.rehearsal.clusters import ClusterWorld
-
-    return ClusterWorld(spec, scene)
-
-
-def _prometheus_spec() -> TypeAdapter[Any]:
-    from worlds.rehearsal.metrics import SPEC
-
-    return SPEC
-
-
-def _prometheus(spec: Any, scene: Scene) -> RehearsedWorld:
-    from worlds.rehearsal.metrics import MetricsWorld
-
-    return MetricsWorld(spec, scene)
-
-
-def _calls_spec() -> TypeAdapter[Any]:
-    from worlds.rehearsal.web import SPEC
-
-    return SPEC
-
-
-def _http(spec: Any, scene: Scene) -> RehearsedWorld:
-    from worlds.rehearsal.web import WebWorld
-
-    return WebWorld(spec, scene)
-
-
-def _webhook(spec: Any, scene: Scene) -> RehearsedWorld:
-    from worlds.rehearsal.web import WebWorld
-
-    settings = {"records": scene.scratch / f"{scene.connection}-records"}
-    return WebWorld(spec, scene, settings=settings, mute=True)
-
-
-def _decisions_spec() -> TypeAdapter[Any]:
-    from worlds.rehearsal.ledger import LedgerSpec
-
-    return TypeAdapter(LedgerSpec)
-
-
-def _decisions(spec: Any, scene: Scene) -> RehearsedWorld:
-    from worlds.rehearsal.ledger import LedgerWorld
-
-    return LedgerWorld(spec, scene)
+    def _of(self, name: str) -> Any:
+        return getattr(importlib.import_module(f"worlds.rehearsal.{self.module}"), name)
 
 
 WORLDS: Mapping[str, Offer] = {
-    "decisions": Offer(_decisions_spec, _decisions, unasked={}),
-    "http": Offer(_calls_spec, _http),
-    "kubernetes": Offer(_kubernetes_spec, _kubernetes),
-    "prometheus": Offer(_prometheus_spec, _prometheus),
-    "webhook": Offer(_calls_spec, _webhook, unasked=[]),
+    "command": Offer("tools", "SPEC", "ToolsWorld"),
+    "decisions": Offer("ledger", "LedgerSpec", "LedgerWorld", unasked={}),
+    "http": Offer("web", "SPEC", "WebWorld"),
+    "kubernetes": Offer("clusters", "ClusterSpec", "ClusterWorld"),
+    "mail": Offer("postbox", "PostboxSpec", "PostboxWorld", unasked={}),
+    "postgres": Offer(
+        "databases", "DatabaseSpec", "DatabaseWorld", service=lambda _entry: "postgres"
+    ),
+    "prometheus": Offer("metrics", "SPEC", "MetricsWorld"),
+    "s3": Offer("buckets", "BucketsSpec", "BucketsWorld"),
+    "webhook": Offer("web", "SPEC", "HookWorld", unasked=[]),
 }

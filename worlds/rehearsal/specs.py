@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, Generic, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
+from engine.domain.canonical import Json
 from engine.domain.errors import ActionFailed, Category
 from engine.domain.rehearsed import Scene
 
@@ -99,3 +100,10 @@ def choose(
     if waited:
         return waited[-1]
     return able[0] if able else None
+
+
+def contains(found: Json, wanted: Json) -> bool:
+    """Tell whether `found` has at least what `wanted` has; lists are compared whole."""
+    if isinstance(wanted, Mapping) and isinstance(found, Mapping):
+        return all(name in found and contains(found[name], item) for name, item in wanted.items())
+    return bool(found == wanted)

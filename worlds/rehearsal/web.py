@@ -13,7 +13,7 @@ from pydantic import Field, TypeAdapter, model_validator
 
 from engine.domain.canonical import Json
 from engine.domain.rehearsed import Message, NetChange, Scene, Unanswered
-from worlds.rehearsal.specs import After, Slot, Span, Spec, choose
+from worlds.rehearsal.specs import After, Slot, Span, Spec, choose, contains
 
 URL = "https://service.rehearsal.invalid"
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -53,53 +53,29 @@ class Call(Spec):
 SPEC: TypeAdapter[list[Call]] = TypeAdapter(list[Call])
 
 
-def contains(found: Json, wanted: Json) -> bool:
-    """Tell whether `found` has at least what `wanted` has; lists are compared whole."""
-    if isinstance(wanted, Mapping) and isinstance(found, Mapping):
-        return all(name in found and contains(found[name], item) for name, item in wanted.items())
-    return bool(found == wanted)
-
-
 class WebWorld(httpx.BaseTransport):
-    """Answers calls. What is not scripted fails, naming the call.
+    """Answers calls. What is not scripted fails, naming the call."""
 
-    Args:
-        mute: answer 202 to every call that may write and has no entry, and keep what it said as a message:
-            for receivers of messages.
-    """
-
-    def __init__(
-        self,
-        spec: Sequence[Call],
-        scene: Scene,
-        *,
-        settings: Mapping[str, Any] | None = None,
-        mute: bool = False,
-    ) -> None:
+    def __init__(self, spec: Sequence[Call], scene: Scene) -> None:
         self._slots = [Slot(entry) for entry in spec]
         self._scene = scene
-        self._settings = dict(settings or {"url": URL})
-        self._mute = mute
         self._called: dict[str, list[str | None]] = {}
-        self._messages: list[Message] = []
         self._unanswered: list[str] = []
 
     def settings(self) -> Mapping[str, Any]:
-        return self._settings
+        return {"url": URL}
 
     def transport(self, *, writable: bool) -> Any:
         del writable
         return self
 
     def changes(self) -> Sequence[NetChange]:
-        if self._mute:
-            return ()
         return [
             NetChange(title, what="called", count=len(keys)) for title, keys in self._called.items()
         ]
 
     def messages(self) -> Sequence[Message]:
-        return self._messages
+        return ()
 
     def unanswered(self) -> Sequence[str]:
         return self._unanswered
@@ -120,19 +96,15 @@ class WebWorld(httpx.BaseTransport):
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         method, path = request.method, request.url.path
         query = dict(parse_qsl(request.url.query.decode(), keep_blank_values=True))
-        raw = request.read()
-        sent = _json(raw)
+        sent = _json(request.read())
         now = self._scene.clock.now()
         slot = choose(
             self._slots, self._scene, lambda one: _fits(one, method, path, query, sent), now
         )
         if slot is None:
-            if self._mute and method not in _SAFE:
-                self._said(raw, sent)
-                return httpx.Response(202, json={"status": "accepted"}, request=request)
-            call = f"{method} {path}" + (f" with the query {query}" if query else "")
-            self._unanswered.append(f"{self._scene.connection}: {call}")
-            raise Unanswered(self._scene.connection, f"the call {call}")
+            return self.unscripted(
+                request, f"{method} {path}" + (f" with {query}" if query else "")
+            )
         slot.used += 1
         entry = slot.entry
         self._scene.clock.sleep(entry.slow)
@@ -143,15 +115,45 @@ class WebWorld(httpx.BaseTransport):
             keys = self._called.setdefault(f"{method} {path}", [])
             if key is None or key not in keys:  # a copy with its key is no second call
                 keys.append(key)
-        if self._mute:
-            self._said(raw, sent)
         if entry.drop == "after":
             raise httpx.ReadError("a fault of the rehearsal broke the connection")
         return _answer(entry, request)
 
-    def _said(self, raw: bytes, sent: Json) -> None:
-        text = raw.decode("utf-8", "replace") if sent is None else json.dumps(sent)
-        self._messages.append(Message(self._scene.clock.now(), self._scene.connection, text))
+    def unscripted(self, request: httpx.Request, call: str) -> httpx.Response:
+        """Answer a call that no entry fits."""
+        del request
+        self._unanswered.append(f"{self._scene.connection}: {call}")
+        raise Unanswered(self._scene.connection, f"the call {call}")
+
+
+class HookWorld(WebWorld):
+    """A receiver of messages: it takes what no entry speaks of, and what it took is told."""
+
+    def __init__(self, spec: Sequence[Call], scene: Scene) -> None:
+        super().__init__(spec, scene)
+        self._taken: list[Message] = []
+
+    def settings(self) -> Mapping[str, Any]:
+        return {"url": URL, "records": self._scene.scratch / f"{self._scene.connection}-records"}
+
+    def changes(self) -> Sequence[NetChange]:
+        return ()
+
+    def messages(self) -> Sequence[Message]:
+        return self._taken
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        answer = super().handle_request(request)
+        if request.method not in _SAFE and answer.is_success:
+            text = request.read().decode("utf-8", "replace")
+            now = self._scene.clock.now()
+            self._taken.append(Message(now, self._scene.connection, text))
+        return answer
+
+    def unscripted(self, request: httpx.Request, call: str) -> httpx.Response:
+        if request.method in _SAFE:
+            return super().unscripted(request, call)
+        return httpx.Response(202, json={"status": "accepted"}, request=request)
 
 
 def _fits(slot: Slot[Call], method: str, path: str, query: Mapping[str, str], sent: Json) -> bool:

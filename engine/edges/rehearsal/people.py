@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from engine.domain.errors import StanchError
 from engine.domain.people import Actor
 from engine.domain.run import RunState
-from engine.journal.rows import Page, RunRow
+from engine.journal.rows import RunRow
 from engine.journal.store import Tx
 from engine.language.rehearsalforms import PersonForm
 from engine.running.commands import Commands
@@ -55,13 +55,15 @@ class People:
         self.all = [Person(form, index) for index, form in enumerate(forms)]
         self._seen: set[tuple[str, str, str]] = set()  # (who, does, what) that is spoken for
 
-    def look(self, tx: Tx, now: datetime) -> None:
-        """See which moments have come."""
-        waiting = [one for one in self.all if one.since is None]
-        if not waiting:
-            return
-        runs = list(tx.runs.list(Page(limit=100)))[::-1]
-        for person in waiting:
+    @property
+    def waiting(self) -> list[Person]:
+        """Those whose moment has not come yet."""
+        return [one for one in self.all if one.since is None]
+
+    def look(self, known: Sequence[str], now: datetime, tx: Tx) -> None:
+        """See which moments have come; `known` are the ids of the runs there are."""
+        runs = [row for one in known if (row := tx.runs.get(one)) is not None]
+        for person in self.waiting:
             found = self._moment(tx, person.form, runs)
             if found is not None and (key := _key(person.form, found)) not in self._seen:
                 self._seen.add(key)

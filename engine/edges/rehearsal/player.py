@@ -14,12 +14,12 @@ from engine.domain.clock import ManualClock, parse_time
 from engine.domain.errors import InvalidInput, StanchError
 from engine.domain.people import Actor
 from engine.domain.rehearsed import Message, Scene
-from engine.domain.run import ENDS, RunMode, RunState
-from engine.edges.rehearsal.alerts import Coming, coming
+from engine.domain.run import RunMode
+from engine.edges.rehearsal.alerts import coming
 from engine.edges.rehearsal.faults import Crash, Faults
 from engine.edges.rehearsal.people import People
 from engine.edges.rehearsal.seen import Event, RunSeen, Seen, events_of
-from engine.edges.rehearsal.stage import Ground, Stage, fresh_database, scratch
+from engine.edges.rehearsal.stage import Ground, Props, Stage, fresh_database, scratch
 from engine.edges.rehearsal.worlds import Worlds, build_worlds
 from engine.journal.rows import Page
 from engine.journal.store import Tx
@@ -45,7 +45,6 @@ class Player:
         self._service = services
         self._scratch = scratch()
         self._done: dict[str, datetime] = {}
-        self._read = 0
         self._coming = coming([*([form.alert] if form.alert else []), *form.alerts], self.start)
         self._stopped: str | None = None
         self.worlds: Worlds | None = None
@@ -62,15 +61,16 @@ class Player:
                 self.form.world, self._ground.config, self._ground.registry, self._scene
             )
             database = fresh_database(self._scratch)
-            self.stage = Stage(
-                self._ground,
+            props = Props(
                 self.clock,
                 self.worlds,
-                self.form.secrets,
                 self.faults,
                 database,
+                self._done,
+                dict(self.form.secrets),
                 self.form.rule,
             )
+            self.stage = Stage(self._ground, props)
             self._begin()
             self._go_on()
             return self._seen()
@@ -145,8 +145,10 @@ class Player:
                 self.crashes += 1
                 self.stage.restart()
                 moved = True
-            self._note_done()
-            self.stage.store.read(lambda tx: self.people.look(tx, self.clock.now()))
+            if self.people.waiting:
+                known = list(self.stage.app.runs)
+                now = self.clock.now()
+                self.stage.store.read(partial(self.people.look, known, now))
             moved |= self.people.act(self.stage.app.commands, self.clock.now())
             if not moved:
                 return
@@ -164,29 +166,13 @@ class Player:
     def _next(self) -> datetime | None:
         """Return when something is due by itself, or None where all rests."""
         assert self.stage is not None
-        alerts: list[Coming] = self._coming
-        times = [one.at for one in alerts]
-        acting = self.people.next_due()
-        timer, busy = self.stage.store.read(_pending)
-        if acting is not None:
-            times.append(acting)
-        if timer is not None and busy:
-            times.append(timer)
-        following = self.stage.app.triage.next_due
-        started = self.stage.store.read(lambda tx: bool(tx.runs.list(Page(limit=1))))
-        if following is not None and not started:
-            times.append(
-                following
-            )  # a schedule, firing_for; once a run is there it is what matters
+        app = self.stage.app
+        # Schedules and firing_for: once a run is there, it is what matters.
+        following = None if app.runs else app.triage.next_due
+        timer = self.stage.store.read(lambda tx: tx.timers.next())
+        times = [one.at for one in self._coming]
+        times += [one for one in (self.people.next_due(), timer, following) if one is not None]
         return min(times, default=None)
-
-    def _note_done(self) -> None:
-        """Remember when steps were done: scripts of the worlds wait for them."""
-        assert self.stage is not None
-        for run in self.stage.store.read(_runs):
-            for entry in run.entries:
-                if entry.kind in ("step.outcome", "step.applied"):
-                    self._done.setdefault(str(entry.body["address"]), entry.at)
 
     # ------------------------------------------------------------ the end
 
@@ -206,6 +192,7 @@ class Player:
             seen.unanswered += world.unanswered()
             seen.unasked += [f"{name}: {what}" for what in world.unasked()]
         seen.unanswered += self.worlds.strays
+        seen.messages += self.stage.app.transcript.messages
         seen.messages += [
             _told(event) for event in seen.events if event.name.endswith(".opened") and event.detail
         ]
@@ -229,14 +216,6 @@ def _holds(expression: str, names: Mapping[str, Any]) -> bool:
         return evaluate(expression, names)
     except StanchError as error:
         raise InvalidInput(f"when {expression!r}: {error}") from None
-
-
-def _pending(tx: Tx) -> tuple[datetime | None, bool]:
-    """The next timer, and whether any run is under way."""
-    busy = any(
-        row.state not in ENDS or row.state is RunState.NEEDS_HUMAN for row in tx.runs.list(_ALL)
-    )
-    return tx.timers.next(), busy
 
 
 def _runs(tx: Tx) -> list[RunSeen]:

@@ -52,9 +52,10 @@ class RunSeen:
         if state is None:
             return {"not_reached"}
         words = {state.status.value}
-        if state.status is StepStatus.SUCCEEDED and state.changed:
+        changes = [one for one in self.progress.changes if one.address == address]
+        if changes or (state.status is StepStatus.SUCCEEDED and state.changed):
             words.add("changed")
-        if any(change.address == address and change.undone for change in self.progress.changes):
+        if any(change.undone for change in changes):
             words.add("undone")
         if state.in_doubt or state.is_open:
             words.add("unknown")

@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 
+from engine.contract.ports import Ports
 from engine.contract.registry import Registry
 from engine.contract.world import SecretRef
 from engine.domain.clock import ManualClock
+from engine.domain.entry import Entry
 from engine.edges.config import Config
+from engine.edges.rehearsal.answers import AnsweredWorld, AnsweringRegistry
+from engine.edges.rehearsal.chat import Transcript
 from engine.edges.rehearsal.faults import Faults
 from engine.edges.rehearsal.worlds import Worlds, placeholder
 from engine.edges.wiring import Application
 from engine.journal.database import Database, open_store
 from engine.journal.keys import Keys
+from engine.journal.rows import RunRow
+from engine.language.program import Program
 from engine.language.project import Project
 from engine.language.rules import Rule
 from engine.planning.planner import Planner
@@ -36,53 +44,79 @@ class Ground:
     project: Project
 
 
+@dataclass(frozen=True)
+class Props:
+    """What one performance plays with.
+
+    Attributes:
+        database: a migrated SQLite file of its own. done: filled with when steps were done.
+        secrets: what stands for secret('name'). rule: whose file's rules decide.
+    """
+
+    clock: ManualClock
+    worlds: Worlds
+    faults: Faults
+    database: Path
+    done: dict[str, datetime]
+    secrets: Mapping[str, str]
+    rule: str | None
+
+
 class RehearsedApplication(Application):
     """The application, with what a rehearsal puts in the place of the outside."""
 
-    def __init__(
-        self,
-        ground: Ground,
-        clock: ManualClock,
-        worlds: Worlds,
-        secrets: dict[str, str],
-        faults: Faults,
-        database: Path,
-        rule: str | None,
-    ) -> None:
-        self._worlds = worlds
-        self._stand_ins = secrets
-        self._faults = faults
-        self._database = database
+    def __init__(self, ground: Ground, props: Props) -> None:
+        self.runs: dict[str, None] = {}  # ids in the order of their first claim
+        self._props = props
         # No watchdog: nobody sends heartbeats here, and their absence is not what is rehearsed.
         intake = ground.config.intake.model_copy(update={"watchdog": None})
         config = ground.config.model_copy(update={"intake": intake})
-        super().__init__(config, ground.registry, clock, {})
-        self._project = replace(ground.project, rules=rules_for(ground.project, rule))
+        answered = {
+            name: world
+            for name, world in props.worlds.worlds.items()
+            if isinstance(world, AnsweredWorld)
+        }
+        registry = AnsweringRegistry(ground.registry, answered) if answered else ground.registry
+        self.transcript = Transcript(props.clock)
+        super().__init__(config, registry, props.clock, {})
+        self._project = replace(ground.project, rules=rules_for(ground.project, props.rule))
+
+    def _observed(
+        self, program: Program, row: RunRow, entries: Sequence[Entry], at: datetime
+    ) -> None:
+        """Remember the runs there are, and when steps were done: scripts of the worlds wait for that."""
+        del program
+        self.runs.setdefault(row.id)
+        for entry in entries:
+            if entry.kind in ("step.outcome", "step.applied"):
+                self._props.done.setdefault(str(entry.body["address"]), at)
 
     def _connections_of(self, config: Config) -> dict[str, Connection]:
         del config
-        return self._worlds.connections
+        return self._props.worlds.connections
 
     def reference(self, reference: SecretRef) -> str:
         return placeholder(reference)
 
     def _secret(self, name: str) -> str:
-        return self._stand_ins.get(name, f"rehearsed-secret-{name}")
+        return self._props.secrets.get(name, f"rehearsed-secret-{name}")
 
     @cached_property
     def store(self) -> Database:
-        assert isinstance(self.clock, ManualClock)
         self._opened = True
-        return open_store(f"sqlite:///{self._database}", keys=_KEYS, clock=self.clock)
+        return open_store(f"sqlite:///{self._props.database}", keys=_KEYS, clock=self.clock)
 
     @cached_property
     def planner(self) -> Planner:
-        return Planner(self.registry, self.world, self.clock.now, self._faults.on_plan_read)
+        return Planner(self.registry, self.world, self.clock.now, self._props.faults.on_plan_read)
 
     @cached_property
     def services(self) -> Services:
         services = super().services
-        services.on_moment = self._faults.on_moment
+        services.on_moment = self._props.faults.on_moment
+        services.observe = self._observed
+        ports = Ports(self.transcript)
+        services.ports = lambda _row: ports
         return services
 
 
@@ -92,17 +126,8 @@ _KEYS = Keys.generate()
 class Stage:
     """The engine of one performance: driven by hand, and able to die and start again over its journal."""
 
-    def __init__(
-        self,
-        ground: Ground,
-        clock: ManualClock,
-        worlds: Worlds,
-        secrets: dict[str, str],
-        faults: Faults,
-        database: Path,
-        rule: str | None,
-    ) -> None:
-        self.app = RehearsedApplication(ground, clock, worlds, secrets, faults, database, rule)
+    def __init__(self, ground: Ground, props: Props) -> None:
+        self.app = RehearsedApplication(ground, props)
         self.worker = self._hired()
 
     @property

@@ -16,7 +16,7 @@ from engine.domain.errors import StanchError
 from engine.edges.config import Config
 from engine.edges.rehearsal.judging import Miss, judge, timeline
 from engine.edges.rehearsal.player import Player
-from engine.edges.rehearsal.services import Servers
+from engine.edges.rehearsal.services import Servers, needed
 from engine.edges.rehearsal.stage import Ground, clean_up, prepare
 from engine.language.diagnostics import InvalidProject, arranged
 from engine.language.explain import Report
@@ -146,7 +146,7 @@ def play_all(
     prepare()
     number = min(jobs or os.cpu_count() or 1, len(rehearsals))
     try:
-        with Servers(rehearsals, ground) as servers:
+        with Servers(needed(rehearsals, ground.config)) as servers:
             if number <= 1:
                 for one in rehearsals:
                     yield act(ground, one, servers.service)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from engine.contract.registry import Registry
 from engine.contract.world import ConnectionKind, Opening, SecretRef
@@ -14,6 +14,7 @@ from engine.domain.errors import InvalidInput
 from engine.domain.plan import Target
 from engine.domain.rehearsed import RehearsedWorld, Scene, Unanswered
 from engine.edges.config import Config
+from engine.edges.rehearsal.answers import ANSWERS, AnsweredWorld, is_answers
 from engine.running.world import Connection
 
 
@@ -104,28 +105,37 @@ def build_worlds(
 def _world(
     name: str, kind: ConnectionKind, given: Mapping[str, Any], scene: Callable[[str], Scene]
 ) -> RehearsedWorld | None:
-    from worlds.rehearsal.kinds import WORLDS
+    from worlds.rehearsal.kinds import MUST, WORLDS
 
     offer = WORLDS.get(kind.kind)
-    if name not in given:
-        if offer is None or offer.unasked is None:
-            return None
-        return offer.make(offer.spec().validate_python(offer.unasked), scene(name))
-    if offer is None:
-        world = kind.rehearse(given[name], scene(name))
-        if world is None:
-            raise InvalidInput(
-                f"world {name}: connections of kind {kind.kind} have no world of their own; "
-                "write {answers: […]}, what their actions return"
-            )
-        return world
+    if name not in given and (offer is None or offer.unasked is MUST):
+        return None
+    if is_answers(given.get(name)):
+        return AnsweredWorld(read_entry(ANSWERS, name, given[name]), scene(name))
+    if offer is not None:
+        entry = given.get(name, offer.unasked)
+        return offer.make(read_entry(offer.reader(), name, entry), scene(name))
+    world = kind.rehearse(given[name], scene(name))
+    if world is None:
+        raise InvalidInput(
+            f"world {name}: connections of kind {kind.kind} have no world of their own; "
+            "write {answers: […]}, what their actions return"
+        )
+    return world
+
+
+def read_entry(reader: TypeAdapter[Any], name: str, entry: Any) -> Any:
+    """Read an entry of `world:`.
+
+    Raises:
+        InvalidInput: the first thing that is wrong with it.
+    """
     try:
-        spec = offer.spec().validate_python(given[name])
+        return reader.validate_python(entry)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(map(str, first["loc"]))
         raise InvalidInput(f"world {name}: {where}: {first['msg']}") from None
-    return offer.make(spec, scene(name))
 
 
 def _settings(
