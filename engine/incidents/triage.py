@@ -240,7 +240,7 @@ class Triage:
 
         def work(tx: Tx) -> Counter[tuple[str, str]]:
             tx.alerts.hold(one.row.alert for one in prepared)
-            claimed = {row.id for row in tx.alerts.claim(fresh)} if fresh else set()
+            claimed = tx.alerts.claim(fresh) if fresh else frozenset()
             deciding = Deciding(tx, book, self._desk)
             for one in prepared:
                 if one.postponed is not None or one.row.id in claimed:

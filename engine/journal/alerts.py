@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import JSON, cast, func, select, update
 
 from engine.domain.alert import Alert, AlertStatus, Delivery
 from engine.domain.ids import new_id
@@ -55,11 +55,21 @@ UNDECIDED = Statement(
     .limit(p("limit"))
     .with_for_update(skip_locked=True)
 )
-CLAIM = Statement(
-    select(*_COLUMNS)
-    .where(T.c.id == p("id"), T.c.decided == ZERO)
-    .with_for_update(skip_locked=True)
-)
+
+
+def _claim(dialect: str) -> Any:
+    if dialect == "sqlite":
+        ids = select(func.json_each(p("ids")).table_valued("value").c.value)
+    else:
+        ids = select(func.json_array_elements_text(cast(p("ids"), JSON)).column_valued("value"))
+    return (
+        select(T.c.id)
+        .where(T.c.id.in_(ids), T.c.decided == ZERO)
+        .with_for_update(skip_locked=True, of=T)
+    )
+
+
+CLAIM = Statement(_claim)
 DECIDED = Statement(update(T).where(T.c.id == p("id")).values(decided=ONE))
 GET = Statement(select(*_COLUMNS).where(T.c.id == p("id")))
 RESOLVED = Statement(
@@ -141,11 +151,12 @@ class Alerts(Repository):
     def undecided(self, limit: int) -> Sequence[AlertRow]:
         return [alert_row(row) for row in self._s.all(UNDECIDED, limit=limit)]
 
-    def claim(self, ids: Iterable[str]) -> Sequence[AlertRow]:
-        found = (self._s.one(CLAIM, id=alert_id) for alert_id in ids)
-        return [alert_row(row) for row in found if row is not None]
+    def claim(self, ids: Iterable[str]) -> Set[str]:
+        return {row[0] for row in self._s.all(CLAIM, ids=dumps(list(ids)))}
 
     def hold(self, alerts: Iterable[Alert]) -> None:
+        if self._s.alone:
+            return
         # In one order everywhere, so that two nodes do not wait for each other.
         for name in sorted({f"alert {a.fingerprint} {micros(a.starts_at)}" for a in alerts}):
             self._s.serialise(name)

@@ -15,7 +15,16 @@ from engine.domain.errors import InvalidInput
 from engine.journal import tables
 from engine.journal.codec import dumps, instant, loads, maybe_micros, micros
 from engine.journal.repository import Repository
-from engine.journal.statement import ONE, Statement, dialect_insert, insert, insert_new, p, upsert
+from engine.journal.statement import (
+    ONE,
+    ZERO,
+    Statement,
+    dialect_insert,
+    insert,
+    insert_new,
+    p,
+    upsert,
+)
 
 G = tables.programs
 L = tables.plans
@@ -27,7 +36,7 @@ PROGRAM = Statement(select(G.c.body).where(G.c.digest == p("digest")))
 
 
 def _put_plan(dialect: str) -> Any:
-    following = select(func.coalesce(func.max(L.c.n), 0) + 1).where(L.c.run_id == p("run_id"))
+    following = select(func.coalesce(func.max(L.c.n), ZERO) + ONE).where(L.c.run_id == p("run_id"))
     values = {
         "run_id": p("run_id"),
         "fingerprint": p("fingerprint"),
@@ -59,14 +68,17 @@ PRUNE = Statement(
 
 class Blobs(Repository):
     def put_program(self, digest: str, text: str) -> None:
-        self._s.run(PUT_PROGRAM, digest=digest, body=text)
+        known = self._s.known
+        if ("program", digest) not in known:  # a storm freezes one playbook many times
+            self._s.run(PUT_PROGRAM, digest=digest, body=text)
+            known["program", digest] = True
 
     def program(self, digest: str) -> str | None:
         row = self._s.one(PROGRAM, digest=digest)
         return None if row is None else str(row[0])
 
     def put_plan(self, run_id: str, fingerprint: str, body: Json) -> None:
-        self._s.run(PUT_PLAN, run_id=run_id, fingerprint=fingerprint, body=dumps(body))
+        self._s.later(PUT_PLAN, run_id=run_id, fingerprint=fingerprint, body=dumps(body))
 
     def plan(self, run_id: str, fingerprint: str | None = None) -> Json:
         if fingerprint is None:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import orjson
-from sqlalchemy import select, update
+from sqlalchemy import exists, select, update
 
 from engine.domain.entry import Entry, StoredEntry
 from engine.journal import tables
@@ -20,6 +21,9 @@ from engine.journal.repository import Repository
 from engine.journal.runs import stale
 from engine.journal.session import Raced
 from engine.journal.statement import Statement, insert, insert_new, p
+
+if TYPE_CHECKING:
+    from engine.journal.tx import Transaction
 
 C = tables.chains
 E = tables.entries
@@ -41,6 +45,19 @@ MOVE_HEAD = Statement(
     .where(C.c.chain == p("chain"), C.c.n == p("old"))
     .values(n=p("new"), hash=p("new_hash"))
 )
+# For a head that is remembered and not read: it, and the owner, are conditions of the write itself.
+_REMEMBERED = (C.c.chain == p("chain")) & (C.c.n == p("old")) & (C.c.hash == p("old_hash"))
+MOVE_REMEMBERED = Statement(update(C).where(_REMEMBERED).values(n=p("new"), hash=p("new_hash")))
+MOVE_OWNED = Statement(
+    update(C)
+    .where(
+        _REMEMBERED,
+        exists().where(R.c.id == p("chain"), R.c.epoch == p("epoch"), R.c.owner.is_not(None)),
+    )
+    .values(n=p("new"), hash=p("new_hash"))
+)
+BEGIN_CHAIN = Statement(insert(C))
+REMEMBERED = 4096  # heads: of the runs and incidents of the last seconds
 ADD = Statement(insert(E))
 _COLUMNS = (E.c.chain, E.c.n, E.c.at, E.c.kind, E.c.body, E.c.hash)
 READ = Statement(
@@ -62,12 +79,71 @@ def link(previous: bytes, chain: str, n: int, at: int, kind: str, body: str) -> 
 
 
 class Journal(Repository):
-    def append(self, chain: str, entries: Sequence[Entry], *, epoch: int | None = None) -> int:
-        n, head = self._head(chain, epoch)
+    """The chains over one connection.
+
+    Where the writer is alone (SQLite), the heads that it wrote last are remembered: a head is then moved
+    on the condition that it is still that one, hash and all, instead of being read first. Where it is
+    not (another process wrote, a group was rolled back), it is read after all.
+    """
+
+    def __init__(self, tx: Transaction) -> None:
+        super().__init__(tx)
+        self._heads: dict[str, tuple[int, bytes]] = {}
+
+    def append(
+        self,
+        chain: str,
+        entries: Sequence[Entry],
+        *,
+        epoch: int | None = None,
+        new: bool = False,
+    ) -> int:
         if not entries:
-            return n
-        first, at = n, self._now()
-        rows = []
+            return self._head(chain, epoch)[0]
+        if new:
+            n, rows = self._linked(chain, entries, 0, GENESIS)
+            self._s.later(BEGIN_CHAIN, chain=chain, n=n, hash=rows[-1]["hash"], sealed=0)
+        else:
+            n, rows = self._moved(chain, entries, epoch)
+        for row in rows:
+            self._s.later(ADD, **row)
+        if self._s.alone:
+            self._remember(chain, n, rows[-1]["hash"])
+        self._s.touch("journal")
+        return n
+
+    def _moved(
+        self, chain: str, entries: Sequence[Entry], epoch: int | None
+    ) -> tuple[int, list[dict[str, Any]]]:
+        """Move the head of a chain, by what is remembered of it or by what is read."""
+        known = self._heads.pop(chain, None)
+        if known is not None:
+            n, rows = self._linked(chain, entries, *known)
+            to = {"new": n, "new_hash": rows[-1]["hash"]}
+            at = {"chain": chain, "old": known[0], "old_hash": known[1]}
+            if epoch is None:
+                moved = self._s.run(MOVE_REMEMBERED, **at, **to)
+            else:
+                moved = self._s.run(MOVE_OWNED, **at, **to, epoch=epoch)
+            if moved:
+                return n, rows
+        first, head = self._head(chain, epoch)
+        n, rows = self._linked(chain, entries, first, head)
+        if first == 0:
+            moved = self._s.run(FIRST, chain=chain, n=n, hash=rows[-1]["hash"], sealed=0)
+        else:
+            to = {"new": n, "new_hash": rows[-1]["hash"]}
+            moved = self._s.run(MOVE_HEAD, chain=chain, old=first, **to)
+        if not moved:
+            raise Raced(f"somebody else appended to {chain}")
+        return n, rows
+
+    def _linked(
+        self, chain: str, entries: Sequence[Entry], n: int, head: bytes
+    ) -> tuple[int, list[dict[str, Any]]]:
+        """Return the number of the last entry and the rows that continue a chain."""
+        at = self._now()
+        rows: list[dict[str, Any]] = []
         for entry in entries:
             n += 1
             body = dumps(entry.body)
@@ -75,18 +151,12 @@ class Journal(Repository):
             rows.append(
                 {"chain": chain, "n": n, "at": at, "kind": entry.kind, "body": body, "hash": head}
             )
-        if first == 0:
-            moved = self._s.run(FIRST, chain=chain, n=n, hash=head, sealed=0)
-        else:
-            moved = self._s.run(MOVE_HEAD, chain=chain, old=first, new=n, new_hash=head)
-        if not moved:
-            raise Raced(f"somebody else appended to {chain}")
-        if len(rows) == 1:
-            self._s.run(ADD, **rows[0])
-        else:
-            self._s.many(ADD, rows)
-        self._s.touch("journal")
-        return n
+        return n, rows
+
+    def _remember(self, chain: str, n: int, head: bytes) -> None:
+        if len(self._heads) >= REMEMBERED:
+            del self._heads[next(iter(self._heads))]
+        self._heads[chain] = (n, head)
 
     def _head(self, chain: str, epoch: int | None) -> tuple[int, bytes]:
         if epoch is None:

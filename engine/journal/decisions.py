@@ -50,7 +50,7 @@ LAST_FIRE = Statement(select(func.max(F.c.at)).where(F.c.schedule == p("schedule
 
 class Decisions(Repository):
     def add(self, row: DecisionRow) -> None:
-        self._s.run(
+        self._s.later(
             ADD,
             id=row.id,
             alert_id=row.alert_id,

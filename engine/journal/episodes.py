@@ -120,7 +120,7 @@ class Episodes(Repository):
         self._s.run(SET_RUN, id=episode_id, run_id=run_id)
 
     def join(self, episode_id: str, fingerprint: str, starts_at: datetime) -> None:
-        self._s.run(
+        self._s.later(
             JOIN,
             episode_id=episode_id,
             fingerprint=clean(fingerprint),
@@ -202,7 +202,7 @@ def _changing(names: tuple[str, ...]) -> Statement:
 
 class Incidents(Repository):
     def open(self, row: IncidentRow) -> None:
-        self._s.run(
+        self._s.later(
             OPEN_INCIDENT,
             id=row.id,
             title=clean(row.title),
@@ -235,7 +235,7 @@ class Incidents(Repository):
             raise NotFound(f"there is no incident {incident_id}")
 
     def add_alert(self, incident_id: str, alert_id: str) -> None:
-        self._s.run(ADD_ALERT, incident_id=incident_id, alert_id=alert_id)
+        self._s.later(ADD_ALERT, incident_id=incident_id, alert_id=alert_id)
 
     def alerts(self, incident_id: str) -> Sequence[AlertRow]:
         return [alert_row(row) for row in self._s.all(ALERTS, incident_id=incident_id)]

@@ -144,10 +144,16 @@ def _brake_row(row: Row) -> BrakeRow:
 
 class Brakes(Repository):
     def get(self, name: str) -> BrakeRow | None:
-        row = self._s.one(GET_BRAKE, name=name)
-        return None if row is None else _brake_row(row)
+        # Asked before every intent. Where nobody else can write, a whole group of them asks once.
+        known = self._s.known
+        if not self._s.alone or ("brake", name) not in known:
+            row = self._s.one(GET_BRAKE, name=name)
+            known["brake", name] = None if row is None else _brake_row(row)
+        found: BrakeRow | None = known["brake", name]
+        return found
 
     def set(self, row: BrakeRow) -> None:
+        self._s.known.pop(("brake", row.name), None)
         self._s.run(
             SET_BRAKE,
             name=row.name,

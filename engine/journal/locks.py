@@ -10,7 +10,7 @@ from engine.domain.plan import Target
 from engine.journal import tables
 from engine.journal.codec import clean
 from engine.journal.repository import Repository
-from engine.journal.statement import Statement, insert_new, p
+from engine.journal.statement import ONE, Statement, insert_new, p
 from engine.journal.tables import lock_waits, reservations
 
 T = tables.locks
@@ -23,7 +23,12 @@ HOLDER = Statement(select(T.c.run_id).where(_TARGET))
 # Waits for a release that is being committed just now, so that no waiter comes a moment too late.
 HOLDER_LOCKED = Statement(select(T.c.run_id).where(_TARGET).with_for_update())
 DROP = Statement(delete(T).where(_TARGET, T.c.run_id == p("run_id")))
-DROP_ALL = Statement(delete(T).where(T.c.run_id == p("run_id")).returning(T.c.connection, T.c.path))
+OF_RUN = Statement(
+    select(T.c.connection, T.c.path)
+    .where(T.c.run_id == p("run_id"))
+    .order_by(T.c.connection, T.c.path)
+)
+DROP_ALL = Statement(delete(T).where(T.c.run_id == p("run_id")))
 HELD = Statement(select(T.c.connection, T.c.path, T.c.run_id).order_by(T.c.connection, T.c.path))
 WAIT = Statement(insert_new(W, "connection", "path", "run_id"))
 WAITERS = Statement(
@@ -38,6 +43,7 @@ HOLDERS = Statement(
 WAITING = Statement(
     select(W.c.connection, W.c.path, W.c.run_id).order_by(W.c.connection, W.c.path, W.c.run_id)
 )
+ANYBODY_WAITS = Statement(select(W.c.run_id).limit(ONE))
 STOP_WAITING = Statement(delete(W).where(W.c.run_id == p("run_id")))
 
 
@@ -54,7 +60,7 @@ class Locks(Repository):
         if conflicts:
             for target in taken:
                 self._s.run(DROP, **_key(target), run_id=run_id)
-        else:
+        elif self._anybody_waits():
             self._s.run(STOP_WAITING, run_id=run_id)
         return conflicts
 
@@ -69,7 +75,11 @@ class Locks(Repository):
         return None
 
     def release(self, run_id: str) -> Sequence[str]:
-        freed = sorted(self._s.take(DROP_ALL, run_id=run_id))
+        freed = self._s.all(OF_RUN, run_id=run_id)
+        if freed:
+            self._s.run(DROP_ALL, run_id=run_id)
+        if not self._anybody_waits():
+            return []
         self._s.run(STOP_WAITING, run_id=run_id)
         waiters: dict[str, None] = {}
         for connection, path in freed:
@@ -80,7 +90,20 @@ class Locks(Repository):
         self._tx.run_rows.wake_all(waiters)
         return list(waiters)
 
+    def _anybody_waits(self) -> bool:
+        """Whether any run waits for a lock, so that most need not look for their own waiters.
+
+        Asked once a group where nobody else can write; elsewhere a waiter may come at any moment.
+        """
+        if not self._s.alone:
+            return True
+        known = self._s.known
+        if ("waits",) not in known:
+            known["waits",] = self._s.one(ANYBODY_WAITS) is not None
+        return bool(known["waits",])
+
     def wait(self, run_id: str, targets: Sequence[Target]) -> None:
+        self._s.known["waits",] = True
         free = False
         for target in sorted(set(targets)):
             self._s.run(WAIT, **_key(target), run_id=run_id)

@@ -189,6 +189,7 @@ class PostgresWriter(_PostgresSession, WriteSession):
         self._xid = ""
 
     def begin(self) -> None:
+        self.forget()
         self.changed = False
         self.touched = set()
         if self._connection.closed:
@@ -202,12 +203,15 @@ class PostgresWriter(_PostgresSession, WriteSession):
         self._cursor = self._connection.cursor()
 
     def mark(self) -> None:
+        self.catch_up()
         self._control("SAVEPOINT work")
 
     def keep(self) -> None:
+        self.catch_up()
         self._control("RELEASE SAVEPOINT work")
 
     def undo(self) -> None:
+        self.forget()
         self._control("ROLLBACK TO SAVEPOINT work; RELEASE SAVEPOINT work")
 
     def commit(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import case, func, select, update
+from sqlalchemy import case, func, literal_column, null, select, update
 
 from engine.domain.errors import StaleOwner
 from engine.domain.run import ENDS, RunMode, RunState
@@ -78,14 +78,21 @@ MOVE = Statement(
         state=func.coalesce(p("state"), T.c.state),
         reason=func.coalesce(p("reason"), T.c.reason),
         ended_at=case(
-            (p("ending") == 1, p("now")),
-            (p("ending") == -1, None),
+            (p("ending") == ONE, p("now")),
+            (p("ending") == literal_column("-1"), null()),
             else_=T.c.ended_at,
         ),
     )
 )
 RELEASE = Statement(
-    update(T).where(_OWNED).values(owner=None, ready=case((p("ready") == 1, ONE), else_=T.c.ready))
+    update(T)
+    .where(_OWNED)
+    .values(owner=null(), ready=case((p("ready") == ONE, ONE), else_=T.c.ready))
+)
+END = Statement(
+    update(T)
+    .where(_OWNED)
+    .values(state=p("state"), reason=p("reason"), ended_at=p("now"), owner=null())
 )
 WAKE = Statement(update(T).where(T.c.id == p("id"), T.c.ready == ZERO).values(ready=ONE))
 COUNTS = Statement(select(T.c.state, func.count()).group_by(T.c.state))
@@ -123,7 +130,7 @@ def stale(run_id: str, epoch: int) -> StaleOwner:
 
 class Runs(Repository):
     def create(self, row: RunRow) -> None:
-        self._s.run(
+        self._s.later(
             CREATE,
             id=row.id,
             playbook=row.playbook,
@@ -218,6 +225,14 @@ class Runs(Repository):
         )
         if not changed:
             raise stale(run_id, epoch)
+
+    def end(self, run_id: str, epoch: int, state: RunState, reason: str) -> None:
+        ended = self._s.run(
+            END, id=run_id, epoch=epoch, state=state.value, reason=clean(reason), now=self._now()
+        )
+        if not ended:
+            raise stale(run_id, epoch)
+        self._s.touch("runs")
 
     def release(self, run_id: str, epoch: int, *, ready: bool = False) -> None:
         if not self._s.run(RELEASE, id=run_id, epoch=epoch, ready=int(ready)):

@@ -10,7 +10,7 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.expression import Executable
 
 from engine.domain.errors import StanchError, StoreUnavailable
-from engine.journal.statement import Statement, compile_statement
+from engine.journal.statement import Compiled, Statement, compile_statement
 
 Row = tuple[Any, ...]
 
@@ -46,20 +46,27 @@ class Session(ABC):
         changed: whether anything was written since `begin`.
         dirty: whether the present work wrote, or a statement of it failed: it cannot end in an error
             without being rolled back.
+        alone: whether nobody else can write until this transaction ends.
+        known: what this transaction has read and, being alone, need not read again. Whoever writes it
+            forgets it; rolling back forgets everything.
     """
 
     dialect: Dialect
+    alone = False
 
     def __init__(self) -> None:
         self.touched: set[str] = set()
         self.changed = False
         self.dirty = False
+        self.known: dict[tuple[str, ...], Any] = {}
+        self._later: dict[Compiled, list[tuple[Any, ...]]] = {}
+        self._later_tables: set[str] = set()
 
     # ------------------------------------------------------------ statements
 
     def run(self, statement: Statement, **values: Any) -> int:
         """Run a writing statement; return how many rows it changed."""
-        compiled = statement.compiled(self.dialect)
+        compiled = self._ready(statement)
         count = self._execute(compiled.sql, compiled.arguments(values))
         if count > 0:
             self.changed = self.dirty = True
@@ -67,14 +74,14 @@ class Session(ABC):
 
     def take(self, statement: Statement, **values: Any) -> Sequence[Row]:
         """Run a writing statement that returns rows."""
-        compiled = statement.compiled(self.dialect)
+        compiled = self._ready(statement)
         rows = self._fetch(compiled.sql, compiled.arguments(values))
         if rows:
             self.changed = self.dirty = True
         return rows
 
     def all(self, statement: Statement, **values: Any) -> Sequence[Row]:
-        compiled = statement.compiled(self.dialect)
+        compiled = self._ready(statement)
         return self._fetch(compiled.sql, compiled.arguments(values))
 
     def one(self, statement: Statement, **values: Any) -> Row | None:
@@ -83,7 +90,7 @@ class Session(ABC):
 
     def many(self, statement: Statement, rows: Iterable[Mapping[str, Any]]) -> None:
         """Run a writing statement once for each of `rows`."""
-        compiled = statement.compiled(self.dialect)
+        compiled = self._ready(statement)
         prepared = [compiled.arguments(values) for values in rows]
         if prepared:
             self._execute_many(compiled.sql, prepared)
@@ -91,8 +98,43 @@ class Session(ABC):
 
     def query(self, core: Executable) -> Sequence[Row]:
         """Run a statement that is put together for the occasion (lists with filters)."""
+        self.catch_up()
         compiled = compile_statement(core, self.dialect)
         return self._fetch(compiled.sql, compiled.arguments({}))
+
+    def later(self, statement: Statement, **values: Any) -> None:
+        """Put an insert off that nobody needs an answer of: the rows of many works go in at once.
+
+        They are in before any statement that names their table, and before the commit.
+        """
+        compiled = statement.compiled(self.dialect)
+        rows = self._later.get(compiled)
+        if rows is None:
+            rows = self._later[compiled] = []
+            self._later_tables |= compiled.tables
+        rows.append(compiled.arguments(values))
+        self.changed = self.dirty = True
+
+    def catch_up(self) -> None:
+        """Carry out what was put off."""
+        if not self._later:
+            return
+        waiting, self._later = self._later, {}
+        self._later_tables = set()
+        for compiled, rows in waiting.items():
+            self._execute_many(compiled.sql, rows)
+
+    def forget(self) -> None:
+        """Nothing of what was put off or read is true any more: the transaction begins or was rolled back."""
+        self._later.clear()
+        self._later_tables.clear()
+        self.known.clear()
+
+    def _ready(self, statement: Statement) -> Compiled:
+        compiled = statement.compiled(self.dialect)
+        if self._later and not compiled.tables.isdisjoint(self._later_tables):
+            self.catch_up()
+        return compiled
 
     def touch(self, topic: str) -> None:
         self.touched.add(topic)

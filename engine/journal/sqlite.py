@@ -151,6 +151,7 @@ class SqliteWriter(_SqliteSession, WriteSession):
     """
 
     group_limit = 256
+    alone = True
 
     def __init__(
         self, path: Path, presence: Presence, busy: float, wrote: Callable[[int], None]
@@ -161,6 +162,7 @@ class SqliteWriter(_SqliteSession, WriteSession):
         self._busy = busy
 
     def begin(self) -> None:
+        self.forget()
         self.changed = False
         self.touched = set()
         try:
@@ -178,12 +180,15 @@ class SqliteWriter(_SqliteSession, WriteSession):
         self._rows = 0
 
     def mark(self) -> None:
+        self.catch_up()
         self._control("SAVEPOINT work")
 
     def keep(self) -> None:
+        self.catch_up()
         self._control("RELEASE work")
 
     def undo(self) -> None:
+        self.forget()
         self._control("ROLLBACK TO work")
         self._control("RELEASE work")
 

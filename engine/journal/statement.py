@@ -6,6 +6,7 @@ all that a hot path needs.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from operator import itemgetter
 from typing import Any
@@ -13,6 +14,10 @@ from typing import Any
 from sqlalchemy import BindParameter, ColumnElement, Table, bindparam, literal_column
 from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.expression import Executable
+
+from engine.journal.tables import metadata
+
+_WORD = re.compile(r"\w+")
 
 # Literals, where a partial index must be recognised or a plan must not depend on a parameter.
 ZERO: ColumnElement[int] = literal_column("0")
@@ -57,12 +62,17 @@ def compile_statement(core: Executable, dialect: Dialect) -> Compiled:
 
 
 class Compiled:
-    """A statement's text and how its parameters are put in the order that the text wants."""
+    """A statement's text and how its parameters are put in the order that the text wants.
 
-    __slots__ = ("_fixed", "_pick", "sql")
+    Attributes:
+        tables: every table that its text names.
+    """
+
+    __slots__ = ("_fixed", "_pick", "sql", "tables")
 
     def __init__(self, sql: str, names: tuple[str, ...], fixed: Mapping[str, Any]) -> None:
         self.sql = sql
+        self.tables = frozenset(_WORD.findall(sql)) & metadata.tables.keys()
         self._fixed = fixed
         self._pick: Callable[[Mapping[str, Any]], tuple[Any, ...]]
         if len(names) > 1:

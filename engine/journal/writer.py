@@ -174,6 +174,7 @@ class Writer:
             return True
         try:
             going = self._gather(session, tx, first, jobs)
+            _catch_up(session)
             self._commit(session)
         except _Spoilt:
             session.abort()
@@ -312,6 +313,16 @@ class _Spoilt(Exception):
     """A work failed after it wrote; the group must be run again."""
 
 
+def _catch_up(session: WriteSession) -> None:
+    """Write what the works put off. Whose row was at fault, the second run of the group tells."""
+    try:
+        session.catch_up()
+    except Broken:
+        raise
+    except Exception as error:
+        raise _Spoilt from error
+
+
 def _try(session: WriteSession, tx: Transaction, job: Job) -> bool:
     """Run one work without a savepoint. False: it failed and left something behind."""
     tx.renew()
@@ -335,6 +346,7 @@ def _run_apart(session: WriteSession, tx: Transaction, job: Job) -> None:
         tx.renew()
         try:
             job.result = job.work(tx)
+            session.keep()
         except Broken:
             raise
         except BaseException as error:  # noqa: BLE001 - whatever a work raises is its caller's
@@ -343,7 +355,6 @@ def _run_apart(session: WriteSession, tx: Transaction, job: Job) -> None:
             if not isinstance(error, Raced):
                 return
         else:
-            session.keep()
             job.error = None
             return
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from datetime import datetime
 from typing import Protocol
 
@@ -19,7 +19,7 @@ class Alerts(Protocol):
         """Oldest first; on PostgreSQL locks the rows and skips those another node holds."""
         ...
 
-    def claim(self, ids: Iterable[str]) -> Sequence[AlertRow]:
+    def claim(self, ids: Iterable[str]) -> Set[str]:
         """Those of `ids` that are still undecided; on PostgreSQL locked, those another node holds skipped."""
         ...
 

@@ -54,6 +54,10 @@ class Runs(Protocol):
         """Raises StaleOwner where (run, epoch) is not the present owner's."""
         ...
 
+    def end(self, run_id: str, epoch: int, state: RunState, reason: str) -> None:
+        """`update` to the end and `release`, in one. Raises StaleOwner."""
+        ...
+
     def release(self, run_id: str, epoch: int, *, ready: bool = False) -> None:
         """Let go of a parked or ended run. A signal that came since (`wake`) keeps it ready."""
         ...
@@ -67,10 +71,13 @@ class Runs(Protocol):
 
 
 class Journal(Protocol):
-    def append(self, chain: str, entries: Sequence[Entry], *, epoch: int | None = None) -> int:
+    def append(
+        self, chain: str, entries: Sequence[Entry], *, epoch: int | None = None, new: bool = False
+    ) -> int:
         """Append to a chain (a run id, an incident id, `node:ID`), return the number of its last entry.
 
-        With `epoch` the chain is a run and the write is made only by its owner.
+        With `epoch` the chain is a run and the write is made only by its owner. `new`: its id was made
+        in this very transaction, so that there is nothing to look for.
 
         Raises:
             StaleOwner: another owner has the run; nothing was written.
