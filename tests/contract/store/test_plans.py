@@ -52,7 +52,7 @@ def test_no_statement_reads_a_whole_table(sqlite: Place, name: str) -> None:
     connection.close()
     scans = [row[3] for row in rows if row[3].startswith("SCAN") and "USING" not in row[3]]
     scans = [scan for scan in scans if "picked" not in scan and "due" not in scan]  # cut before
-        scans = [scan for scan in scans if "VIRTUAL" not in scan]  # a list that was given
+    scans = [scan for scan in scans if "VIRTUAL" not in scan]  # a list that was given
     if name in MAY_SCAN:
         return
     assert scans == []
