@@ -70,6 +70,8 @@ def queries() -> list[str]:
                 look(item)
 
     for path in PLAYBOOKS.glob("*.yaml"):
+        if path.name.endswith(".rehearsal.yaml"):
+            continue
         look(yaml.safe_load(path.read_text()))
     return found
 
