@@ -12,6 +12,7 @@ from engine.language.calls import check_calls
 from engine.language.diagnostics import Diagnostic, InvalidProject, arranged, listed, suggestion
 from engine.language.explain import Report
 from engine.language.known import Catalog, Known
+from engine.language.mutations import is_mutations
 from engine.language.playbookcheck import check_playbook
 from engine.language.program import Program
 from engine.language.reading import Playbook, read_playbook
@@ -147,7 +148,7 @@ class _Files:
     def add(self, paths: Iterable[Path | str]) -> None:
         for path in _found(paths, self.report, self.names):
             name = shown(path)
-            if name in self.names or is_rehearsal(path):
+            if name in self.names or is_rehearsal(path) or is_mutations(path):
                 continue
             self.names[name] = ""
             root = read_source(path, self.report)

@@ -18,10 +18,11 @@ from engine.language.fileforms import (
     RulesFile,
 )
 from engine.language.known import Catalog
+from engine.language.mutations import MutationForm, MutationsFile
 from engine.language.rehearsalforms import RehearsalFile
 from engine.language.stepforms import STEP_KINDS, WAIT_KINDS, ForeachForm
 
-NAMES = ("playbook", "rules", "conditions", "rehearsal")
+NAMES = ("playbook", "rules", "conditions", "rehearsal", "mutations")
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _REF = "#/$defs/{model}"
 _TEMPLATE = {"type": "string", "pattern": r"\{\{", "description": "a template"}
@@ -36,7 +37,7 @@ class _Generator(GenerateJsonSchema):
 
 
 def schema(name: str, catalog: Catalog | None = None) -> JsonObject:
-    """Return the JSON Schema of `playbook`, `rules`, `conditions` or `rehearsal` files.
+    """Return the JSON Schema of `playbook`, `rules`, `conditions`, `rehearsal` or `mutations` files.
 
     Args:
         catalog: completes the parameters of each action in playbooks; None leaves them open.
@@ -60,6 +61,10 @@ def schema(name: str, catalog: Catalog | None = None) -> JsonObject:
         return found
     if name == "rehearsal":
         return _whole("RehearsalFile", [RehearsalFile], "Stanch rehearsals")
+    if name == "mutations":
+        found = _whole("MutationsFile", [MutationsFile, MutationForm], "Faults to plant")
+        found["properties"]["mutations"]["items"] = {"$ref": "#/$defs/MutationForm"}
+        return found
     raise KeyError(f"there is no schema {name!r}; there are {', '.join(NAMES)}")
 
 

@@ -111,10 +111,10 @@ def _world(
     if name not in given and (offer is None or offer.unasked is MUST):
         return None
     if is_answers(given.get(name)):
-        return AnsweredWorld(read_entry(ANSWERS, name, given[name]), scene(name))
+        return AnsweredWorld(read_world(kind.kind, name, given[name]), scene(name))
     if offer is not None:
         entry = given.get(name, offer.unasked)
-        return offer.make(read_entry(offer.reader(), name, entry), scene(name))
+        return offer.make(read_world(kind.kind, name, entry), scene(name))
     world = kind.rehearse(given[name], scene(name))
     if world is None:
         raise InvalidInput(
@@ -124,12 +124,25 @@ def _world(
     return world
 
 
-def read_entry(reader: TypeAdapter[Any], name: str, entry: Any) -> Any:
+def reader_of(kind: str, entry: Any) -> TypeAdapter[Any] | None:
+    """Return what reads an entry of `world:` for a kind of connection; None: its plugin does."""
+    from worlds.rehearsal.kinds import WORLDS
+
+    if is_answers(entry):
+        return ANSWERS
+    offer = WORLDS.get(kind)
+    return None if offer is None else offer.reader()
+
+
+def read_world(kind: str, name: str, entry: Any) -> Any:
     """Read an entry of `world:`.
 
     Raises:
         InvalidInput: the first thing that is wrong with it.
     """
+    reader = reader_of(kind, entry)
+    if reader is None:
+        return entry
     try:
         return reader.validate_python(entry)
     except ValidationError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -13,7 +13,10 @@ from engine.edges.cli.session import Session, session_of
 from engine.edges.problems import FAILED, OK
 
 if TYPE_CHECKING:
+    from engine.edges.rehearsal.planting import Planted
     from engine.edges.rehearsal.suite import Result
+
+R = TypeVar("R")
 
 
 def register(app: typer.Typer, epilog: str) -> None:
@@ -38,6 +41,12 @@ def rehearse(
     junit: Annotated[
         Path | None, typer.Option("--junit", help="Write the results as JUnit XML, for CI.")
     ] = None,
+    mutations: Annotated[
+        bool,
+        typer.Option(
+            "--mutations", help="Plant the listed faults; the rehearsals named for them must fail."
+        ),
+    ] = False,
     covers: Annotated[
         bool, typer.Option("--covers", help="Only list which rehearsals show which rows.")
     ] = False,
@@ -61,6 +70,8 @@ def rehearse(
         session.show(_index(found), _index_table)
         raise typer.Exit(OK)
     ground = suite.lay_ground(config)
+    if mutations:
+        _plant(session, ground, found, paths or config.playbooks)
     results = list(_watched(session, suite.play_all(ground, found, jobs=jobs), len(found)))
     if junit is not None:
         from engine.edges.rehearsal.junit import written
@@ -77,7 +88,52 @@ def rehearse(
     raise typer.Exit(FAILED if failed or not results else OK)
 
 
-def _watched(session: Session, results: Iterable[Result], number: int) -> Iterable[Result]:
+def _plant(session: Session, ground: Any, found: list[Any], paths: list[Path]) -> None:
+    """Plant every fault below the paths and tell which went unnoticed."""
+    from engine.edges.rehearsal import planting
+    from engine.edges.rehearsal.services import Servers, needed
+    from engine.edges.rehearsal.stage import clean_up
+
+    listed = planting.find_mutations(paths)
+    try:
+        with Servers(needed(found, ground.config)) as servers:
+            results = list(
+                _watched(
+                    session,
+                    (planting.plant(ground, one, found, servers.service) for one in listed),
+                    len(listed),
+                )
+            )
+    finally:
+        clean_up()
+    missed = [one for one in results if not one.ok]
+    data: JsonObject = {
+        "ok": not missed,
+        "mutations": len(results),
+        "unnoticed": len(missed),
+        "results": [one.as_json() for one in results],
+    }
+    session.show(data, lambda _: _planted(results))
+    raise typer.Exit(FAILED if missed or not results else OK)
+
+
+def _planted(results: list[Planted]) -> Any:
+    from rich.text import Text
+
+    text = Text()
+    for one in results:
+        text.append("ok    " if one.ok else "FAIL  ", style="green" if one.ok else "bold red")
+        text.append(one.name)
+        text.append(f"  {one.place}\n", style="dim")
+        for name in one.unnoticed:
+            text.append(f"      unnoticed by: {name}\n")
+        if one.error:
+            text.append(f"      {one.error}\n")
+    text.append(f"{len(results)} faults planted, {sum(not one.ok for one in results)} unnoticed")
+    return text
+
+
+def _watched(session: Session, results: Iterable[R], number: int) -> Iterable[R]:
     """Pass the results on, with a bar on a terminal."""
     if session.as_json or not session.is_terminal:
         yield from results
