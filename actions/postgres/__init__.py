@@ -1,5 +1,6 @@
 """PostgreSQL: reads in read-only transactions, changes rehearsed, tokened and undone by key."""
 
+from actions.postgres.batches import ExecuteBatches
 from actions.postgres.connection import PostgresKind
 from actions.postgres.execute import PostgresExecute
 from actions.postgres.health import PostgresHealth, QueueHealth
@@ -11,6 +12,7 @@ DECLARATIONS = (
     PostgresKind,
     PostgresQuery,
     PostgresExecute,
+    ExecuteBatches,
     PostgresHealth,
     QueueHealth,
     ReleaseOrphans,
@@ -21,6 +23,7 @@ DECLARATIONS = (
 __all__ = [
     "DECLARATIONS",
     "CleanHistory",
+    "ExecuteBatches",
     "PostgresExecute",
     "PostgresHealth",
     "PostgresKind",

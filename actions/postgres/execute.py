@@ -120,10 +120,7 @@ class PostgresExecute(Change[ExecuteParams]):
         with client.rehearsing(params.statement_timeout, params.lock_timeout) as work:
             ready = tokens.readiness(work, client)
             catalogue.refuse_unknown_functions(work, statement, client.settings)
-            for earlier in world.earlier:
-                request = earlier.request
-                if "sql" in request and earlier.target.connection == params.connection:
-                    changing.run_plain(work, _statement(request["sql"], request["params"]))
+            replay(work, world, params.connection)
             held = {item.table for item in catalogue.touched(work) if item.writes}
             shape = catalogue.columns(work, statement.written)
             if params.key:
@@ -169,6 +166,10 @@ class PostgresExecute(Change[ExecuteParams]):
         )
 
     def apply(self, planned: Planned, world: World, key: str) -> Receipt:
+        return self.apply_noted(planned, world, key, {})
+
+    def apply_noted(self, planned: Planned, world: World, key: str, notes: JsonObject) -> Receipt:
+        """Apply it once a key, and keep `notes` in the token's output, for who looks at it later."""
         request = planned.request
         statement = _statement(request["sql"], request["params"])
         client = world.client(planned.target.connection, PostgresClient)
@@ -180,6 +181,7 @@ class PostgresExecute(Change[ExecuteParams]):
                 return _receipt(done)
             catalogue.refuse_unknown_functions(work, statement, client.settings)
             token = _change(work, statement, planned, list(request["key"]))
+            token.receipt["output"].update(notes)
             work.control("SET CONSTRAINTS ALL IMMEDIATE")
             seen = catalogue.touched(work)
             catalogue.refuse_beyond_allowed(work, client.settings, seen, statement.written)
@@ -229,6 +231,14 @@ class PostgresExecute(Change[ExecuteParams]):
         client = world.client(planned.target.connection, PostgresClient)
         with client.reading(planned.request["statement_timeout"], role="write") as work:
             return undoing.conflicts(work, image)
+
+
+def replay(work: Work, world: World, connection: str) -> None:
+    """Run the statements that the run will have made before, in a transaction that is rolled back."""
+    for earlier in world.earlier:
+        request = earlier.request
+        if "sql" in request and earlier.target.connection == connection:
+            changing.run_plain(work, _statement(request["sql"], request["params"]))
 
 
 def _statement(sql: str, params: JsonObject) -> Statement:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import replace
 
 from pydantic import Field
 
+from actions.postgres.batched import Batch, Batched, of_plan, part_of, rows_of
 from actions.postgres.connection import PostgresClient
 from actions.postgres.execute import ExecuteParams
 from actions.postgres.parsing import parse
 from actions.postgres.recipes import (
     EXECUTE,
-    Recipe,
     RowsParams,
     ago,
     column,
@@ -23,15 +23,13 @@ from actions.postgres.recipes import (
 from actions.postgres.values import to_parameters
 from engine.contract import (
     ActionFailed,
-    Applied,
     Category,
-    Confirmation,
     Planned,
     Receipt,
     World,
 )
 from engine.contract.fields import Seconds
-from engine.domain.canonical import Json, JsonObject
+from engine.domain.canonical import JsonObject
 
 
 class CleanParams(RowsParams):
@@ -53,7 +51,7 @@ class CleanParams(RowsParams):
     )
 
 
-class CleanHistory(Recipe[CleanParams]):
+class CleanHistory(Batched[CleanParams]):
     """Deletes old rows, each batch in a transaction with a token of its own, as many as were planned.
 
     After a crash the batches that were made are known, and the rest follows. Undo brings all back.
@@ -100,52 +98,13 @@ class CleanHistory(Recipe[CleanParams]):
             notes=(*first.notes, "the first batch was rehearsed, the rest counted"),
         )
 
-    def apply(self, planned: Planned, world: World, key: str) -> Receipt:
-        made: list[Receipt] = []
-        for part, name in _parts(planned, key, made):
-            made.append(EXECUTE.apply(part, world, name))
-            world.progress(_rows(made), planned.counts["rows"], "rows")
-        return _receipt(planned, made)
-
-    def confirm(
-        self, planned: Planned, receipt: Receipt | None, world: World, key: str
-    ) -> Confirmation:
-        made: list[Receipt] = []
-        for part, name in _parts(planned, key, made):
-            found = EXECUTE.confirm(part, None, world, name)
-            if not isinstance(found, Applied):
-                return found  # the batches before it are not made again
-            made.append(found.receipt)
-        return Applied(receipt or _receipt(planned, made))
-
-
-def _parts(planned: Planned, key: str, made: list[Receipt]) -> Iterator[tuple[Planned, str]]:
-    """Yield each batch and its key, until as many rows as planned are gone or no more are found."""
-    total, number = planned.counts["rows"], 0
-    while (left := total - _rows(made)) > 0:
-        number += 1
+    def next_batch(self, planned: Planned, made: Sequence[Receipt]) -> Batch | None:
+        here = of_plan(planned, made)
+        left = int(planned.counts["rows"]) - rows_of(here)
+        if left <= 0 or (here and here[-1].counts["rows"] < here[-1].output["size"]):
+            return None
         size = min(left, int(planned.request["batch"]))
-        values = {**planned.request["params"], "batch": size}
-        yield replace(planned, request={**planned.request, "params": values}), f"{key}/{number}"
-        if made[-1].counts["rows"] < size:
-            return
-
-
-def _rows(made: list[Receipt]) -> int:
-    return sum(receipt.counts["rows"] for receipt in made)
-
-
-def _receipt(planned: Planned, made: list[Receipt]) -> Receipt:
-    images = [one.before_image for one in made if isinstance(one.before_image, dict)]
-    image: Json = None
-    if images:
-        image = {**images[0], "rows": [row for one in images for row in one["rows"]]}
-    count = _rows(made)
-    keys = [one for receipt in made for one in receipt.output.get("keys", [])][:100]
-    output: JsonObject = {"rows": count, "batches": len(made)}
-    if keys:
-        output["keys"] = keys
-    return Receipt(dict(planned.after), {"rows": count}, image, output)
+        return part_of(planned, batch=size), {"size": size}
 
 
 def _old(params: CleanParams) -> tuple[str, JsonObject]:

@@ -9,6 +9,7 @@ import pytest
 
 from actions.postgres import (
     CleanHistory,
+    ExecuteBatches,
     PostgresExecute,
     PostgresHealth,
     PostgresKind,
@@ -153,9 +154,10 @@ def _recipe(action: Any, meddle: str, conflict: str, **params: Any) -> Any:
         database.run("UPDATE queue_jobs SET at = now() - interval '1 day'")  # whatever the date
         case = _change(request, meddle, conflict, table="queue_jobs", **params)
         for name, fault in case.faults.items():
-            kept = {
-                key: value for key, value in fault.params.items() if key not in ("sql", "params")
-            }
+            kept = {key: value for key, value in fault.params.items() if key != "sql"}
+            kept = {key: value for key, value in kept.items() if key != "params" or "set" in kept}
+            if "params" in kept:
+                kept["params"] = params["params"]
             fault.params = {**kept, "table": "no_such_table"} if name == "missing" else kept
         case.action = action
         if not meddle:
@@ -234,6 +236,23 @@ CHANGES = {
         time_column="at",
         older_than=0.001,
         batch=4,
+    ),
+    "postgres.execute_batches: update": _recipe(
+        ExecuteBatches(),
+        "UPDATE queue_jobs SET cost = 0 WHERE id = 4",
+        "public.queue_jobs row id=4, column cost",
+        set="state = %(to)s, cost = cost * 2 -- doubled",
+        where="id > %(above)s -- all but one",
+        params={"to": "paused", "above": 1},
+        only={"kind": "backfill"},
+        batch=2,
+    ),
+    "postgres.execute_batches: delete": _recipe(
+        ExecuteBatches(),
+        "INSERT INTO queue_jobs (id, kind, state) VALUES (8, 'live', 'new')",
+        "row id=8 is there again",
+        where="kind = 'backfill'",
+        batch=3,
     ),
     "postgres.clean_history: nothing kept": _recipe(
         CleanHistory(), "", "", time_column="at", older_than=0.001, batch=5, keep=False
