@@ -109,5 +109,15 @@ def receipt_of(planned: Planned, kept: Kept) -> Receipt:
     """Return the receipt of an artifact that is there."""
     reference = kept.reference(planned.request["artifacts"])
     after = {**dict(planned.after), "artifact": kept.name}
+    # What was known only by doing it is a fact of the same name by now.
+    after |= {
+        name: kept.facts[name]
+        for name, value in planned.after.items()
+        if _is_open(value, name, kept)
+    }
     image = {"left": reference, "key": kept.key}
     return Receipt(after, dict(planned.counts), image, {"artifact": reference, **kept.facts})
+
+
+def _is_open(value: Any, name: str, kept: Kept) -> bool:
+    return isinstance(value, Unknown) and name in kept.facts

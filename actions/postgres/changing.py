@@ -59,7 +59,7 @@ def run_sampled(
     count = rows[0].pop("stanch_rows") if rows else 0
     for row in rows[1:]:
         row.pop("stanch_rows")
-    seen = _by_key(rows, key)
+    seen = by_key(rows, key)
     before: dict[KeyOf, Row] = {}
     if statement.kind == "DeleteStmt":
         before, seen = seen, {}
@@ -89,11 +89,11 @@ def run_kept(
     if statement.kind == "UpdateStmt":
         assert statement.written is not None
         work.control("SAVEPOINT stanch_look")
-        expected = list(_by_key(work.run(text, values), key))
+        expected = list(by_key(work.run(text, values), key))
         work.control("ROLLBACK TO SAVEPOINT stanch_look")
         before = select(work, statement.written, shape, key, expected, lock=True)
     rows = work.run(text, values)
-    found = _by_key(rows, key)
+    found = by_key(rows, key)
     if statement.kind == "DeleteStmt":
         return Effect(len(rows), found, {})
     if statement.kind == "InsertStmt":
@@ -124,18 +124,23 @@ def select(
         f"t.{quoted(name)} = u.k{position}::{types[name]}" for position, name in enumerate(key)
     )
     text = (
-        f"SELECT {_texts('t', shape)} FROM unnest({arrays}) AS u({wanted}) "
+        f"SELECT {texts('t', shape)} FROM unnest({arrays}) AS u({wanted}) "
         f"JOIN {table.quoted} AS t ON {matches}"
     )
     if lock:
         text += " FOR UPDATE OF t"
     lists = [[item[position] for item in keys] for position in range(len(key))]
-    return _by_key(work.run(text, lists), key)
+    return by_key(work.run(text, lists), key)
 
 
 def image(statement: Statement, key: Sequence[str], effect: Effect) -> JsonObject:
     """Return the before-image: rows before, and of the rows after what differs."""
     assert statement.written is not None
+    return image_of(CHANGES[statement.kind], statement.written, key, effect)
+
+
+def image_of(kind: str, table: Table, key: Sequence[str], effect: Effect) -> JsonObject:
+    """Return the before-image of an INSERT, UPDATE or DELETE of a table."""
     rows = []
     for name in effect.before.keys() | effect.after.keys():
         before, after = effect.before.get(name), effect.after.get(name)
@@ -143,8 +148,8 @@ def image(statement: Statement, key: Sequence[str], effect: Effect) -> JsonObjec
             after = {column: text for column, text in after.items() if before[column] != text}
         rows.append({"before": before, "after": after})
     return {
-        "kind": CHANGES[statement.kind],
-        "table": str(statement.written),
+        "kind": kind,
+        "table": str(table),
         "key": list(key),
         "rows": sorted(rows, key=str),
     }
@@ -172,16 +177,18 @@ def sample(key: Sequence[str], effect: Effect, few: int) -> list[JsonObject]:
 
 def _returning(statement: Statement, shape: Sequence[Column]) -> str:
     # On a line of its own: the statement may end in a comment.
-    return f"{statement.text}\nRETURNING {_texts(quoted(statement.alias), shape)}"
+    return f"{statement.text}\nRETURNING {texts(quoted(statement.alias), shape)}"
 
 
-def _texts(alias: str, shape: Sequence[Column]) -> str:
+def texts(alias: str, shape: Sequence[Column]) -> str:
+    """Return the columns as the texts that PostgreSQL writes and reads back."""
     return ", ".join(
         f"{alias}.{quoted(column.name)}::text AS {quoted(column.name)}" for column in shape
     )
 
 
-def _by_key(rows: Sequence[dict[str, Any]], key: Sequence[str]) -> dict[KeyOf, Row]:
+def by_key(rows: Sequence[dict[str, Any]], key: Sequence[str]) -> dict[KeyOf, Row]:
+    """Return rows of texts by their key, or by running numbers where there is none."""
     if not key:
         return {(str(number),): row for number, row in enumerate(rows)}
     return {tuple(row[name] for name in key): row for row in rows}

@@ -129,6 +129,24 @@ class Work:
             cursor.execute(sql.encode(), list(values))
             return cursor.fetchmany(limit)
 
+    def names(self, sql: str, values: Sequence[Any]) -> list[str]:
+        """Return the names of a query's columns."""
+        from psycopg import RawCursor
+
+        with RawCursor(self._connection) as cursor:
+            cursor.execute(sql.encode(), list(values), prepare=None if values else True)
+            return [column.name for column in cursor.description or ()]
+
+    def stream(self, sql: str, values: Sequence[Any], size: int) -> Iterator[list[tuple[Any, ...]]]:
+        """Yield a query's rows, `size` at a time, through a server-side cursor."""
+        from psycopg import RawServerCursor
+        from psycopg.rows import tuple_row
+
+        with RawServerCursor(self._connection, "stanch_rows", row_factory=tuple_row) as cursor:
+            cursor.execute(sql.encode(), list(values))
+            while rows := cursor.fetchmany(size):
+                yield rows
+
 
 class PostgresClient:
     """Transactions on one database. Safe to share between threads."""

@@ -48,6 +48,9 @@ def restore(work: Work, image: JsonObject, *, overriding: bool = False) -> int:
     Raises:
         ActionFailed: (data) a row or column is no longer as the change left it; named, nothing restored.
     """
+    if "parts" in image:  # several changes of one step, the last first
+        parts = reversed(image["parts"])
+        return sum(restore(work, part, overriding=overriding) for part in parts)
     opened = _opened(work, image)
     current = _current(opened, lock=True)
     for found in _differences(opened, current, image["kind"]):
@@ -62,6 +65,8 @@ def restore(work: Work, image: JsonObject, *, overriding: bool = False) -> int:
 
 def conflicts(work: Work, image: JsonObject) -> list[str]:
     """Return what others changed since, row by row; nothing is locked."""
+    if "parts" in image:
+        return [text for part in image["parts"] for text in conflicts(work, part)]
     opened = _opened(work, image)
     current = _current(opened, lock=False)
     return [found.text for found in _differences(opened, current, image["kind"])]

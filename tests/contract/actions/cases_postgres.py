@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from actions.artifacts import ArtifactsKind
 from actions.postgres import (
     CleanHistory,
     ExecuteBatches,
+    PostgresBackup,
     PostgresExecute,
     PostgresHealth,
     PostgresKind,
     PostgresQuery,
+    PostgresRestore,
     QueueHealth,
     ReleaseOrphans,
     ResetFailed,
 )
 from engine.contract import Category
 from tests.contract.actions.cases import ChangeCase, Fault, ReadCase
+from tests.contract.actions.cases_http import files, overwrite
 from tests.contract.actions.conftest import Database
 from tests.contract.actions.worlds import Connections
 from worlds.servers.process import free_port
@@ -204,6 +209,60 @@ def _queue(output: Any) -> None:
     assert (output["processing"], output["stuck"], output["failed_share"]) == (0, 0, 0.0)
 
 
+def _with_store(request: pytest.FixtureRequest, case: ChangeCase) -> Path:
+    """Give the case and its faults an artifacts connection named `kept`."""
+    folder: Path = request.getfixturevalue("tmp_path") / "artifacts"
+    stores = {"kept": (ArtifactsKind(), {"folder": folder})}
+    for made in [case.connections, *(fault.connections for fault in case.faults.values())]:
+        made.settings = {**made.settings, **stores}
+    rows = case.state
+    case.state = lambda: (rows(), files(folder))
+    return folder
+
+
+def _backup(**given: Any) -> Any:
+    def build(request: pytest.FixtureRequest) -> ChangeCase:
+        case = _change(request, "", "kept/jobs, sha256", key=[], sql="")
+        case.action = PostgresBackup()
+        fixed = {"connection": "db", "artifacts": "kept", "name": "kept/jobs"}
+        case.params = {**fixed, **given}
+        for name, fault in case.faults.items():
+            fault.params = {**fixed, "table": "no_such_table"} if name == "missing" else case.params
+        folder = _with_store(request, case)
+        case.meddle = lambda: overwrite(folder / "kept/jobs")
+        return case
+
+    return build
+
+
+def _restore(mode: str) -> Any:
+    def build(request: pytest.FixtureRequest) -> ChangeCase:
+        database: Database = request.getfixturevalue("database")
+        meddle = "UPDATE queue_jobs SET cost = 7 WHERE id = 4"
+        case = _change(request, meddle, "public.queue_jobs row id=4, column cost")
+        _with_store(request, case)
+        backup = PostgresBackup()
+        asked = backup.Params.model_validate(
+            {"connection": "db", "artifacts": "kept", "table": "queue_jobs"}
+        )
+        planned = backup.plan(asked, case.connections.reading())
+        kept = backup.apply(planned, case.connections.writing(), "backup")
+        database.run(
+            "UPDATE queue_jobs SET cost = 0, raw = NULL, fixed = 'other' WHERE id = 4",
+            "DELETE FROM queue_jobs WHERE id IN (8, 9)",
+            "INSERT INTO queue_jobs (id, kind, state) VALUES (99, 'live', 'new')",
+        )
+        fixed = {"connection": "db", "table": "public.queue_jobs", "key": ["id"], "mode": mode}
+        case.params = {**fixed, "artifact": kept.output["artifact"]}
+        for name, fault in case.faults.items():
+            missing = {"table": "no_such_table"} if name == "missing" else {}
+            fault.params = {**case.params, **missing}
+        case.action = PostgresRestore()
+        return case
+
+    return build
+
+
 CHANGES = {
     "postgres.execute: update": update,
     "postgres.execute: delete": delete,
@@ -237,6 +296,13 @@ CHANGES = {
         older_than=0.001,
         batch=4,
     ),
+    "postgres.backup: a table": _backup(table="queue_jobs"),
+    "postgres.backup: a query": _backup(
+        sql='SELECT id, kind AS "the kind" FROM queue_jobs WHERE id < %(id)s -- few',
+        params={"id": 5},
+    ),
+    "postgres.restore: merge": _restore("merge"),
+    "postgres.restore: replace": _restore("replace"),
     "postgres.execute_batches: update": _recipe(
         ExecuteBatches(),
         "UPDATE queue_jobs SET cost = 0 WHERE id = 4",
