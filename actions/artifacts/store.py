@@ -76,6 +76,11 @@ class Draft:
         self._digest.update(data)
         self._file.write(data)
 
+    @property
+    def sha256(self) -> str:
+        """The digest of what was written so far."""
+        return self._digest.hexdigest()
+
     def keep(self, facts: JsonObject | None = None) -> Kept:
         """Make it an artifact under its name, on the disk when this returns.
 
@@ -84,7 +89,7 @@ class Draft:
         """
         self._file.flush()
         os.fsync(self._file.fileno())
-        made = Kept(self._name, self._digest.hexdigest(), self.bytes, self._key, dict(facts or {}))
+        made = Kept(self._name, self.sha256, self.bytes, self._key, dict(facts or {}))
         return self._store.link(self._path, made)
 
 

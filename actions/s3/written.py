@@ -89,7 +89,7 @@ def _changed(planned: Planned, head: dict[str, Any] | None) -> str:
 def earlier_state(earlier: Sequence[Planned], target: Target) -> JsonObject | None:
     """Return how the run's own earlier changes leave the object."""
     for planned in reversed(earlier):
-        if planned.action in ("s3.put", "s3.copy") and planned.target == target:
+        if planned.action in ("s3.put", "s3.copy", "s3.upload") and planned.target == target:
             return dict(planned.after)
         if planned.action in REMOVING and planned.target.connection == target.connection:
             bucket, _, name = target.path.partition("/")

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from actions.artifacts import ArtifactsKind
 from actions.http import HttpDownload, HttpGet, HttpKind, HttpPages, HttpRequest
 from engine.contract import Category
 from tests.contract.actions.cases import ChangeCase, Fault, ReadCase
 from tests.contract.actions.conftest import Served
 from tests.contract.actions.service import TOKEN
+from tests.contract.actions.storing import overwrite, with_store
 from tests.contract.actions.worlds import Connections
 from worlds.servers.process import free_port
 
@@ -52,21 +51,7 @@ def _parts(request: pytest.FixtureRequest, params: Mapping[str, Any]) -> tuple[A
     )
 
 
-def files(folder: Path) -> Any:
-    """Every artifact with its content and mode; drafts and notes are the store's own."""
-    return {
-        str(path.relative_to(folder)): (path.read_bytes(), oct(path.stat().st_mode))
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and not str(path.relative_to(folder)).startswith(".")
-    }
-
-
-def overwrite(path: Path) -> None:
-    path.write_bytes(b"others")
-
-
 def download_case(request: pytest.FixtureRequest) -> ChangeCase:
-    folder: Path = request.getfixturevalue("tmp_path") / "artifacts"
     served: Served = request.getfixturevalue("served")
     served.service.pages["/v1/results"] = b'{"id": 1}\n{"id": 2}'
     given = {
@@ -75,12 +60,8 @@ def download_case(request: pytest.FixtureRequest) -> ChangeCase:
         "name": "run/results.jsonl",
         "content": "json_lines",
     }
-    parts = list(_parts(request, given))
-    stores = {"kept": (ArtifactsKind(), {"folder": folder})}
-    for made in [parts[0], *(fault.connections for fault in parts[4].values())]:
-        made.settings = {**made.settings, **stores}
-    parts[2] = lambda: files(folder)
-    case = ChangeCase(*parts, action=HttpDownload())
+    case = ChangeCase(*_parts(request, given), action=HttpDownload())
+    folder = with_store(request, case)
     case.meddle = lambda: overwrite(folder / "run/results.jsonl")
     case.conflict = "run/results.jsonl, sha256"
     return case

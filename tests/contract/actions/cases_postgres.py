@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from actions.artifacts import ArtifactsKind
 from actions.postgres import (
     CleanHistory,
     ExecuteBatches,
@@ -24,8 +22,8 @@ from actions.postgres import (
 )
 from engine.contract import Category
 from tests.contract.actions.cases import ChangeCase, Fault, ReadCase
-from tests.contract.actions.cases_http import files, overwrite
 from tests.contract.actions.conftest import Database
+from tests.contract.actions.storing import overwrite, with_store
 from tests.contract.actions.worlds import Connections
 from worlds.servers.process import free_port
 
@@ -209,17 +207,6 @@ def _queue(output: Any) -> None:
     assert (output["processing"], output["stuck"], output["failed_share"]) == (0, 0, 0.0)
 
 
-def _with_store(request: pytest.FixtureRequest, case: ChangeCase) -> Path:
-    """Give the case and its faults an artifacts connection named `kept`."""
-    folder: Path = request.getfixturevalue("tmp_path") / "artifacts"
-    stores = {"kept": (ArtifactsKind(), {"folder": folder})}
-    for made in [case.connections, *(fault.connections for fault in case.faults.values())]:
-        made.settings = {**made.settings, **stores}
-    rows = case.state
-    case.state = lambda: (rows(), files(folder))
-    return folder
-
-
 def _backup(**given: Any) -> Any:
     def build(request: pytest.FixtureRequest) -> ChangeCase:
         case = _change(request, "", "kept/jobs, sha256", key=[], sql="")
@@ -228,7 +215,7 @@ def _backup(**given: Any) -> Any:
         case.params = {**fixed, **given}
         for name, fault in case.faults.items():
             fault.params = {**fixed, "table": "no_such_table"} if name == "missing" else case.params
-        folder = _with_store(request, case)
+        folder = with_store(request, case)
         case.meddle = lambda: overwrite(folder / "kept/jobs")
         return case
 
@@ -240,7 +227,7 @@ def _restore(mode: str) -> Any:
         database: Database = request.getfixturevalue("database")
         meddle = "UPDATE queue_jobs SET cost = 7 WHERE id = 4"
         case = _change(request, meddle, "public.queue_jobs row id=4, column cost")
-        _with_store(request, case)
+        with_store(request, case)
         backup = PostgresBackup()
         asked = backup.Params.model_validate(
             {"connection": "db", "artifacts": "kept", "table": "queue_jobs"}

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
-from actions.s3 import S3Copy, S3Delete, S3Head, S3Kind, S3List, S3Put, S3Quarantine
+from actions.s3 import (
+    S3Copy,
+    S3Delete,
+    S3Download,
+    S3Head,
+    S3Kind,
+    S3List,
+    S3Put,
+    S3Quarantine,
+    S3Upload,
+)
 from engine.contract import Category
 from tests.contract.actions.cases import ChangeCase, Fault, ReadCase
 from tests.contract.actions.conftest import Buckets
+from tests.contract.actions.storing import overwrite, with_store
 from tests.contract.actions.worlds import Connections
 from worlds.servers.process import free_port
 from worlds.servers.s3 import ADMIN
@@ -126,6 +138,30 @@ def _quarantine(**params: Any) -> Any:
     return build
 
 
+def _upload(**params: Any) -> Any:
+    def build(request: pytest.FixtureRequest) -> ChangeCase:
+        data = b"rows" * 5000
+        digest = hashlib.sha256(data).hexdigest()
+        artifact = {"connection": "kept", "name": "jobs", "sha256": digest, "bytes": len(data)}
+        parts = _parts(request, {"key": "new/jobs", "artifact": artifact, **params})
+        meddle = _meddle(request, "bucket" in params, "new/jobs")
+        case = _change(parts, S3Upload(), meddle, "new/jobs, ETag")
+        folder = with_store(request, case)
+        folder.mkdir()
+        (folder / "jobs").write_bytes(data)
+        return case
+
+    return build
+
+
+def download(request: pytest.FixtureRequest) -> ChangeCase:
+    parts = _parts(request, {"key": "tmp/a", "artifacts": "kept", "name": "got/a"})
+    case = ChangeCase(*parts, action=S3Download())
+    folder = with_store(request, case)
+    case.meddle, case.conflict = (lambda: overwrite(folder / "got/a")), "got/a, sha256"
+    return case
+
+
 def head(request: pytest.FixtureRequest) -> ReadCase:
     def check(output: Any) -> None:
         assert (output["exists"], output["bytes"]) == (True, 7)
@@ -156,6 +192,11 @@ CHANGES |= {
     "s3.copy: a new version": _copy("keep", overwrite=True, bucket="versioned"),
     "s3.quarantine: by prefix": _quarantine(prefix="tmp/"),
     "s3.quarantine: versions": _quarantine(prefix="tmp/", bucket="versioned"),
+}
+CHANGES |= {
+    "s3.upload: a new object": _upload(),
+    "s3.upload: a first version": _upload(bucket="versioned"),
+    "s3.download": download,
 }
 READS = {"s3.list": listing, "s3.head": head, "s3.head: a bucket": head_bucket}
 

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from actions.artifacts import ArtifactsKind
 from actions.http import HttpDownload, HttpGet, HttpPages, HttpRequest
 from engine.contract import ActionFailed, Category
 from tests.contract.actions.cases_http import connections
 from tests.contract.actions.conftest import Served
+from tests.contract.actions.storing import add_store
 from tests.contract.actions.worlds import Connections
 
 ROOT = Path(__file__).parents[3]
@@ -37,10 +37,7 @@ print(json.dumps({"peak": peak, **receipt.output}))
 
 
 def with_artifacts(url: str, folder: Path | str, **settings: Any) -> Connections:
-    made = connections(url)
-    stores = {"kept": (ArtifactsKind(), {"folder": folder, **settings})}
-    made.settings = {**made.settings, **stores}
-    return made
+    return add_store(connections(url), Path(folder), **settings)
 
 
 def downloading(**given: Any) -> Any:

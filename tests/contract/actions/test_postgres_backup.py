@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from actions.artifacts import ArtifactsKind
 from actions.postgres import PostgresBackup, PostgresRestore
 from engine.contract import ActionFailed, Category
 from tests.contract.actions.cases_postgres import connections
 from tests.contract.actions.conftest import Database
+from tests.contract.actions.storing import add_store
 from tests.contract.actions.worlds import Connections
 
 pytestmark = pytest.mark.real
@@ -24,10 +24,7 @@ backup, restore = PostgresBackup(), PostgresRestore()
 
 @pytest.fixture
 def made(database: Database, tmp_path: Path) -> Connections:
-    whole = connections(database.recorded)
-    stores = {"kept": (ArtifactsKind(), {"folder": tmp_path})}
-    whole.settings = {**whole.settings, **stores}
-    return whole
+    return add_store(connections(database.recorded), tmp_path)
 
 
 def backing(**given: Any) -> Any:
