@@ -16,7 +16,9 @@ from engine.contract.world import SecretRef
 from engine.edges.desk.directory import Directory
 from engine.edges.settings.approval import ApprovalConfig, check_approval
 from engine.edges.settings.brakes import BrakesConfig, BudgetLimit, check_brakes
+from engine.edges.settings.chat import ChatConfig, check_chat
 from engine.edges.settings.people import People, Roles, check_people, directory_of
+from engine.edges.settings.slack import SlackConfig, check_slack
 from engine.language.diagnostics import (
     Diagnostic,
     InvalidProject,
@@ -167,6 +169,8 @@ class ConfigFile(Form):
     budgets: dict[str, BudgetLimit] = Field({}, description="Blast radius of all runs, by unit")
     brakes: BrakesConfig = Field(BrakesConfig(), description="What else holds runs back")
     keys: KeysConfig = Field(KeysConfig(), description="Keys kept outside the store")
+    chat: ChatConfig = Field(ChatConfig(), description="How incidents are told to people")
+    slack: SlackConfig | None = Field(None, description="The app that speaks in Slack")
 
 
 class Config(ConfigFile):
@@ -259,6 +263,8 @@ def read_config(root: Node, registry: Registry | None, report: Report) -> Config
     if isinstance(root.value, dict):
         check_people(root, report)
         check_approval(root, report)
+        check_chat(root, report)
+        check_slack(root, report)
         check_brakes(root, report)
     if form is None:
         return None
@@ -362,7 +368,23 @@ def _beside(config: Config, base: Path) -> Config:
     )
     secrets = {name: _file_beside(one, base) for name, one in config.secrets.items()}
     log = base / config.decisions_log
-    changes = {**paths, "store": store, "keys": keys, "secrets": secrets, "decisions_log": log}
+    slack = config.slack
+    if slack is not None:
+        slack = slack.model_copy(
+            update={
+                name: _file_beside(reference, base)
+                for name in ("token", "signing_secret", "app_token")
+                if (reference := getattr(slack, name)) is not None
+            }
+        )
+    changes = {
+        **paths,
+        "slack": slack,
+        "store": store,
+        "keys": keys,
+        "secrets": secrets,
+        "decisions_log": log,
+    }
     return config.model_copy(update=changes)
 
 

@@ -33,6 +33,7 @@ from engine.running.world import Connection, Connections
 from engine.running.yielding import give_way_to
 
 if TYPE_CHECKING:
+    from engine.edges.chat.service import ChatService
     from engine.edges.intake.auth import Auth
     from engine.journal.database import Database
     from engine.journal.seals import Sealer
@@ -188,9 +189,20 @@ class Application:
             on_end=on_run_end,
             stopping=self._stop.is_set,
         )
+        if self.chat is not None:
+            services.ports = self.chat.ports
         if self._fault is not None:
             services.on_moment = self._fault.on_moment
         return services
+
+    @cached_property
+    def chat(self) -> ChatService | None:
+        """What speaks to people, where a chat is configured."""
+        if self.config.slack is None and not self.config.chat.console:
+            return None
+        from engine.edges.chat.building import chat_of  # its client: not for those without a chat
+
+        return chat_of(self)
 
     def budgets(self) -> Mapping[str, Limit]:
         """The configured blast-radius budgets, by unit."""
@@ -282,6 +294,8 @@ class Application:
             target=paging.serve, args=(self._stop,), name="pages", daemon=True
         )
         self._paging.start()
+        if triage and self.chat is not None:
+            self.chat.start()
         if triage:
             self._triage_thread = threading.Thread(
                 target=self.triage.serve, args=(self._stop,), name="triage", daemon=True
@@ -298,6 +312,8 @@ class Application:
             self._worker.stop()
         if self._paging is not None:
             self._paging.join()
+        if self.__dict__.get("chat") is not None:
+            self.__dict__["chat"].stop()
         if self._sealer is not None:
             self._sealer.stop()
         self.world.close()

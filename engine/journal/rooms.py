@@ -31,7 +31,7 @@ I = tables.incidents  # noqa: E741
 C = tables.chains
 U = tables.runs
 
-_LIVE: ColumnElement[bool] = literal_column("rooms.state != 'closed'")
+_LIVE: ColumnElement[bool] = literal_column("rooms.state <> 'closed'")
 _ROOM = (R.c.incident_id, R.c.state, R.c.version, R.c.body, R.c.due)
 
 _AT_WORK: ColumnElement[bool] = literal_column("incidents.state NOT IN ('resolved', 'closed')")
@@ -72,12 +72,20 @@ TAKE = Statement(insert_new(X, "id"))
 CLAIM = Statement(
     select(X.c.seq, X.c.id, X.c.kind, X.c.body, X.c.at, X.c.state)
     .where(
-        literal_column("state != 'done'"),
+        literal_column("state <> 'done'"),
         or_(X.c.owned_until.is_(None), X.c.owned_until <= p("now")),
     )
     .order_by(X.c.seq)
     .limit(p("limit"))
     .with_for_update(skip_locked=True)
+)
+WAITS = Statement(
+    select(X.c.seq)
+    .where(
+        literal_column("state <> 'done'"),
+        or_(X.c.owned_until.is_(None), X.c.owned_until <= p("now")),
+    )
+    .limit(p("limit"))
 )
 WORK = Statement(
     update(X)
@@ -160,6 +168,9 @@ class Inbox(Repository):
             return None
         self._s.run(WORK, seq=row[0], owner=owner, until=now + int(lease * 1_000_000))
         return Received(row[1], row[2], loads(row[3]), instant(row[4]), row[5] == "working")
+
+    def waits(self) -> bool:
+        return self._s.one(WAITS, now=self._now(), limit=1) is not None
 
     def done(self, id_: str) -> None:
         # Its text is no longer needed, and may hold an address that answers can be sent to.

@@ -10,10 +10,15 @@ from uuid import uuid4
 from engine.domain.errors import StanchError
 from engine.edges.chat.port import Chat
 from engine.journal.parcels import Delivery, Settled
-from engine.journal.store import Store
+from engine.journal.store import Store, Tx
 
 LEASE = 60.0  # seconds; a delivery takes at most a few calls of ten seconds
 _LOG = logging.getLogger("stanch.chat")
+
+
+def _is_due(tx: Tx) -> bool:
+    following = tx.outbox.next_due()
+    return following is not None and following <= tx.now()
 
 
 class Deliverer:
@@ -29,6 +34,8 @@ class Deliverer:
 
     def step(self) -> bool:
         """Deliver one parcel; False where none is due."""
+        if not self._store.read(_is_due):
+            return False
         delivery = self._store.write(lambda tx: tx.outbox.claim(self._owner, LEASE))
         if delivery is None:
             return False

@@ -105,7 +105,10 @@ def _web(application: Any) -> Any:
     metrics = Metrics(application.store, application.triage)
     application.services.observe = metrics.observe
     intake = application.intake_route(metrics.delivered, metrics.answered)
-    return Front(intake.endpoint, create_app(application, intake, metrics))
+    app = create_app(application, intake, metrics)
+    if application.chat is not None:
+        app.router.routes.extend(application.chat.routes())
+    return Front(intake.endpoint, app)
 
 
 def _reload_aside(application: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from engine.domain.canonical import JsonObject
 from engine.domain.entry import StoredEntry
@@ -67,9 +68,7 @@ class Composing:
 
     @property
     def lane(self) -> str:
-        generation = int(self.room.body.get("generation", 1))
-        suffix = f"#{generation}" if generation > 1 else ""
-        return self.room.incident_id + suffix
+        return lane_of(self.room.incident_id, self.room.body)
 
     def _add(self, kind: str, name: str | None, body: JsonObject) -> None:
         key = f"{self.lane}/{self.room.version}/{len(self.parcels)}"
@@ -186,6 +185,12 @@ class Composing:
             due = later(due, now, every)
             body["updated"] = body["cursors"]
         return replace(self.room, state=state, due=due, body=body)
+
+
+def lane_of(incident_id: str, room: Mapping[str, Any]) -> str:
+    """Return the lane of an incident's present channel; one that was archived is followed by another."""
+    generation = int(room.get("generation", 1))
+    return f"{incident_id}#{generation}" if generation > 1 else incident_id
 
 
 def later(due: datetime, now: datetime, every: timedelta) -> datetime:

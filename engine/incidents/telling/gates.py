@@ -8,9 +8,10 @@ from typing import Any
 from engine.domain.canonical import canonical_json
 from engine.domain.clock import format_time
 from engine.domain.message import Button, Message, Section
+from engine.domain.people import ENGINE
 from engine.incidents.telling.scene import Scene
 from engine.incidents.telling.settings import Telling
-from engine.incidents.telling.words import clock, cut
+from engine.incidents.telling.words import clock, cut, first_up
 from engine.journal.rows import GateRow, VoteRow
 
 SHORT = 2700  # characters of a plan that are shown in the message itself; a longer one is a file
@@ -30,8 +31,8 @@ def gate_message(scene: Scene, gate: GateRow, telling: Telling) -> Message:
     playbook = str(body.get("playbook", ""))
     if gate.state != "open":
         return Message(
-            title=f"{_CLOSED.get(gate.state, gate.state).capitalize()}: {playbook}",
-            sections=(Section(closing(gate, votes)), *_votes(votes)),
+            title=f"{first_up(_CLOSED.get(gate.state, gate.state))}: {playbook}",
+            sections=(Section(first_up(closing(gate, votes))), *_votes(votes)),
             footer=f"{gate.id} of {gate.run_id}, plan {gate.fingerprint[:16]}",
         )
     plan = shown(scene.plans.get(gate.fingerprint))
@@ -77,8 +78,9 @@ def _facts(gate: GateRow) -> tuple[tuple[str, str], ...]:
     ]
     if body.get("budget"):
         facts.append(("Touches", ", ".join(f"{n} {unit}" for unit, n in body["budget"].items())))
-    if body.get("excluded"):
-        facts.append(("May not decide", ", ".join(map(str, body["excluded"]))))
+    excluded = [name for name in body.get("excluded") or () if name != ENGINE.name]
+    if excluded:
+        facts.append(("May not decide", ", ".join(excluded)))
     if body.get("revision"):
         facts.append(("Playbook at", str(body["revision"])[:12]))
     return tuple(facts)
@@ -147,7 +149,7 @@ def closing(gate: GateRow, votes: Sequence[VoteRow]) -> str:
         "void": "the world changed; it is asked again below",
         "withdrawn": "the run ended or was stopped",
     }.get(gate.state, "")
-    return f"{_CLOSED.get(gate.state, gate.state)}{at}{by}{f': {why}' if why else ''}".capitalize()
+    return f"{_CLOSED.get(gate.state, gate.state)}{at}{by}{f': {why}' if why else ''}"
 
 
 _DECIDES = {"approved": ("approve",), "rejected": ("reject",)}

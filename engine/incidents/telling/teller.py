@@ -34,12 +34,18 @@ class Teller:
 
     def step(self) -> int:
         """Tell what is new; return how many incidents were told of."""
-        told = 0
-        for incident_id in self._store.read(self._with_news):
-            found = self._store.read(partial(self._compose, incident_id))
-            if found is not None and self._keep(*found):
-                told += 1
-        return told
+        return sum(map(self.tell, self._store.read(self._with_news)))
+
+    def tell(self, incident_id: str) -> bool:
+        """Tell what is new of one incident; False where somebody else told it, or it is none."""
+        found = self._store.read(partial(self._compose, incident_id))
+        return found is not None and self._keep(*found)
+
+    def ensure(self, incident_id: str) -> None:
+        """See to it that an incident has a room."""
+        room = self._store.read(lambda tx: tx.rooms.get(incident_id))
+        if room is None or room.state == "closed":
+            self.tell(incident_id)
 
     def _with_news(self, tx: Tx) -> Sequence[str]:
         now = tx.now()

@@ -41,6 +41,10 @@ def lines(given: list[str], most: int, what: str = "lines") -> str:
     return "\n".join(([f"… {left} earlier {what}"] if left else []) + kept)
 
 
+def first_up(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
 def slug(text: str) -> str:
     return _WHAT.sub("-", text.lower()).strip("-")
 

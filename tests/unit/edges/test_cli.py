@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from engine.edges.cli.commands.start import typed
 from engine.edges.cli.main import hoist, run
+from engine.edges.desk.inputs import typed
 from tests.unit.edges.app import App, served
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,6 +10,7 @@ import typer
 from engine.domain.canonical import JsonObject
 from engine.domain.errors import InvalidInput
 from engine.edges.cli.session import session_of
+from engine.edges.desk.inputs import typed_inputs
 
 Playbook = Annotated[
     str | None,
@@ -180,27 +180,7 @@ def _inputs(
     if playbook is None:
         raise InvalidInput("--input needs a PLAYBOOK; with --alert alone the rule gives the inputs")
     schema = backend.playbook(playbook)["inputs"]
-    for text in given:
-        name, equals, value = text.partition("=")
-        if not equals or not name:
-            raise InvalidInput(f"--input {text!r} is not of the form name=value")
-        values[name] = typed(value, schema.get("properties", {}).get(name, {}))
-    return values
-
-
-def typed(text: str, schema: JsonObject) -> Any:
-    """Return the value that a command line's text stands for: text where the schema says string, else JSON.
-
-    What is neither stays text, and the schema then says what is wrong with it.
-    """
-    kinds = schema.get("type", [])
-    kinds = [kinds] if isinstance(kinds, str) else kinds
-    if "string" in kinds and set(kinds) <= {"string", "null"}:
-        return text
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
+    return {**values, **typed_inputs(given, schema)}
 
 
 def _mapping(file: Path) -> JsonObject:

@@ -1,0 +1,295 @@
+"""`/stanch`: what people may say, and what the desk makes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from engine.domain.canonical import JsonObject
+from engine.domain.errors import InvalidInput
+from engine.domain.message import Message, Section, say
+from engine.domain.people import Actor
+from engine.domain.run import ENDS, RunState
+from engine.edges.chat import answers
+from engine.edges.chat.grammar import Typed, nearest, read
+from engine.edges.desk.acting import Desk
+from engine.edges.desk.inputs import typed_inputs
+from engine.edges.desk.people import Level, require
+from engine.journal.rows import Page
+
+_SOME = Page(limit=20)
+_AT_WORK = [state.value for state in RunState if state not in ENDS] + [RunState.NEEDS_HUMAN.value]
+
+
+@dataclass(frozen=True)
+class Asker:
+    """Who asks, and from where: `incident` is the one whose channel they are in."""
+
+    actor: Actor
+    incident: str | None = None
+
+
+@dataclass(frozen=True)
+class Command:
+    """One word.
+
+    Attributes:
+        again: whether doing it twice is as doing it once; if not, it is never repeated after a crash.
+    """
+
+    usage: str
+    summary: str
+    do: Callable[[Asker, Typed], Message]
+    again: bool = True
+    options: tuple[str, ...] = ()
+
+
+class Commands:
+    """The words of `/stanch`."""
+
+    def __init__(self, desk: Desk, plan_text: Callable[[JsonObject], str]) -> None:
+        self._desk = desk
+        self._plan_text = plan_text
+        self.words: Mapping[str, Command] = {
+            "status": Command("[INCIDENT]", "how things stand", self._status),
+            "incidents": Command("", "the open incidents", self._incidents),
+            "runs": Command("", "the runs at work", self._runs),
+            "show": Command("ID", "a run, an incident or a gate", self._show),
+            "ack": Command("[INCIDENT]", "take an incident up", self._ack),
+            "plan": Command("PLAYBOOK [name=value …] | RUN", "what would be changed", self._plan),
+            "run": Command(
+                "PLAYBOOK [name=value …] [--mode=approve|auto|dry_run] [--priority=0…9]",
+                "start a run",
+                self._run,
+                again=False,
+                options=("mode", "priority"),
+            ),
+            "approve": Command("GATE FINGERPRINT [comment]", "approve what you saw", self._approve),
+            "reject": Command("[GATE] [comment]", "say no at a gate", self._reject),
+            "withdraw": Command("[GATE]", "take your vote back", self._withdraw),
+            "cancel": Command("RUN [reason]", "stop a run", self._cancel),
+            "retry": Command("RUN [reason]", "resume where it failed", self._retry, again=False),
+            "undo": Command(
+                "RUN [step …] [--override=REASON]",
+                "plan the way back, with a gate of its own",
+                self._undo,
+                again=False,
+                options=("override",),
+            ),
+            "done": Command("RUN STEP what you did", "a manual task is done", self._done),
+            "pause": Command("REASON", "stop all effects: the kill switch", self._pause),
+            "resume": Command("[REASON]", "release the kill switch", self._resume),
+            "brakes": Command("", "every brake, who set it and why", self._brakes),
+            "help": Command("[COMMAND]", "this", self._help),
+        }
+
+    def repeatable(self, text: str) -> bool:
+        """Whether a command may be worked on again after a crash in the middle of it."""
+        word = text.split(maxsplit=1)[0].lower() if text.strip() else "help"
+        command = self.words.get(word)
+        return command is None or command.again
+
+    def answer(self, text: str, asker: Asker) -> Message:
+        """Do what was typed and return the answer.
+
+        Raises:
+            StanchError: what the desk refuses, or a command that cannot be read.
+        """
+        word = text.split(maxsplit=1)[0].lower() if text.strip() else "help"
+        command = self.words.get(word)
+        if command is None:
+            return self._unknown(word)
+        return command.do(asker, read(text, command.options))
+
+    # ------------------------------------------------------------ looking
+
+    def _status(self, asker: Asker, typed: Typed) -> Message:
+        require(asker.actor, Level.VIEWER, "look at the status")
+        if typed.arguments or asker.incident:
+            return answers.incident(self._desk.incident(self._incident_of(asker, typed)))
+        troubles = self._desk.app.store.read(lambda tx: tx.outbox.troubles())
+        return answers.status(
+            self._desk.incidents(_SOME, open_only=True)["items"],
+            self._desk.approvals()["items"],
+            self._desk.runs(_SOME, states=_AT_WORK)["items"],
+            self._desk.brakes()["items"],
+            troubles,
+        )
+
+    def _incidents(self, asker: Asker, typed: Typed) -> Message:
+        require(asker.actor, Level.VIEWER, "look at incidents")
+        del typed
+        found = self._desk.incidents(_SOME, open_only=True)["items"]
+        return answers.listing("Open incidents", [*map(answers.incident_line, found)], "none")
+
+    def _runs(self, asker: Asker, typed: Typed) -> Message:
+        require(asker.actor, Level.VIEWER, "look at runs")
+        del typed
+        found = self._desk.runs(_SOME, states=_AT_WORK)["items"]
+        return answers.listing("Runs at work", [*map(answers.run_line, found)], "none")
+
+    def _show(self, asker: Asker, typed: Typed) -> Message:
+        require(asker.actor, Level.VIEWER, "look at it")
+        found = self._desk.show(_need(typed, 0, "an id", "show ID"))
+        kind, item = found["kind"], found["item"]
+        if kind == "run":
+            return answers.run(item)
+        if kind == "incident":
+            return answers.incident(item)
+        if kind == "gate":
+            return say(answers.gate_line(item))
+        return say(f"{kind} {item.get('id', '')}: see stanch show {item.get('id', '')}")
+
+    def _plan(self, asker: Asker, typed: Typed) -> Message:
+        name = _need(typed, 0, "a playbook or a run", "plan PLAYBOOK name=value")
+        if "/" in name:
+            inputs = self._inputs(name, typed)
+            document = self._desk.preview(asker.actor, name, inputs)
+        else:
+            require(asker.actor, Level.VIEWER, "look at a plan")
+            document = self._desk.plan(name)
+        steps = [{**step, "sample": []} for step in document["steps"]]
+        return answers.plan(document, self._plan_text({**document, "steps": steps}))
+
+    def _brakes(self, asker: Asker, typed: Typed) -> Message:
+        require(asker.actor, Level.VIEWER, "look at the brakes")
+        del typed
+        found = self._desk.brakes()["items"]
+        return answers.listing("Brakes", [*map(answers.brake_line, found)], "none was ever set")
+
+    # ------------------------------------------------------------ incidents
+
+    def _ack(self, asker: Asker, typed: Typed) -> Message:
+        from engine.incidents.lifecycle import acknowledge
+
+        require(asker.actor, Level.OPERATOR, "acknowledge an incident")
+        found = self._desk.incident(self._incident_of(asker, typed))["id"]
+        row = self._desk.app.store.write(lambda tx: acknowledge(tx, found, asker.actor))
+        return say(f"{row.id} is {row.state.value} by {asker.actor.name}: {row.title}")
+
+    def _incident_of(self, asker: Asker, typed: Typed) -> str:
+        if typed.arguments:
+            return typed.arguments[0]
+        if asker.incident is not None:
+            return asker.incident
+        found = self._desk.incidents(_SOME, open_only=True)["items"]
+        if len(found) == 1:
+            return str(found[0]["id"])
+        names = "; ".join(answers.incident_line(row) for row in found) or "none is open"
+        raise InvalidInput(f"name an incident, or ask in its channel: {names}")
+
+    # ------------------------------------------------------------ runs
+
+    def _run(self, asker: Asker, typed: Typed) -> Message:
+        name = _need(typed, 0, "a playbook", "run PLAYBOOK name=value")
+        priority = typed.options.get("priority", "5")
+        if not priority.isdigit():
+            raise InvalidInput(f"--priority is {priority!r}; it must be a number from 0 to 9")
+        line = self._desk.start(
+            asker.actor,
+            name,
+            self._inputs(name, typed),
+            mode=typed.options.get("mode", "approve"),
+            priority=int(priority),
+        )
+        return say(f"Started: {answers.run_line(line)}")
+
+    def _inputs(self, playbook: str, typed: Typed) -> JsonObject:
+        schema = self._desk.playbook(playbook)["inputs"]
+        return typed_inputs(typed.arguments[1:], schema, what="")
+
+    def _cancel(self, asker: Asker, typed: Typed) -> Message:
+        run = _need(typed, 0, "a run", "cancel RUN reason")
+        return say(answers.run_line(self._desk.cancel(asker.actor, run, typed.rest(1))))
+
+    def _retry(self, asker: Asker, typed: Typed) -> Message:
+        run = _need(typed, 0, "a run", "retry RUN reason")
+        return say(answers.run_line(self._desk.retry(asker.actor, run, typed.rest(1))))
+
+    def _undo(self, asker: Asker, typed: Typed) -> Message:
+        run = _need(typed, 0, "a run", "undo RUN")
+        override = typed.options.get("override", "")
+        line = self._desk.undo(asker.actor, run, typed.arguments[1:], override)
+        return say(f"The way back is planned as a run of its own: {answers.run_line(line)}")
+
+    def _done(self, asker: Asker, typed: Typed) -> Message:
+        run = _need(typed, 0, "a run", "done RUN STEP what you did")
+        step = _need(typed, 1, "a step", "done RUN STEP what you did")
+        return say(answers.run_line(self._desk.done(asker.actor, run, step, typed.rest(2))))
+
+    # ------------------------------------------------------------ gates and brakes
+
+    def _approve(self, asker: Asker, typed: Typed) -> Message:
+        if len(typed.arguments) < 2:
+            example = "approve GATE FINGERPRINT; the gate's message ends with both"
+            raise InvalidInput(f"say which plan you saw: /stanch {example}")
+        gate, fingerprint = typed.arguments[:2]
+        return decided(self._desk.approve(asker.actor, gate, fingerprint, typed.rest(2)))
+
+    def _reject(self, asker: Asker, typed: Typed) -> Message:
+        gate, start = self._gate_of(asker, typed)
+        return decided(self._desk.reject(asker.actor, gate, typed.rest(start)))
+
+    def _withdraw(self, asker: Asker, typed: Typed) -> Message:
+        gate, _ = self._gate_of(asker, typed)
+        return decided(self._desk.withdraw(asker.actor, gate))
+
+    def _gate_of(self, asker: Asker, typed: Typed) -> tuple[str, int]:
+        """The gate that is named first, else the only open one of the channel's incident."""
+        if typed.arguments and typed.arguments[0].startswith(("gate-", "run-")):
+            return typed.arguments[0], 1
+        found = [
+            row
+            for row in self._desk.approvals()["items"]
+            if asker.incident is None or row["incident"] == asker.incident
+        ]
+        if len(found) == 1:
+            return str(found[0]["id"]), 0
+        names = "; ".join(answers.gate_line(row) for row in found) or "none is open"
+        raise InvalidInput(f"name a gate: {names}")
+
+    def _pause(self, asker: Asker, typed: Typed) -> Message:
+        self._desk.pause(asker.actor, typed.rest(0))
+        return say("The kill switch is engaged: nothing begins an effect until /stanch resume.")
+
+    def _resume(self, asker: Asker, typed: Typed) -> Message:
+        self._desk.resume(asker.actor, typed.rest(0))
+        return say("The kill switch is released: what it held goes on.")
+
+    # ------------------------------------------------------------ help
+
+    def _help(self, asker: Asker, typed: Typed) -> Message:
+        del asker
+        wanted = typed.arguments[0].lower() if typed.arguments else None
+        if wanted is not None:
+            if wanted not in self.words:
+                return self._unknown(wanted)
+            return Message(sections=(Section(code=self._usage(wanted)),))
+        told = "\n".join(self._usage(word) for word in self.words)
+        return Message(title="What you can say", sections=(Section(code=told),))
+
+    def _usage(self, word: str) -> str:
+        command = self.words[word]
+        return f"/stanch {word} {command.usage}".rstrip() + f"\n    {command.summary}"
+
+    def _unknown(self, word: str) -> Message:
+        near = nearest(word, self.words)
+        hint = f" Did you mean /stanch {near}?" if near else ""
+        told = "\n".join(self._usage(near) for near in ([near] if near else self.words))
+        return Message(
+            sections=(Section(f"There is no command {word[:40]!r}.{hint}", code=told),),
+            footer="/stanch help lists them all",
+        )
+
+
+def decided(gate: JsonObject) -> Message:
+    """Return what a gate has come to after a vote."""
+    votes = ", ".join(f"{vote['actor']} {vote['decision']}" for vote in gate["votes"])
+    missing = f"; {gate['missing']} more wanted" if gate["missing"] else ""
+    return say(f"Noted at {gate['id']} of {gate['playbook']}: {votes or 'no vote'}{missing}.")
+
+
+def _need(typed: Typed, place: int, what: str, usage: str) -> str:
+    if len(typed.arguments) <= place:
+        raise InvalidInput(f"name {what}: /stanch {usage}")
+    return typed.arguments[place]

@@ -1,0 +1,115 @@
+"""Forms in Slack (modals): a decision with a comment, and what was done by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from slack_sdk.errors import SlackApiError
+from slack_sdk.web import WebClient
+
+from engine.domain.canonical import JsonObject, canonical_json
+from engine.domain.errors import ActionFailed, Category
+from engine.edges.chat.slack.blocks import cut, escape
+from engine.edges.chat.slack.errors import NETWORK, code_of
+
+TITLE = 24  # characters of a modal's title
+COMMENT = 3000
+Block = dict[str, Any]
+
+
+class SlackForms:
+    """Opens modals."""
+
+    def __init__(self, web: WebClient) -> None:
+        self._web = web
+
+    def decide(
+        self, trigger: str, gate: JsonObject, plan: JsonObject | None, fingerprint: str
+    ) -> None:
+        self._open(trigger, decide_view(gate, plan, fingerprint))
+
+    def done(self, trigger: str, run: str, address: str) -> None:
+        self._open(trigger, done_view(run, address))
+
+    def _open(self, trigger: str, view: JsonObject) -> None:
+        try:
+            self._web.views_open(trigger_id=trigger, view=view)
+        except SlackApiError as error:
+            what = "press the button again" if "expired" in code_of(error) else code_of(error)
+            raise ActionFailed(
+                Category.TRANSIENT, f"the form could not be opened: {what}"
+            ) from None
+        except NETWORK as error:
+            raise ActionFailed(
+                Category.TRANSIENT, f"the form could not be opened: {error}"
+            ) from None
+
+
+def decide_view(gate: JsonObject, plan: JsonObject | None, fingerprint: str) -> JsonObject:
+    """Return the form of a decision."""
+    del plan
+    head = f"{gate['playbook']}, {gate['address']}: {gate['missing']} more by {gate['role']}"
+    value = canonical_json({"gate": gate["id"], "fingerprint": fingerprint})
+    return _view(
+        "Decide",
+        {"action": "reject", "value": value},
+        [
+            {"type": "section", "text": {"type": "mrkdwn", "text": cut(escape(head), 3000)}},
+            {
+                "type": "input",
+                "block_id": "decision",
+                "label": _plain("Decision"),
+                "element": {
+                    "type": "radio_buttons",
+                    "action_id": "decision",
+                    "options": [_option("Approve", "approve"), _option("Reject", "reject")],
+                },
+            },
+            _comment("Comment, for the others and the record", optional=True),
+        ],
+    )
+
+
+def done_view(run: str, address: str) -> JsonObject:
+    """Return the form that asks what was done."""
+    return _view(
+        "Done",
+        {"action": "done", "value": f"{run} {address}"},
+        [_comment(f"What did you do or find? ({address})"[:150], optional=False)],
+    )
+
+
+def _view(title: str, meta: JsonObject, blocks: list[Block]) -> JsonObject:
+    return {
+        "type": "modal",
+        "callback_id": "stanch",
+        "title": _plain(title[:TITLE]),
+        "submit": _plain("Send"),
+        "close": _plain("Back"),
+        "private_metadata": canonical_json(meta),
+        "blocks": blocks,
+    }
+
+
+def _comment(label: str, *, optional: bool) -> Block:
+    element = {
+        "type": "plain_text_input",
+        "action_id": "comment",
+        "multiline": True,
+        "max_length": COMMENT,
+    }
+    return {
+        "type": "input",
+        "block_id": "comment",
+        "optional": optional,
+        "label": _plain(label),
+        "element": element,
+    }
+
+
+def _option(text: str, value: str) -> Block:
+    return {"text": _plain(text), "value": value}
+
+
+def _plain(text: str) -> Block:
+    return {"type": "plain_text", "text": text}
