@@ -12,11 +12,12 @@ from engine.language.calls import check_calls
 from engine.language.diagnostics import Diagnostic, InvalidProject, arranged, listed, suggestion
 from engine.language.explain import Report
 from engine.language.known import Catalog, Known
-from engine.language.mutations import is_mutations
+from engine.language.mutations import is_mutations, read_mutations
 from engine.language.playbookcheck import check_playbook
 from engine.language.program import Program
 from engine.language.reading import Playbook, read_playbook
-from engine.language.rehearsalreading import is_rehearsal
+from engine.language.rehearsalcheck import Ground, WorldCheck, check_rehearsal
+from engine.language.rehearsalreading import is_rehearsal, read_rehearsals
 from engine.language.rulecheck import check_names, check_rules
 from engine.language.rulereading import RuleFile, read_rules
 from engine.language.rules import Condition, Rule
@@ -33,10 +34,7 @@ __all__ = [
 
 _SUFFIXES = (".yaml", ".yml")
 _CONFIG_KEYS = ("store", "listen", "connections", "intake", "workers", "roles", "playbooks")
-_IGNORED = {
-    "groups",
-    "rehearsal",
-}  # Prometheus alert rules beside ours, and rehearsals beside playbooks
+_IGNORED = {"groups"}  # Prometheus alert rules beside ours
 _KINDS = ("playbook", "rules", "conditions", "rehearsal")
 
 ConfigCheck = Callable[[Node], list[Diagnostic]]
@@ -105,6 +103,7 @@ def check_paths(
     *,
     context: Iterable[Path | str] = (),
     config: ConfigCheck | None = None,
+    world: WorldCheck | None = None,
 ) -> list[Diagnostic]:
     """Check files of any kind and return every mistake and warning in them, arranged.
 
@@ -112,7 +111,9 @@ def check_paths(
         paths: files or folders; each file's kind is recognised by its top-level key.
         context: further files that may be named; mistakes in them are not returned.
         config: checks a configuration file; without it such files are not accepted.
+        world: checks what stands for a connection in a rehearsal.
     """
+    paths = list(paths)
     given = _Files(config)
     given.add(paths)
     files = _Files(config)
@@ -124,8 +125,26 @@ def check_paths(
     files.rules += given.rules
     files.playbooks += given.playbooks
     files.report.diagnostics += given.report.diagnostics
-    _check(files, _known(files, registry, connections, roles, secrets))
+    known = _known(files, registry, connections, roles, secrets)
+    _check(files, known)
+    names |= _check_rehearsals(paths, Ground.of(files.rules, world), known, files.report)
     return arranged(one for one in files.report.diagnostics if one.file in names)
+
+
+def _check_rehearsals(
+    paths: Iterable[Path | str], ground: Ground, known: Known, report: Report
+) -> set[str]:
+    """Check the rehearsals and mutations below paths; return the names of their files."""
+    names = set()
+    for path in _found(paths, Report(), {}):
+        if is_rehearsal(path):
+            names.add(shown(path))
+            for one in read_rehearsals(path, shown(path), report):
+                check_rehearsal(one, ground, known, report)
+        elif is_mutations(path) and (root := read_source(path, report)) is not None:
+            names.add(shown(path))
+            read_mutations(root, path, report)
+    return names
 
 
 # ---- files ----------------------------------------------------------------------------------------
@@ -167,6 +186,9 @@ class _Files:
                 self.report.error(root, message, hint="give its path with --config")
             else:
                 self.report.diagnostics += self.config(root)
+        elif kind == "rehearsal":
+            hint = "rename it to NAME.rehearsal.yaml"
+            self.report.error(root, "a rehearsal stands in a file of another name", hint=hint)
         elif kind in _IGNORED or not _storable(root, self.report):
             return
         elif kind == "playbook":

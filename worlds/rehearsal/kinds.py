@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import TypeAdapter
+from pydantic import BaseModel, TypeAdapter
 
 from engine.domain.rehearsed import RehearsedWorld, Scene
 
@@ -19,7 +19,7 @@ class Offer:
     """A world of one kind.
 
     Attributes:
-        module: in this package. spec: its model of an entry of `world:`, or a TypeAdapter of several.
+        module: in this package. spec: its model of an entry of `world:`. many: an entry is a list of them.
         world: its class.
         unasked: the entry that stands for a connection which a rehearsal does not name.
         service: the shared server that an entry needs, given the entry as it was written.
@@ -28,13 +28,19 @@ class Offer:
     module: str
     spec: str
     world: str
+    many: bool = False
     unasked: Any = MUST
     service: Callable[[Any], str | None] = lambda _entry: None
 
     def reader(self) -> TypeAdapter[Any]:
         """Return what reads an entry."""
-        found = self._of(self.spec)
-        return found if isinstance(found, TypeAdapter) else TypeAdapter(found)
+        model: Any = self.model()
+        return TypeAdapter(list[model] if self.many else model)
+
+    def model(self) -> type[BaseModel]:
+        """Return the model of an entry, or of one of its items."""
+        found: type[BaseModel] = self._of(self.spec)
+        return found
 
     def make(self, entry: Any, scene: Scene) -> RehearsedWorld:
         """Build the world of an entry that was read."""
@@ -46,15 +52,15 @@ class Offer:
 
 
 WORLDS: Mapping[str, Offer] = {
-    "command": Offer("tools", "SPEC", "ToolsWorld"),
+    "command": Offer("tools", "Tool", "ToolsWorld", many=True),
     "decisions": Offer("ledger", "LedgerSpec", "LedgerWorld", unasked={}),
-    "http": Offer("web", "SPEC", "WebWorld"),
+    "http": Offer("web", "Call", "WebWorld", many=True),
     "kubernetes": Offer("clusters", "ClusterSpec", "ClusterWorld"),
     "mail": Offer("postbox", "PostboxSpec", "PostboxWorld", unasked={}),
     "postgres": Offer(
         "databases", "DatabaseSpec", "DatabaseWorld", service=lambda _entry: "postgres"
     ),
-    "prometheus": Offer("metrics", "SPEC", "MetricsWorld"),
+    "prometheus": Offer("metrics", "Metric", "MetricsWorld", many=True),
     "s3": Offer("buckets", "BucketsSpec", "BucketsWorld"),
-    "webhook": Offer("web", "SPEC", "HookWorld", unasked=[]),
+    "webhook": Offer("web", "Call", "HookWorld", many=True, unasked=[]),
 }

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import parse_qs, urlsplit
 
-from pydantic import Field, TypeAdapter, model_validator
+from pydantic import Field, model_validator
 
 from engine.domain.canonical import JsonObject
 from engine.domain.rehearsed import Message, NetChange, Scene, Unanswered
@@ -83,9 +83,6 @@ class Metric(Spec):
         if self.query is not None:
             return _plain(self.query) == _plain(query)
         return re.search(self.matching or "", query) is not None
-
-
-SPEC: TypeAdapter[list[Metric]] = TypeAdapter(list[Metric])
 
 
 def _plain(query: str) -> str:

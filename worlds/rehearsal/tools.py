@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field
 
 from engine.domain.canonical import JsonObject
 from engine.domain.rehearsed import Message, NetChange, Scene, Unanswered
@@ -32,9 +32,6 @@ class Tool(Spec):
     @property
     def title(self) -> str:
         return " ".join([self.program, *(self.arguments or [])])
-
-
-SPEC: TypeAdapter[list[Tool]] = TypeAdapter(list[Tool])
 
 
 class ToolsWorld:

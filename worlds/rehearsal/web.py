@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 from urllib.parse import parse_qsl
 
 import httpx
-from pydantic import Field, TypeAdapter, model_validator
+from pydantic import Field, model_validator
 
 from engine.domain.canonical import Json
 from engine.domain.rehearsed import Message, NetChange, Scene, Unanswered
@@ -48,9 +48,6 @@ class Call(Spec):
     @property
     def title(self) -> str:
         return f"{self.method} {self.path}"
-
-
-SPEC: TypeAdapter[list[Call]] = TypeAdapter(list[Call])
 
 
 class WebWorld(httpx.BaseTransport):

@@ -1,0 +1,55 @@
+"""`stanch check` of a rehearsal's worlds: each entry by the model of its connection's kind."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, ValidationError
+
+from engine.language.diagnostics import Diagnostic, described
+from engine.language.explain import Report, report_errors
+
+if TYPE_CHECKING:
+    from engine.language.yamlsource import Node
+
+
+def check_world(name: str, kind: str, node: Node) -> list[Diagnostic]:
+    """Return what is wrong with an entry of `world:`; entries that a plugin reads are left to it."""
+    from engine.edges.rehearsal.answers import AnswersForm, is_answers
+    from worlds.rehearsal.kinds import WORLDS
+
+    report = Report()
+    offer = WORLDS.get(kind)
+    what = f"the {kind} world {name!r}"
+    if is_answers(node.value):
+        _check(AnswersForm, node, report, what)
+    elif offer is not None and offer.many:
+        if not isinstance(node.value, list):
+            report.error(
+                node,
+                f"{what} is a list of answers",
+                found=described(node.value),
+                expected="a list",
+                hint="begin each with '- '",
+            )
+        for item in node.elements():
+            _check(offer.model(), item, report, what)
+    elif offer is not None:
+        _check(offer.model(), node, report, what)
+    return report.diagnostics
+
+
+def _check(model: type[BaseModel], node: Node, report: Report, what: str) -> None:
+    if not isinstance(node.value, dict):
+        report.error(
+            node,
+            f"{what}: this must be a mapping",
+            found=described(node.value),
+            expected="a mapping",
+        )
+        return
+    try:
+        model.model_validate(node.value)
+    except ValidationError as error:
+        errors = error.errors(include_url=False, include_input=False)
+        report_errors(model, node, errors, report, what=what)
