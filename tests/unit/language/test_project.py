@@ -174,9 +174,17 @@ def test_context_is_known_and_not_reported(tmp_path: Path) -> None:
     assert not found, formatted(found)
 
 
-def test_prometheus_rules_and_rehearsals_beside_ours_are_left_alone(tmp_path: Path) -> None:
-    write(tmp_path, alerts="groups: [{name: x, rules: []}]\n", r="rehearsal: x\nplaybook: main\n")
+def test_prometheus_rules_beside_ours_are_left_alone(tmp_path: Path) -> None:
+    write(tmp_path, alerts="groups: [{name: x, rules: []}]\n")
     assert check_paths([tmp_path], small_registry(), CONNECTIONS) == []
+
+
+def test_rehearsals_beside_playbooks_are_checked_and_not_loaded(tmp_path: Path) -> None:
+    write(tmp_path, main=MAIN, sub=SUB.format(name="sub", text="x"))
+    (tmp_path / "main.rehearsal.yaml").write_text("rehearsal: x\nplaybook: mian\nexpect: {}\n")
+    found = check_paths([tmp_path], small_registry(), CONNECTIONS)
+    assert [one.message for one in found] == ["there is no playbook 'mian'"]
+    assert load_project([], [tmp_path], small_registry(), CONNECTIONS).playbooks
 
 
 def test_a_missing_folder_is_a_mistake(tmp_path: Path) -> None:
