@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from pydantic import BaseModel
 
@@ -80,6 +80,11 @@ class HttpClient:
             sent["Content-Type"] = content_type
         limit = min(max_bytes or self.settings.max_bytes, self.settings.max_bytes)
         answer, raw = self._exchange(method, path, dict(query or {}), sent, content, limit)
+        return self._answer(method, path, answer, raw, expect)
+
+    def _answer(
+        self, method: str, path: str, answer: httpx.Response, raw: bytes, expect: Iterable[int]
+    ) -> Answer:
         masked = self._redactor.text(raw.decode(answer.encoding or "utf-8", "replace"))
         if not is_expected(answer.status_code, expect):
             raise self._unexpected(method, path, answer, masked)
@@ -87,6 +92,17 @@ class HttpClient:
         return Answer(
             answer.status_code, self._shown(answer), parsed(answer.headers, masked), following
         )
+
+    def upload(self, path: str, file: BinaryIO, filename: str, fields: Mapping[str, str]) -> Answer:
+        """Post a file as a multipart form, read from the disk as it is sent.
+
+        Raises:
+            ActionFailed: as `send`.
+        """
+        self._guard("POST", path)
+        form = {"data": dict(fields), "files": {"file": (filename, file)}}
+        answer, raw = self._exchange("POST", path, {}, {}, None, self.settings.max_bytes, form)
+        return self._answer("POST", path, answer, raw, ())
 
     def chunks(
         self,
@@ -150,8 +166,9 @@ class HttpClient:
         headers: dict[str, str],
         content: bytes | None,
         limit: int,
+        form: Mapping[str, Any] | None = None,
     ) -> tuple[httpx.Response, bytes]:
-        with self._streaming(method, path, query, headers, content) as answer:
+        with self._streaming(method, path, query, headers, content, form) as answer:
             raw = bytearray()
             for chunk in answer.iter_bytes():
                 raw += chunk
@@ -168,6 +185,7 @@ class HttpClient:
         query: Mapping[str, Any] | None,
         headers: Mapping[str, str] | None,
         content: bytes | None,
+        form: Mapping[str, Any] | None = None,
     ) -> Iterator[httpx.Response]:
         """Open an answer whose body is read later; whatever goes wrong till then is classified."""
         import httpx
@@ -176,7 +194,12 @@ class HttpClient:
         acts = self._may_act(method, path)
         try:
             with self._client.stream(
-                method, url, params=dict(query or {}) or None, headers=headers, content=content
+                method,
+                url,
+                params=dict(query or {}) or None,
+                headers=headers,
+                content=content,
+                **(form or {}),
             ) as answer:
                 yield answer
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:

@@ -66,16 +66,8 @@ class OpenaiBatches(Read[BatchesParams]):
         return grants(params.connection, [BATCHES])
 
     def read(self, params: BatchesParams, world: World) -> Json:
-        seen: list[JsonObject] = []
-        more, after = True, None
-        while more and len(seen) < params.max_batches:
-            query: JsonObject = {"limit": min(_PAGE, params.max_batches - len(seen))}
-            query |= {"after": after} if after else {}
-            page = fetch(world, params.connection, BATCHES, "data", query)
-            found = [described(one) for one in page["data"]]
-            seen += found
-            more = bool(page.get("has_more")) and bool(found)
-            after = found[-1]["id"] if found else None
+        listed, more = latest(world, params.connection, params.max_batches)
+        seen = [described(one) for one in listed]
         counts: dict[str, int] = {}
         for one in seen:
             counts[one["status"]] = counts.get(one["status"], 0) + 1
@@ -87,7 +79,8 @@ class OpenaiBatch(Read[BatchParams]):
     """One batch.
 
     Output: `id`, `status`, `total`, `completed` and `failed` requests, `created_at`, `expires_at`,
-    `ended_at`, `output_file`, `error_file`, and up to ten `errors` of `{code, message, line}`.
+    `ended_at`, `endpoint`, `input_file`, `output_file`, `error_file`, and up to ten `errors` of
+    `{code, message, line}`.
     """
 
     name = "openai.batch"
@@ -102,6 +95,25 @@ class OpenaiBatch(Read[BatchParams]):
 
     def read(self, params: BatchParams, world: World) -> Json:
         return one_batch(world, params.connection, params.batch)
+
+
+def latest(world: World, connection: str, most: int) -> tuple[list[JsonObject], bool]:
+    """Return the latest batches as the API gives them, and whether there are more.
+
+    Raises:
+        ActionFailed: classified.
+    """
+    seen: list[JsonObject] = []
+    more, after = True, None
+    while more and len(seen) < most:
+        query: JsonObject = {"limit": min(_PAGE, most - len(seen))}
+        query |= {"after": after} if after else {}
+        page = fetch(world, connection, BATCHES, "data", query)
+        found = [one for one in page["data"] if described(one)]  # each is a batch, or it raises
+        seen += found
+        more = bool(page.get("has_more")) and bool(found)
+        after = found[-1]["id"] if found else None
+    return seen, more
 
 
 def one_batch(world: World, connection: str, identity: str) -> JsonObject:
@@ -130,6 +142,8 @@ def described(batch: Any) -> JsonObject:
         "created_at": time_of(batch.get("created_at")),
         "expires_at": time_of(batch.get("expires_at")),
         "ended_at": next((time_of(batch[name]) for name in ends if batch.get(name)), None),
+        "endpoint": text_of(batch.get("endpoint")),
+        "input_file": batch.get("input_file_id"),
         "output_file": batch.get("output_file_id"),
         "error_file": batch.get("error_file_id"),
         "errors": [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 from pydantic import Field
@@ -18,17 +18,30 @@ from engine.contract.fields import Bytes
 from engine.domain.canonical import Json, JsonObject
 
 _FILE = re.compile(r"[A-Za-z0-9_-]{1,120}\Z")
-_LINE = 16 * 2**20
+CONTENT = r"^/[^?#\s]*\{file\}[^?#\s]*$"
+LINE = 16 * 2**20
 _ASKED_EVERY = 1000
 _KNOWN = 200_000  # ids that are told apart; a batch has at most 50,000 requests
 
 
-class ResultsParams(ActionParams):
-    """Parameters of a look at results."""
+class FilesParams(ActionParams):
+    """Where the files of batches are."""
 
     connection: str = Field(
         description="An http connection to OpenAI's API (its url without /v1)", examples=["openai"]
     )
+    max_bytes: Bytes = Field(2 * 2**30, gt=0, description="Largest file read", examples=["1Gi"])
+    content_path: str = Field(
+        "/v1/files/{file}/content",
+        description="Where a file's content is; a proxy may have it elsewhere. {file} is the file's id",
+        pattern=CONTENT,
+        examples=["/v1/files/{file}/content"],
+    )
+
+
+class ResultsParams(FilesParams):
+    """Parameters of a look at results."""
+
     batch: str = Field(description="The batch's id", pattern=BATCH, examples=["batch_abc123"])
     max_items: int = Field(
         1000,
@@ -36,9 +49,6 @@ class ResultsParams(ActionParams):
         le=50_000,
         description="Most failed items listed; all are counted",
         examples=[500],
-    )
-    max_bytes: Bytes = Field(
-        2 * 2**30, gt=0, description="Largest result file taken; none is kept", examples=["1Gi"]
     )
 
 
@@ -54,31 +64,34 @@ class OpenaiResults(Read[ResultsParams]):
     Params = ResultsParams
 
     def targets(self, params: ResultsParams) -> Sequence[Target]:
-        return targets(params.connection, _paths(params))
+        return targets(params.connection, paths(params, params.batch))
 
     def grants(self, params: ResultsParams) -> Sequence[Grant]:
-        return grants(params.connection, _paths(params))
+        return grants(params.connection, paths(params, params.batch))
 
     def read(self, params: ResultsParams, world: World) -> Json:
         batch = one_batch(world, params.connection, params.batch)
+        found = sifted(results_of(params, batch, world), params.max_items)
         files = [name for name in (batch["error_file"], batch["output_file"]) if name]
-        lines = (line for name in files for line in _content(params, world, str(name)))
-        return {
-            "status": batch["status"],
-            "files": len(files),
-            **sifted(_minding(lines, world), params.max_items),
-        }
+        return {"status": batch["status"], "files": len(files), **found}
 
 
-def sifted(lines: Iterable[str], limit: int) -> JsonObject:
+def results_of(params: FilesParams, batch: JsonObject, world: World) -> Iterator[str]:
+    """Yield the result lines of a batch, its errors first."""
+    files = [name for name in (batch["error_file"], batch["output_file"]) if name]
+    return (line for name in files for line in content(params, str(name), world))
+
+
+def sifted(lines: Iterable[str], limit: int, only: Collection[str] = ()) -> JsonObject:
     """Count the items of result lines and list the failed ones, `limit` at most.
 
     An item failed where it has an error or its status is not 200. One that both files name counts once.
+    With `only`, those of other codes are counted and not listed, and `truncated` tells of those listed.
     """
     items: dict[str, JsonObject] = {}
     known: set[str] = set()
     codes: Counter[str] = Counter()
-    failed = succeeded = unreadable = 0
+    failed = succeeded = unreadable = chosen = 0
     for line in lines:
         if not line.strip():
             continue
@@ -92,7 +105,8 @@ def sifted(lines: Iterable[str], limit: int) -> JsonObject:
                 known.add(item["custom_id"])
             failed += 1
             codes[item["code"]] += 1
-            if len(items) < limit:
+            chosen += not only or item["code"] in only
+            if len(items) < limit and (not only or item["code"] in only):
                 items[item["custom_id"]] = item
     return {
         "items": list(items.values()),
@@ -101,7 +115,7 @@ def sifted(lines: Iterable[str], limit: int) -> JsonObject:
         "succeeded": succeeded,
         "by_code": dict(codes.most_common(50)),
         "unreadable": unreadable,
-        "truncated": failed > len(items),
+        "truncated": chosen > len(items),
     }
 
 
@@ -129,13 +143,18 @@ def _object(value: Any) -> JsonObject:
     return value if isinstance(value, dict) else {}
 
 
-def _content(params: ResultsParams, world: World, name: str) -> Iterator[str]:
+def content(params: FilesParams, name: str, world: World) -> Iterator[str]:
+    """Yield the lines of a file.
+
+    Raises:
+        ActionFailed: classified; (data) `name` is no file's id.
+    """
     if not _FILE.match(name):
-        what = f"batch {params.batch} names the file {text_of(name, 80)!r}, which is no file's id"
+        what = f"the batch names the file {text_of(name, 80)!r}, which is no file's id"
         raise ActionFailed(Category.DATA, what, effect_possible=False)
     client = world.client(params.connection, HttpClient)
-    path = f"/v1/files/{name}/content"
-    return client.lines(path, max_bytes=params.max_bytes, max_line=_LINE)
+    path = params.content_path.replace("{file}", name)
+    return _minding(client.lines(path, max_bytes=params.max_bytes, max_line=LINE), world)
 
 
 def _minding(lines: Iterable[str], world: World) -> Iterator[str]:
@@ -149,5 +168,6 @@ def _minding(lines: Iterable[str], world: World) -> Iterator[str]:
         yield line
 
 
-def _paths(params: ResultsParams) -> list[str]:
-    return [f"{BATCHES}/{params.batch}", "/v1/files/*/content"]
+def paths(params: FilesParams, batch: str) -> list[str]:
+    """Return what reading a batch and its files asks for."""
+    return [f"{BATCHES}/{batch}", params.content_path.replace("{file}", "*")]

@@ -12,11 +12,15 @@ from actions.providers import (
     GithubRateLimit,
     OpenaiBatch,
     OpenaiBatches,
+    OpenaiCancelBatch,
     OpenaiResults,
+    OpenaiRetryBatch,
+    OpenaiSplitBatch,
     StatuspageRead,
 )
 from engine.contract import Category, Read
-from tests.contract.actions.cases import Fault, ReadCase
+from tests.contract.actions.batchapi import BatchApi
+from tests.contract.actions.cases import ChangeCase, Fault, ReadCase
 from tests.contract.actions.cases_http import WRONG, connections
 from tests.contract.actions.conftest import Served
 from tests.contract.actions.service import TOKEN
@@ -45,6 +49,8 @@ def batch(number: int, status: str) -> dict[str, Any]:
         "created_at": 1795396500,
         "failed_at": 1795396560 if status == "failed" else None,
         "request_counts": {"total": 4, "completed": 2, "failed": 2},
+        "endpoint": "/v1/chat/completions",
+        "input_file_id": f"file-in{number}",
         "output_file_id": f"file-out{number}",
         "error_file_id": f"file-err{number}",
         "errors": {"data": [{"code": "bad", "message": "a\nb", "line": 3}]},
@@ -145,6 +151,54 @@ def _results(output: Any) -> None:
     assert output["truncated"]
 
 
+def asked(name: str) -> str:
+    return json.dumps({"custom_id": name, "method": "POST", "url": "/v1/chat/completions"})
+
+
+INPUT = "\n".join(asked(name) for name in "abcd").encode()
+
+
+def _submitting(action: Any, **params: Any) -> Any:
+    def build(request: pytest.FixtureRequest) -> ChangeCase:
+        read = _case(action, lambda output: None, **params)(request)
+        served: Served = request.getfixturevalue("served")
+        # A proxy of the API has files elsewhere.
+        for name, content in (("in1", INPUT), ("out1", OUT.encode()), ("err1", ERR.encode())):
+            served.service.pages[f"/files/file-{name}/output"] = content
+        known = {f"batch_{number}": batch(number, "failed") for number in (1, 2)}
+        known["batch_7"] = {**batch(7, "in_progress"), "input_file_id": "none"}
+        api = BatchApi(served.service, known)
+        case = ChangeCase(
+            read.connections,
+            read.params,
+            api.state,
+            read.writes,
+            read.faults,
+            read.secrets,
+            action=action,
+            world=api,
+        )
+        if "batch_1" in params.values():
+
+            def end() -> None:
+                api.batches["batch_new1"]["status"] = "completed"
+
+            case.meddle, case.conflict = end, "batch_new1 has completed already"
+        return case
+
+    return build
+
+
+PROXY = "/files/{file}/output"
+CHANGES = {
+    "openai.retry_batch": _submitting(
+        OpenaiRetryBatch(), batch="batch_1", content_path=PROXY, max_items=5
+    ),
+    "openai.split_batch": _submitting(
+        OpenaiSplitBatch(), batch="batch_1", content_path=PROXY, chunk=3
+    ),
+    "openai.cancel_batch": _submitting(OpenaiCancelBatch(), batch="batch_7"),
+}
 READS = {
     "statuspage.read": _case(StatuspageRead(), _status, components=["B*"]),
     "statuspage.read: a component": _case(StatuspageRead(), _api_is_well, components=["API"]),
