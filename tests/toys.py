@@ -34,6 +34,7 @@ from engine.contract import (
 )
 from engine.contract.registry import Registry
 from engine.domain.canonical import Json
+from engine.domain.plan import FreshChange
 
 
 class Table:
@@ -52,6 +53,7 @@ class Table:
         self.meddle: dict[
             str, tuple[str, Json]
         ] = {}  # on a write of the name, somebody else writes too
+        self.fresh: dict[str, tuple[FreshChange, ...]] = {}  # what others did, by name
         self.lock = threading.Lock()
 
     def read(self, name: str) -> Json:
@@ -178,6 +180,7 @@ class Set(Change[SetParams]):
             counts=counts,
             request={"name": params.name, "value": params.value},
             summary=f"{params.name}: {before} to {params.value}",
+            fresh_changes=world.client(params.connection, Client).table.fresh.get(params.name, ()),
         )
 
     def apply(self, planned: Planned, world: World, key: str) -> Receipt:

@@ -102,6 +102,9 @@ class KubernetesKind(ConnectionKind):
         allow = cast(KubernetesSettings, settings).allow
         return refuse_place(allow, namespace, kind, namespaced=namespaced)
 
+    def namespace(self, target: Target) -> str | None:
+        return target.path.partition("/")[0] or None
+
     def check(self, client: KubernetesClient) -> Mapping[str, str]:
         version = client.get_json("/version")
         return {"version": str(version.get("gitVersion", "unknown"))}

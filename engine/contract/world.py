@@ -137,6 +137,14 @@ class ConnectionKind(ABC):
         del spec, scene
         return None
 
+    def namespace(self, target: Target) -> str | None:
+        """Return the namespace that a target lies in, for roles that reach some namespaces only.
+
+        None: the system has none, or the target lies in none.
+        """
+        del target
+        return None
+
     def check(self, client: Any) -> Mapping[str, str]:
         """Ask the system whether it answers (`stanch doctor`). Returns facts such as its version.
 

@@ -184,6 +184,7 @@ class Application:
                 config.approval.break_glass,
             ),
             budgets=self.budgets(),
+            node=self.node,
             brakes=brake_rules(config.brakes),
             person=config.directory.canonical,
             on_end=on_run_end,
@@ -215,7 +216,13 @@ class Application:
 
     @cached_property
     def commands(self) -> Commands:
-        return Commands(self.store, self.playbooks, self.node)
+        return Commands(
+            self.store,
+            self.playbooks,
+            self.node,
+            holders=self.config.directory,
+            break_glass=self.config.approval.break_glass,
+        )
 
     def playbooks(self) -> Mapping[str, Program]:
         """The loaded programs as they are now."""

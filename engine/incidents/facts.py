@@ -10,6 +10,7 @@ from engine.incidents.casebook import Case, Casebook, label_key
 from engine.incidents.matching import member
 from engine.journal.rows import BrakeRow
 from engine.journal.store import Tx
+from engine.language.rules import Rule
 from engine.language.templates import render
 from engine.planning.decision import Facts, OpenEpisode, Pause
 
@@ -53,7 +54,7 @@ class FactFinder:
             group=group,
             busy=tuple(run.id for run in self._tx.runs.active_in_group(group)) if group else (),
             paused=self._pause(KILL_SWITCH),
-            cooldown=self._pause(f"cooldown:{rule.playbook}"),
+            cooldown=self._cooldown(rule),
             breaker=self._breaker(rule.playbook),
         )
 
@@ -87,6 +88,14 @@ class FactFinder:
             return None
         until = row.body.get("until")
         return Pause(row.by, row.reason, parse_time(until) if until else None)
+
+    def _cooldown(self, rule: Rule) -> Pause | None:
+        """The cooldown that is not over, of the playbook or of the rule."""
+        names = (f"cooldown:{rule.playbook}", f"cooldown:rule:{rule.name}")
+        for pause in map(self._pause, names):
+            if pause is not None and (pause.until is None or pause.until > self._now):
+                return pause
+        return None
 
     def _breaker(self, playbook: str) -> str | None:
         row = self._brake(f"breaker:{playbook}")

@@ -115,6 +115,13 @@ def _vote(b: _Told) -> str:
     return f"{b.text('actor')}{via} {verb.get(decision, decision)} gate {b.text('gate')}{comment}"
 
 
+def _glass(b: _Told) -> str:
+    return (
+        f"BREAK-GLASS: {b.text('actor')} (by {b.text('via')}) approved gate {b.text('gate')} alone"
+        f"{b.because()}"
+    )
+
+
 def _verify(b: _Told) -> str:
     result = "is satisfied" if b.get("satisfied") else "is not satisfied"
     told = b.text("text") if b.get("text") else f"the query gave {b.text('value')}"
@@ -127,6 +134,10 @@ def _wait_ended(b: _Told) -> str:
 
 
 _PERSONS = {
+    "takeover": "{} took the run over",
+    "handback": "{} handed the run back",
+    "step": "{} wants one step",
+    "preempt": "{} makes the run give way",
     "cancel": "{} cancelled the run",
     "retry": "{} retried the run",
     "hold": "{} held the run",
@@ -134,6 +145,7 @@ _PERSONS = {
     "wake": "{} woke the run",
 }
 _OWN = {
+    "gave_way": "the run lets go of its locks",
     "cancel": "the run is to be cancelled",
     "hold": "the run is held",
     "release": "the run goes on",
@@ -212,7 +224,27 @@ _TELLERS: dict[str, Callable[[_Told], str]] = {
     "wait.ended": _wait_ended,
     "gate.opened": _gate_opened,
     "gate.vote": _vote,
-    "gate.closed": lambda b: f"gate {b.text('gate')} closed: {b.text('state')}{b.because()}",
+    "gate.closed": lambda b: (
+        f"gate {b.text('gate')} closed: {b.text('state')}{b.because()}{b.maybe('by', ' (by {})')}"
+    ),
+    "gate.escalated": lambda b: (
+        f"gate {b.text('gate')}: {b.text('role')} did not decide in time; {b.text('to')} is asked"
+    ),
+    "gate.items": lambda b: (
+        f"{b.text('actor')} chose among the items of gate {b.text('gate')}, rejected: "
+        f"{b.text('rejected')}"
+    ),
+    "gate.break_glass": _glass,
+    "incident.break_glass": _glass,
+    "run.replanned": lambda b: f"the plan was made anew{b.because()}",
+    "role.lent": lambda b: (
+        f"{b.text('from')} lent the role {b.text('role')} to {b.text('to')} until "
+        f"{b.text('until')}{b.because()}"
+    ),
+    "role.taken_back": lambda b: (
+        f"{b.text('by')} ended that {b.text('to')} holds the role {b.text('role')} of "
+        f"{b.text('from')}"
+    ),
     "manual.opened": lambda b: (
         f"{b.text('address')}: a person is asked{b.maybe('role', ' (role {})')}{b.because('text')}"
     ),

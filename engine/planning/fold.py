@@ -23,8 +23,8 @@ def fold(progress: RunProgress, kind: str, body: JsonObject, at: datetime, n: in
 
 
 def _created(progress: RunProgress, body: JsonObject, at: datetime) -> None:
-    del body
     progress.started_at = at
+    progress.cooldown = float(body.get("cooldown") or 0.0)
 
 
 def _state(progress: RunProgress, body: JsonObject, at: datetime) -> None:
@@ -35,6 +35,8 @@ def _state(progress: RunProgress, body: JsonObject, at: datetime) -> None:
 def _planned(progress: RunProgress, body: JsonObject, at: datetime) -> None:
     del at
     progress.fingerprint = body["fingerprint"]
+    progress.handed_back = None
+    progress.waited = False
 
 
 def _skipped(progress: RunProgress, body: JsonObject, at: datetime) -> None:
@@ -48,7 +50,13 @@ def _started(progress: RunProgress, body: JsonObject, at: datetime) -> None:
     state.started_at = state.started_at or at
 
 
+def _lock_waiting(progress: RunProgress, body: JsonObject, at: datetime) -> None:
+    del body, at
+    progress.waited = not any(state.key for state in progress.steps.values())
+
+
 def _intent(progress: RunProgress, body: JsonObject, at: datetime) -> None:
+    progress.waited = False
     state = progress.set(
         body["address"],
         StepStatus.RUNNING,
@@ -146,8 +154,11 @@ def _gate_opened(progress: RunProgress, body: JsonObject, at: datetime) -> None:
         approvals=body["approvals"],
         role=body["role"],
         expires_at=parse_time(expires) if expires else None,
+        within=float(body.get("within") or 3600.0),
+        on_timeout=body.get("on_timeout") or "abort",
+        reason=body.get("reason") or "",
     )
-    progress.reask = None
+    progress.reask = progress.handed_back = None
     if body.get("step"):
         state = progress.set(body["address"], StepStatus.WAITING)
         state.started_at = state.started_at or at
@@ -169,6 +180,32 @@ def _gate_vote(progress: RunProgress, body: JsonObject, at: datetime) -> None:
     gate.comments.append(
         {"by": body["actor"], "decision": body["decision"], "comment": body.get("comment", "")}
     )
+
+
+def _break_glass(progress: RunProgress, body: JsonObject, at: datetime) -> None:
+    del at
+    gate = _gate_of(progress, body["gate"])
+    if gate is None or gate.state != "open":
+        return
+    gate.broken_by = body["actor"]
+    gate.comments.append(
+        {"by": body["actor"], "decision": "break_glass", "comment": body.get("reason", "")}
+    )
+
+
+def _items_chosen(progress: RunProgress, body: JsonObject, at: datetime) -> None:
+    del at
+    gate = _gate_of(progress, body["gate"])
+    if gate is None or gate.state != "open":
+        return
+    gate.choice = body
+    for step, keys in body["rejected"].items():
+        progress.rejected[step] = {**progress.rejected.get(step, {}), **keys}
+
+
+def _replanned(progress: RunProgress, body: JsonObject, at: datetime) -> None:
+    del body, at
+    progress.handed_back = None
 
 
 def _gate_closed(progress: RunProgress, body: JsonObject, at: datetime) -> None:
@@ -224,15 +261,34 @@ def _undo_done(progress: RunProgress, body: JsonObject, at: datetime) -> None:
 
 
 def _signal(progress: RunProgress, body: JsonObject, at: datetime) -> None:
-    del at
     match body["signal"]:
         case "cancel":
             progress.cancel = body.get("reason") or "cancelled"
             progress.hold = progress.stuck = progress.ended = None
-        case "hold":
+            progress.taken_by = progress.stepping = progress.handed_back = progress.way = None
+        case "hold" | "gave_way":
             progress.hold = body.get("reason") or "held"
+            progress.hold_kind = body.get("brake") or "person"
+            progress.stepping = progress.way = None
         case "release":
+            progress.hold = progress.taken_by = progress.stepping = None
+            if body.get("actor"):
+                progress.seen_until = at
+        case "takeover":
+            progress.taken_by = body["actor"]
+            progress.hold = f"taken over by {body['actor']}: {body.get('reason', '')}"
+            progress.hold_kind = "person"
+            progress.stepping = None
+        case "handback":
+            progress.hold = progress.taken_by = None
+            progress.handed_back = body.get("reason") or "handed back"
+            progress.seen_until = at
+        case "step":
             progress.hold = None
+            progress.stepping = body.get("actor") or "a person"
+            progress.seen_until = at
+        case "preempt":
+            progress.way = {"for": body["for"], "how": body["how"], "reason": body["reason"]}
         case "stuck":
             progress.stuck = body["reason"]
         case "reask":
@@ -252,7 +308,7 @@ def _reset(progress: RunProgress) -> None:
         for state in progress.steps.values()
         if state.status is StepStatus.FAILED or state.in_doubt
     ]
-    progress.ended = progress.stuck = progress.hold = None
+    progress.ended = progress.stuck = progress.hold = progress.stepping = None
     progress.undo_done = False
     if not failed:
         return
@@ -295,6 +351,7 @@ _FOLDS: dict[str, Fold] = {
     "run.planned": _planned,
     "run.signal": _signal,
     "run.ended": _ended,
+    "lock.waiting": _lock_waiting,
     "step.skipped": _skipped,
     "step.started": _started,
     "step.intent": _intent,
@@ -305,7 +362,10 @@ _FOLDS: dict[str, Fold] = {
     "step.confirm": _confirmed,
     "gate.opened": _gate_opened,
     "gate.vote": _gate_vote,
+    "gate.break_glass": _break_glass,
+    "gate.items": _items_chosen,
     "gate.closed": _gate_closed,
+    "run.replanned": _replanned,
     "manual.done": _manual_done,
     "undo.intent": _undo_intent,
     "undo.outcome": _undo_outcome,

@@ -11,7 +11,7 @@ from engine.language.program import GroupNode, Node
 from engine.language.templates import expression_references
 from engine.language.units import Tolerance, parse_tolerance
 from engine.planning.items import items_of
-from engine.planning.moves import Close, Fail, Opaque, Open, Place
+from engine.planning.moves import Close, Fail, Opaque, Open, Place, Skip
 from engine.planning.progress import StepStatus
 from engine.planning.scope import value_unknown
 from engine.planning.verdict import PENDING, STOPPED, Flow, Verdict
@@ -70,7 +70,7 @@ def _items(
             key=items[index]["key"],
             has_item=True,
         )
-        verdict = _item(walk, bare, f"{address}[{items[index]['key']}]", item_place)
+        verdict = _item(walk, bare, address, str(items[index]["key"]), item_place)
         if verdict.flow is Flow.PENDING:
             busy += 1
         elif verdict.flow is Flow.STOPPED:
@@ -90,7 +90,12 @@ def _items(
     return PENDING
 
 
-def _item(walk: Walk, node: Node, address: str, place: Place) -> Verdict:
+def _item(walk: Walk, node: Node, parent: str, key: str, place: Place) -> Verdict:
+    address = f"{parent}[{key}]"
+    why = walk.progress.rejected.get(parent, {}).get(key)
+    if why is not None and address not in walk.progress.steps:
+        walk.moves.append(Skip(address, node, why))
+        return PENDING
     if isinstance(node, GroupNode):
         state = walk.progress.steps.get(address)
         if state is not None and not state.is_open:

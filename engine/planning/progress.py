@@ -82,7 +82,14 @@ class ChangeState:
 
 @dataclass
 class GateState:
-    """One gate as the journal tells it. `votes`: actor to decision, withdrawn ones left out."""
+    """One gate as the journal tells it.
+
+    Attributes:
+        votes: actor to decision, withdrawn ones left out.
+        within: seconds that it stays open, and again where the next role is asked.
+        broken_by: who broke the glass: they approved alone.
+        choice: who chose among the items that it shows; it is asked again with what is left.
+    """
 
     gate: str
     address: str
@@ -93,10 +100,16 @@ class GateState:
     expires_at: datetime | None = None
     votes: dict[str, str] = field(default_factory=dict)
     comments: list[JsonObject] = field(default_factory=list)
+    within: float = 3600.0
+    on_timeout: str = "abort"
+    reason: str = ""
+    broken_by: str | None = None
+    choice: JsonObject | None = None
 
     @property
     def quorum(self) -> bool:
-        return sum(decision == "approve" for decision in self.votes.values()) >= self.approvals
+        approved = sum(decision == "approve" for decision in self.votes.values())
+        return self.broken_by is not None or approved >= self.approvals
 
     @property
     def rejected_by(self) -> str | None:
@@ -129,7 +142,16 @@ class RunProgress:
     approved: str | None = None  # fingerprint that people approved
     started_at: datetime | None = None
     cancel: str | None = None
-    hold: str | None = None  # a person or a brake holds the run
+    hold: str | None = None  # why a person or a brake holds the run
+    hold_kind: str = ""  # person | brake | budget | window | fresh
+    taken_by: str | None = None  # a person acts in the run's place
+    handed_back: str | None = None  # their note: the plan must be made anew
+    stepping: str | None = None  # who asked for one step
+    way: JsonObject | None = None  # an urgent run is to have this one's locks
+    waited: bool = False  # for a lock, before its first intent: the world may be another by now
+    seen_until: datetime | None = None  # a person has seen what others changed up to then
+    cooldown: float = 0.0  # seconds, of the run's rule
+    rejected: dict[str, dict[str, str]] = field(default_factory=dict)  # step, item's key: why
     stuck: str | None = None  # needs_human: what a person must decide
     reask: str | None = None  # the world drifted: the plan must be asked about again
     undoing: set[str] = field(default_factory=set)  # keys of undos begun and not known to be over
@@ -138,6 +160,12 @@ class RunProgress:
     ended: RunState | None = None
     verified: bool = False  # what the last query that judged said
     cursor: dict[str, int] = field(default_factory=dict)  # finished prefix of a foreach
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether something must be seen to before the next step."""
+        waits = (self.way, self.stuck, self.hold, self.handed_back, self.reask)
+        return any(one is not None for one in waits)
 
     def copy(self) -> RunProgress:
         """Return a copy that a plan may play on. JSON inside is shared: the fold replaces, it never mutates."""

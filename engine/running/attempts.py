@@ -26,6 +26,7 @@ from engine.planning.drift import Difference, compare, own_values
 from engine.planning.playing import readable
 from engine.planning.progress import StepState, StepStatus
 from engine.planning.scope import scope_of
+from engine.running.braking import fresh_changes
 from engine.running.budgeting import Blocked, reserve
 from engine.running.drifted import ask_again
 from engine.running.outcome import PROGRESSED, Carried, Parked
@@ -36,10 +37,13 @@ from engine.running.stepwork import step_key
 class Attempt(Settling):
     """Takes an action step one move on."""
 
+    _cancelled = False  # whether the run was being cancelled when the step was chosen
+
     # ------------------------------------------------------------ where it stands
 
     def carry(self, state: StepState | None) -> Carried:
         """Take the step one move on."""
+        self._cancelled = self.session.progress.cancel is not None
         action: Any = self.services.registry.action(self.node.action)
         if state is not None and state.in_doubt:
             return self.settle(action, state)
@@ -144,7 +148,12 @@ class Attempt(Settling):
             "planned": planned,
             **self._given(given),
         }
-        blocked = self._intent(shown, list(action.locks(params)), dict(live.counts))
+        fresh = fresh_changes(self.services, self.session, live.fresh_changes, live.target)
+        if fresh is not None:
+            self.session.note("run.signal", signal="hold", reason=fresh, brake="fresh")
+            return PROGRESSED
+        locks, connection = list(action.locks(params)), live.target.connection
+        blocked = self._intent(shown, locks, dict(live.counts), connection)
         if blocked is not None:
             return blocked
         return self._apply(action, live)
@@ -166,8 +175,13 @@ class Attempt(Settling):
         shown: JsonObject,
         locks: list[Target],
         counts: dict[str, int],
+        connection: str | None = None,
     ) -> Carried | None:
-        """Journal the intent, unless a brake, a lock or a budget stands in the way."""
+        """Journal the intent, unless a person, a brake, a lock or a budget stands in the way."""
+        progress = self.session.progress
+        held = progress.hold is not None or progress.way is not None
+        if held or (progress.cancel is not None and not self._cancelled):
+            return PROGRESSED  # it was said since the step was chosen
         key = step_key(self.session.row.id, self.address)
         body = {
             "address": self.address,
@@ -178,12 +192,12 @@ class Attempt(Settling):
         }
 
         def guard(tx: Tx) -> Blocked | None:
-            return reserve(tx, self.services, self.session, key, locks, counts)
+            return reserve(tx, self.services, self.session, key, locks, counts, connection)
 
-        blocked = self.session.flush(guard, ("step.intent", body)).blocked
-        if blocked is None:
-            return None
-        return blocked.carry(self.session)
+        written = self.session.flush(guard, ("step.intent", body))
+        if written.stopped:
+            return PROGRESSED
+        return None if written.blocked is None else written.blocked.carry(self.session)
 
     def _apply(self, action: Change[Any], planned: Planned) -> Carried:
         key = step_key(self.session.row.id, self.address)

@@ -2,24 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 from engine.domain.canonical import JsonObject
 from engine.domain.entry import Entry
 from engine.domain.errors import InvalidInput, Refused
 from engine.domain.people import Actor
 from engine.domain.run import ENDS, RunState
-from engine.journal.rows import BrakeRow, Page, RunRow
-from engine.journal.store import Tx
-from engine.language.program import ManualNode
+from engine.journal.rows import RunRow
+from engine.journal.store import Store, Tx
+from engine.language.program import ManualNode, Program
 from engine.planning.addresses import find_node
-from engine.running.budgeting import KILL_SWITCH
+from engine.running.rearming import Rearming
+from engine.running.standing import Anybody, Holders, standing, where_of
+from engine.running.steering import Steering
 from engine.running.voting import Voting
 from engine.running.wayback import WayBack
 
 _RETRYABLE = {RunState.FAILED, RunState.NEEDS_HUMAN, RunState.HELD}
 
 
-class Commands(Voting, WayBack):
-    """The acts. `playbooks` gives the loaded programs, by name, as they are now."""
+class Commands(Voting, WayBack, Steering, Rearming):
+    """The acts. `playbooks` gives the loaded programs, by name, as they are now.
+
+    Args:
+        holders: who holds which role, and how far it reaches.
+        break_glass: the role that may approve alone; None: nobody may.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        playbooks: Callable[[], Mapping[str, Program]],
+        node: str = "local",
+        *,
+        holders: Holders | None = None,
+        break_glass: str | None = None,
+    ) -> None:
+        super().__init__(store, playbooks, node)
+        self.holders: Holders = holders or Anybody()
+        self.break_glass_role = break_glass
 
     # ------------------------------------------------------------ runs
 
@@ -41,10 +63,9 @@ class Commands(Voting, WayBack):
                 )
             node = find_node(program, address)
             if isinstance(node, ManualNode):
-                if not actor.has(node.role):
-                    raise Refused(
-                        f"{actor.name} lacks the role {node.role}", missing_role=node.role
-                    )
+                right = standing(tx, actor, node.role, where_of(row), self.holders)
+                if right.lacking is not None:
+                    raise Refused(right.lacking, missing_role=node.role)
             elif not (state.in_doubt and progress.stuck):
                 raise InvalidInput(f"step {address!r} is under way and needs nobody's word")
             body = {"address": address, "by": actor.name, "via": actor.via, "note": note}
@@ -63,6 +84,7 @@ class Commands(Voting, WayBack):
                     )
                 )
             self.tell(tx, row.id, *entries)
+            tx.pages.seen(row.id, actor.name, f"{address} is done: {note}")
             return {"run": row.id, "address": address}
 
         return self._store.write(work)
@@ -111,37 +133,12 @@ class Commands(Voting, WayBack):
         open_end = row.state is RunState.NEEDS_HUMAN and row.ended_at is None
         if states is None and row.state in ENDS and not open_end:
             raise Refused(f"run {row.id} has ended: {row.state.value}")
+        if signal == "retry":
+            taken = self.progress(tx, row)[0].taken_by
+            if taken is not None:
+                raise Refused(f"{taken} has taken run {row.id} over; stanch handback comes first")
         if states is not None and row.state not in states:
             raise Refused(f"run {row.id} is {row.state.value}; {signal} does not apply to it")
         body = {"signal": signal, "actor": actor.name, "via": actor.via, "reason": reason}
         self.tell(tx, row.id, Entry("run.signal", body))
-
-    # ------------------------------------------------------------ brakes
-
-    def pause(self, actor: Actor, reason: str) -> JsonObject:
-        """Pull the kill switch: nothing begins an effect from now on, parked runs included."""
-        if not reason.strip():
-            raise InvalidInput(
-                "say why: --reason 'what is wrong'; everyone who meets the pause reads it"
-            )
-        return self._kill(actor, reason, engaged=True)
-
-    def resume(self, actor: Actor, reason: str = "") -> JsonObject:
-        """Re-arm: runs that the pause holds go on."""
-        return self._kill(actor, reason, engaged=False)
-
-    def _kill(self, actor: Actor, reason: str, *, engaged: bool) -> JsonObject:
-        def work(tx: Tx) -> JsonObject:
-            before = tx.brakes.get(KILL_SWITCH)
-            tx.brakes.set(BrakeRow(KILL_SWITCH, engaged, actor.name, reason, tx.now()))
-            body = {"name": KILL_SWITCH, "engaged": engaged, "by": actor.name, "reason": reason}
-            tx.journal.append(self._chain, [Entry("brake.set", body)])
-            held: list[str] = []
-            if not engaged:
-                held = [row.id for row in tx.runs.list(Page(limit=10_000), states=[RunState.HELD])]
-                for run in held:
-                    tx.runs.wake(run)
-            was = bool(before and before.engaged)
-            return {**body, "changed": was is not engaged, "runs": held}
-
-        return self._store.write(work)
+        tx.pages.seen(row.id, actor.name, f"{signal}: {reason}")

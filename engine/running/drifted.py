@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from engine.domain.run import RunMode
 from engine.language.program import ActionNode
 from engine.planning.drift import Difference, compare_items
 from engine.planning.moves import Move, Open
+from engine.running.braking import by_itself
 from engine.running.session import Session
 
 
@@ -16,7 +16,7 @@ def ask_again(session: Session, address: str, found: Sequence[Difference]) -> No
     for difference in found:
         session.note("drift.found", **difference.as_json())
     text = "; ".join(map(str, found[:3]))
-    if session.row.mode is RunMode.AUTO:
+    if by_itself(session):
         reason = f"the world is not as planned: {text}"
         session.note("run.signal", signal="stuck", reason=reason, address=address)
     else:

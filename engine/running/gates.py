@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
 from engine.domain.clock import format_time
-from engine.domain.errors import Category
 from engine.domain.ids import new_id
+from engine.domain.people import Where
 from engine.domain.run import RunMode, RunState
 from engine.journal.rows import GateRow
 from engine.journal.store import Tx
-from engine.language.program import GateNode
 from engine.planning.document import PlanDocument
 from engine.planning.drift import Difference, differences
-from engine.planning.inputs import seconds
-from engine.planning.moves import Place
-from engine.planning.progress import GateState, StepState
-from engine.planning.scope import scope_of
-from engine.running.outcome import PROGRESSED, Carried, Parked
+from engine.planning.progress import GateState
+from engine.running.braking import asks_a_person
 from engine.running.planning import replan
 from engine.running.services import Services
 from engine.running.session import Session
+from engine.running.standing import where_of
 
 PLAN_GATE = "plan"
 BUDGET_GATE = "budget"
@@ -47,8 +44,8 @@ def open_gate(
     ask: Ask,
     document: PlanDocument,
     changed: Sequence[Difference] = (),
-) -> None:
-    """Open a gate that shows, and binds to, `document`."""
+) -> str:
+    """Open a gate that shows, and binds to, `document`; return its id."""
     now = services.clock.now()
     row = session.row
     gate = new_id("gate")
@@ -73,7 +70,9 @@ def open_gate(
             "author": session.program.author,
             "reason": ask.reason,
             "on_timeout": ask.on_timeout,
-            "excluded": excluded(session),
+            "excluded": excluded(services, session),
+            "where": whereabouts(services, session, document).as_json(),
+            "rejected": session.progress.rejected,
             "drift": drift,
             "budget": document.budget(),
         },
@@ -96,23 +95,44 @@ def open_gate(
         reason=ask.reason,
         step=ask.step,
         drift=drift,
+        within=ask.within,
+        on_timeout=ask.on_timeout,
     )
     session.move(RunState.AWAITING_APPROVAL, ask.reason)
+    return gate
 
 
-def excluded(session: Session) -> list[str]:
-    """Names that may not decide: who asked for the run, and who wrote its playbook."""
-    return sorted({name for name in (session.row.requester, session.program.author) if name})
+def excluded(services: Services, session: Session) -> list[str]:
+    """People who may not decide: who asked for the run, and who wrote its playbook."""
+    names = (session.row.requester, session.program.author)
+    return sorted({services.person(name) for name in names if name})
 
 
-def close_gate(session: Session, gate: GateState, state: str, reason: str) -> None:
-    """Close a gate in the journal and in its row, so that its buttons go dead."""
+def whereabouts(services: Services, session: Session, document: PlanDocument) -> Where:
+    """Return the pack and the namespaces that a plan is about."""
+    about = where_of(session.row)
+    planned = [step.planned for step in document.steps if step.planned is not None]
+    touched = {services.connections.namespace(one.target) for one in planned}
+    names = {*about.namespaces, *(name for name in touched if name)}
+    return Where(about.pack, tuple(sorted(names)))
+
+
+def close_gate(
+    session: Session, gate: GateState, state: str, reason: str, by: Collection[str] = ("stanch",)
+) -> None:
+    """Close a gate in the journal and in its row, so that its buttons go dead and say who closed it."""
+    who = ", ".join(sorted(by))
 
     def write(tx: Tx) -> None:
-        tx.gates.close(gate.gate, state)
+        tx.gates.close(gate.gate, state, by=who, why=reason)
 
     session.note(
-        "gate.closed", gate=gate.gate, state=state, reason=reason, fingerprint=gate.fingerprint
+        "gate.closed",
+        gate=gate.gate,
+        state=state,
+        reason=reason,
+        by=who,
+        fingerprint=gate.fingerprint,
     )
     session.also(write)
 
@@ -124,60 +144,26 @@ def close_all(session: Session, reason: str) -> None:
             close_gate(session, gate, "withdrawn", reason)
 
 
-def judge(services: Services, session: Session, gate: GateState) -> str | None:
-    """Say what an open gate has come to, and close it accordingly.
-
-    Returns:
-        `rejected`, `expired`, `approved`, `void` (a new gate is open), or None (still open). Approved
-        only where the plan, made anew, is still the one that people saw.
-    """
-    who = gate.rejected_by
-    if who is not None:
-        close_gate(session, gate, "rejected", f"rejected by {who}")
-        return "rejected"
-    if gate.quorum:
-        return _at_quorum(services, session, gate)
-    if gate.expires_at is not None and services.clock.now() >= gate.expires_at:
-        close_gate(session, gate, "expired", "nobody decided in time")
-        return "expired"
-    return None
-
-
-def _at_quorum(services: Services, session: Session, gate: GateState) -> str:
-    session.flush()
-    voters = sorted(who for who, decision in gate.votes.items() if decision == "approve")
-    if gate.address == BUDGET_GATE:
-        close_gate(session, gate, "approved", f"approved by {', '.join(voters)}")
-        return "approved"
-    fresh = replan(services, session, skip=gate.address)
-    if fresh.fingerprint == gate.fingerprint:
-        close_gate(session, gate, "approved", f"approved by {', '.join(voters)}")
-        session.document = fresh
-        return "approved"
-    shown = services.store.read(lambda tx: tx.blobs.plan(session.row.id, gate.fingerprint))
-    found = differences(PlanDocument.from_json(shown), fresh)
-    for difference in found:
-        session.note("drift.found", **difference.as_json())
-    text = "; ".join(map(str, found[:3]))
-    close_gate(session, gate, "void", f"the world drifted: {text}")
-    ask = Ask(
-        gate.address,
-        gate.role,
-        gate.approvals,
-        services.approval.within,
-        f"the plan changed after it was approved: {text}",
-        gate.address in session.progress.steps,
-    )
-    open_gate(services, session, ask, fresh, found)
-    return "void"
+def let_go(session: Session, who: str) -> None:
+    """A person has taken the run over: what was asked is void, and is asked again on hand-back."""
+    for gate in session.progress.gates.values():
+        if gate.state == "open":
+            close_gate(session, gate, "void", f"{who} has taken the run over", (who,))
 
 
 # ---------------------------------------------------------------- the engine's own gates
 
 
-def wants_plan_gate(session: Session, document: PlanDocument) -> bool:
-    """`mode: approve` puts a gate before the first change; `auto` skips that gate only."""
-    return session.row.mode is RunMode.APPROVE and document.asks
+def wants_plan_gate(services: Services, session: Session, document: PlanDocument) -> str | None:
+    """Say why there is a gate before the first change; None: there is none.
+
+    `mode: approve` puts it there; `auto` skips it, unless a brake wants a person's word.
+    """
+    if not document.asks:
+        return None
+    if session.row.mode is RunMode.APPROVE:
+        return "before the first change"
+    return asks_a_person(services, session, document)
 
 
 def ask_for_plan(
@@ -192,7 +178,7 @@ def ask_for_plan(
     old = session.progress.gates.get(PLAN_GATE)
     if old is not None and old.state == "open":
         close_gate(session, old, "void", reason)
-    ask = Ask(PLAN_GATE, rule.role, rule.approvals, rule.within, reason)
+    ask = Ask(PLAN_GATE, rule.role, rule.approvals, rule.within, reason, on_timeout=rule.on_timeout)
     open_gate(services, session, ask, document, changed)
 
 
@@ -217,57 +203,7 @@ def ask_for_budget(services: Services, session: Session, reason: str) -> None:
     session.flush()
     document = session.document or replan(services, session)
     rule = services.approval
-    ask = Ask(BUDGET_GATE, rule.role, rule.approvals, rule.within, reason)
-    open_gate(services, session, ask, document)
-
-
-# ---------------------------------------------------------------- gate steps
-
-
-def carry_gate(
-    services: Services,
-    session: Session,
-    address: str,
-    node: GateNode,
-    place: Place,
-    state: StepState | None,
-) -> Carried:
-    """Take a gate step one move on."""
-    gate = session.progress.gates.get(address)
-    if state is None or gate is None:
-        within = seconds(node.within, scope_of(place, session.progress, session.facts))
-        session.note("step.started", address=address, waits=True)
-        session.flush()
-        document = replan(services, session, skip=address)
-        ask = Ask(address, node.role, node.approvals, within, node.title, True, node.on_timeout)
-        open_gate(services, session, ask, document)
-        return PROGRESSED
-    if gate.state == "open":
-        verdict = judge(services, session, gate)
-        if verdict is None:
-            return Parked(gate.expires_at, "approval")
-        if verdict == "void":
-            return PROGRESSED
-    _gate_outcome(session, address, node, session.progress.gates[address])
-    return PROGRESSED
-
-
-def _gate_outcome(session: Session, address: str, node: GateNode, gate: GateState) -> None:
-    comment = "; ".join(item["comment"] for item in gate.comments if item["comment"])
-    if gate.state == "expired" and node.on_timeout == "escalate":
-        session.note(
-            "run.signal",
-            signal="stuck",
-            reason=f"{address}: nobody decided in time; escalated, a person must decide",
-            address=address,
-        )
-        return
-    passed = gate.state == "approved" or (gate.state == "rejected" and node.on_reject == "continue")
-    session.note(
-        "step.outcome",
-        address=address,
-        state="succeeded" if passed else "failed",
-        output={"decision": gate.state, "by": sorted(gate.votes), "comment": comment},
-        category=None if passed else Category.PERMANENT.value,
-        message="" if passed else f"{gate.state}{f': {comment}' if comment else ''}",
+    ask = Ask(
+        BUDGET_GATE, rule.role, rule.approvals, rule.within, reason, on_timeout=rule.on_timeout
     )
+    open_gate(services, session, ask, document)

@@ -91,6 +91,7 @@ class Services:
     planner: Planner
     approval: ApprovalRule = ApprovalRule()
     budgets: Mapping[str, Limit] = field(default_factory=dict)
+    node: str = "local"  # names the chain of what belongs to no run
     brakes: BrakeRules = field(default_factory=BrakeRules)
     person: Callable[[str], str] = _as_they_are  # the person behind an author's or requester's name
     on_end: RunEnded = _unheard

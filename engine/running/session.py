@@ -27,11 +27,31 @@ B = TypeVar("B")
 _RISKED = frozenset({"step.applied", "step.outcome", "undo.outcome", "gate.opened", "gate.closed"})
 
 
+# What a person said that keeps a guarded entry from being written.
+_STOPS = frozenset({"hold", "takeover", "cancel", "preempt"})
+
+
+class _Stopped(Exception):
+    """A person stopped the run in the very moment of an intent: the transaction is rolled back.
+
+    Attributes:
+        foreign: what others appended, their word among it.
+    """
+
+    def __init__(self, foreign: Sequence[StoredEntry]) -> None:
+        super().__init__("stopped")
+        self.foreign = foreign
+
+
 @dataclass(frozen=True)
 class Written(Generic[B]):
-    """What a guarded write came to: the guard's objection, or None where all was written."""
+    """What a guarded write came to: the guard's objection, or None where all was written.
+
+    `stopped`: a person's word came first; the guarded entry was not written.
+    """
 
     blocked: B | None
+    stopped: bool = False
 
 
 class Session:
@@ -63,7 +83,6 @@ class Session:
         self._pending: list[Entry] = []
         self._extras: list[Callable[[Tx], None]] = []
         self._durable = 0
-        self._written_state = row.state
         self.facts = _facts(row)
 
     # ------------------------------------------------------------ reading
@@ -80,7 +99,7 @@ class Session:
         for entry in entries:
             fold(self.progress, entry.kind, entry.body, entry.at, entry.n)
         self._durable = self.progress.n
-        self._written_state = self.progress.state = self.row.state
+        self.progress.state = self.row.state
         self.document = None if plan is None else PlanDocument.from_json(plan)
 
     def _read_all(self, tx: Tx) -> tuple[Sequence[StoredEntry], Json]:
@@ -138,13 +157,17 @@ class Session:
                 return Written(None)
             pending, extras = list(self._pending), list(self._extras)
             last = Entry(guarded[0], self._redact(guarded[1])) if guarded else None
-            state = self.progress.state
             work = self._work(pending, extras, guard, last)
-            blocked, number, foreign = self.store.write(work)
+            try:
+                blocked, number, foreign = self.store.write(work)
+            except _Stopped as stopped:
+                for entry in stopped.foreign:
+                    fold(self.progress, entry.kind, entry.body, entry.at, entry.n)
+                    self._durable = entry.n
+                return Written(None, stopped=True)
             self._pending = self._pending[len(pending) :]
             self._extras = self._extras[len(extras) :]
             self._durable = number
-            self._written_state = state
             for entry in foreign:
                 fold(self.progress, entry.kind, entry.body, entry.at, entry.n)
             if last is not None and blocked is None:
@@ -184,7 +207,8 @@ class Session:
     ) -> Callable[[Tx], tuple[B | None, int, Sequence[StoredEntry]]]:
         """The transaction: (the guard's objection, number of the last entry, what others appended)."""
         state, reason, ending = self.progress.state, _reason(pending), self.ending
-        durable, moved = self._durable, self.progress.state is not self._written_state
+        # By the entries: a state that was left and entered again has a new reason.
+        durable, moved = self._durable, any(entry.kind == "run.state" for entry in pending)
 
         def work(tx: Tx) -> tuple[B | None, int, Sequence[StoredEntry]]:
             blocked = guard(tx) if guard is not None else None
@@ -200,7 +224,10 @@ class Session:
             missing = number - len(entries) - durable
             if missing <= 0:
                 return blocked, number, ()
-            return blocked, number, tx.journal.read(run_id, after=durable, limit=missing)
+            foreign = tx.journal.read(run_id, after=durable, limit=missing)
+            if last is not None and blocked is None and any(map(_stops, foreign)):
+                raise _Stopped(foreign)
+            return blocked, number, foreign
 
         return work
 
@@ -213,6 +240,10 @@ class Session:
         with self.lock:
             if any(entry.kind in _RISKED for entry in self._pending):
                 self.flush()
+
+
+def _stops(entry: StoredEntry) -> bool:
+    return entry.kind == "run.signal" and entry.body.get("signal") in _STOPS
 
 
 def _reason(entries: Sequence[Entry]) -> str:

@@ -25,20 +25,22 @@ from engine.planning.scope import scope_of
 from engine.planning.walk import Walk
 from engine.running.attempts import Attempt
 from engine.running.bookkeeping import book, step_outcome
+from engine.running.braking import at_end, by_itself, holding_window, take_slot
 from engine.running.drifted import beyond_bounds
 from engine.running.gates import (
     BUDGET_GATE,
     PLAN_GATE,
-    ask_for_budget,
     ask_for_plan,
-    carry_gate,
     close_all,
-    judge,
+    let_go,
     reask,
     wants_plan_gate,
 )
+from engine.running.gatesteps import carry_gate
+from engine.running.handing import give_way, handed_back, in_doubt, over_by_now, stepped
+from engine.running.judging import judge
 from engine.running.outcome import PROGRESSED, Carried, Parked
-from engine.running.paging import needs_human
+from engine.running.paging import needs_human, urgent_waits
 from engine.running.planning import first_plan
 from engine.running.services import Services
 from engine.running.session import Session
@@ -77,13 +79,19 @@ class Stepper:
         if progress.ended is not None:
             self._let_go()
             return
-        if progress.state in {RunState.QUEUED, RunState.PLANNING} and not self._begin():
+        unplanned = progress.state is RunState.HELD and progress.fingerprint is None
+        begins = unplanned or progress.state in {RunState.QUEUED, RunState.PLANNING}
+        if begins and not self._begin():
             return
         if progress.state in {RunState.FAILED, RunState.NEEDS_HUMAN} and progress.stuck is None:
             self.session.move(RunState.RUNNING, "resumed by a person")
             # Nobody approved an automatic run: its person's retry is for the world as it is now.
             if self.session.row.mode is RunMode.AUTO and not self._settled_plan():
                 return
+        # Who held the lock has changed what an automatic run was about to change.
+        waited = progress.waited and by_itself(self.session) and not progress.interrupted
+        if waited and "plan" not in self.session.row.trigger and not self._settled_plan():
+            return
         while not self.services.stopping():
             step = self._once()
             if step is not None:
@@ -102,7 +110,12 @@ class Stepper:
         if session.progress.cancel is not None:
             self._finish(Finish(RunState.CANCELLED, session.progress.cancel))
             return False
-        if session.progress.state is RunState.QUEUED:
+        if session.progress.hold is not None and session.progress.hold_kind == "person":
+            self._park_as(RunState.HELD, session.progress.hold)
+            return False
+        if not self._has_place():
+            return False
+        if session.progress.state is not RunState.PLANNING:
             session.move(RunState.PLANNING, "planning")
         session.note("run.claimed", owner=session.row.owner, epoch=session.row.epoch)
         document = self._plan()
@@ -112,11 +125,26 @@ class Stepper:
             reason = f"{len(document.changes)} changes planned, nothing written"
             self._finish(Finish(RunState.PLANNED, reason))
             return False
-        if wants_plan_gate(session, document):
-            ask_for_plan(self.services, session, document, "before the first change")
+        why = wants_plan_gate(self.services, session, document)
+        if why is not None:
+            ask_for_plan(self.services, session, document, why)
         else:
             session.move(RunState.RUNNING, "planned")
         return True
+
+    def _has_place(self) -> bool:
+        """Whether the playbook's runs leave room for this one; it is woken when one has ended."""
+        session, row = self.session, self.session.row
+        at_once = self.services.brakes.at_once_of(session.program)
+        if at_once is None or row.mode is RunMode.DRY_RUN or row.parent is not None:
+            return True
+        why = session.flush(lambda tx: take_slot(tx, row, at_once)).blocked
+        if why is None:
+            return True
+        session.note("lock.waiting", reason=why)
+        session.also(lambda tx: urgent_waits(tx, row, why))
+        self._release(None)
+        return False
 
     def _settled_plan(self) -> bool:
         """Plan anew, unless an effect in doubt must be asked about first. False: the run has ended."""
@@ -172,14 +200,8 @@ class Stepper:
         if progress.cancel is not None:
             self._settle_busy()
             close_all(session, "the run is cancelled")
-        elif progress.stuck is not None:
-            return lambda: self._park_as(RunState.NEEDS_HUMAN, progress.stuck or "")
-        elif progress.hold is not None:
-            return self._hold(progress.hold)
-        elif progress.reask is not None:
-            self._settle_busy()
-            reask(self.services, session)
-            return None
+        elif progress.interrupted:
+            return self._interrupted()
         else:
             stop = self._own_gates()
             if stop is not None:
@@ -201,6 +223,22 @@ class Stepper:
             return None
         return self._park
 
+    def _interrupted(self) -> Any:
+        """People, brakes or the world stand in the way of going on."""
+        session, progress = self.session, self.session.progress
+        if progress.way is not None:
+            return self._give_way()
+        if progress.stuck is not None:
+            return lambda: self._park_as(RunState.NEEDS_HUMAN, progress.stuck or "")
+        if progress.hold is not None:
+            return self._hold(progress.hold)
+        self._settle_busy()
+        if progress.handed_back is not None:
+            handed_back(self.services, session)
+        else:
+            reask(self.services, session)
+        return None
+
     def _own_gates(self) -> Any:
         """The gates that the engine itself opened: before the first change, on drift, over a budget."""
         for address in (PLAN_GATE, BUDGET_GATE):
@@ -208,9 +246,9 @@ class Stepper:
             if gate is None or gate.state != "open":
                 continue
             verdict = judge(self.services, self.session, gate)
-            if verdict == "void":
+            while verdict == "void":
                 gate = self.session.progress.gates[address]  # the one that asks again
-                verdict = None
+                verdict = judge(self.services, self.session, gate)
             if verdict is None:
                 wake = gate.expires_at
                 self._parked = {address: Parked(wake, "approval")}
@@ -218,6 +256,10 @@ class Stepper:
             if verdict == "rejected":
                 reason = f"rejected by {gate.rejected_by}"
                 self.session.note("run.signal", signal="cancel", reason=reason)
+            elif verdict == "expired" and gate.on_timeout == "escalate":
+                reason = "nobody decided in time, and nobody is left to be asked"
+                self.session.note("run.signal", signal="stuck", reason=reason)
+                return lambda: self._park_as(RunState.NEEDS_HUMAN, reason)
             elif verdict == "expired":
                 return lambda: self._finish(Finish(RunState.EXPIRED, "nobody approved in time"))
             elif verdict == "approved":
@@ -228,17 +270,33 @@ class Stepper:
         """A brake or a person holds the run. What held it may be over by now."""
         session = self.session
         self._settle_busy()
-        if reason.startswith("paused by"):
-            kill = self.services.store.read(lambda tx: tx.brakes.get("kill"))
-            if kill is None or not kill.engaged:
-                session.note("run.signal", signal="release", reason="the pause is over")
-                session.move(RunState.RUNNING, "the pause is over")
-                return None
-        if "would exceed the budget" in reason:
-            session.note("run.signal", signal="release", reason="asked about at a gate")
-            ask_for_budget(self.services, session, reason)
+        if over_by_now(self.services, session):
             return None
-        return lambda: self._park_as(RunState.HELD, reason)
+        if session.progress.taken_by is not None:
+            let_go(session, session.progress.taken_by)
+        wake = None
+        if session.progress.hold_kind == "window":
+            window = holding_window(self.services, session, None)
+            wake = window.until if window is not None else None
+        return lambda: self._park_as(RunState.HELD, reason, wake)
+
+    def _give_way(self) -> Any:
+        """An urgent run is to have the locks: settle, undo where that is wanted, let go, stay held."""
+        session = self.session
+        self._settle_busy()
+        for move in in_doubt(session):
+            carried = self._leaf(move)
+            if isinstance(carried, Parked):
+                wake = carried.wake
+                return lambda: self._release(wake)
+            return None
+        way = session.progress.way or {}
+        if way["how"] == "undo" and not session.progress.undo_done:
+            carry_undo(self.services, session, "run")
+            return None
+        close_all(session, f"gave way to {way['for']}")
+        finish = give_way(session)
+        return None if finish is None else lambda: self._finish(finish)
 
     # ------------------------------------------------------------ carrying out
 
@@ -255,6 +313,8 @@ class Stepper:
             for move in moves
             if isinstance(move, Begin | Continue) and move.address not in self._busy
         ]
+        if session.progress.stepping is not None and todo:
+            return self._one_step(todo)
         if session.progress.state is not RunState.RUNNING and todo:
             self._resume_state(todo)
         if len(todo) == 1 and not self._busy:
@@ -270,6 +330,13 @@ class Stepper:
         done = [address for address, future in self._busy.items() if future.done()]
         took = [self._took(address, self._busy.pop(address).result()) for address in done]
         return any(took) or bool(self._busy)
+
+    def _one_step(self, todo: Sequence[Begin | Continue]) -> bool:
+        """A person wants one step: what is under way before what is new, and then no other."""
+        move = next((move for move in todo if isinstance(move, Continue)), todo[0])
+        self._resume_state([move])
+        took = self._took(move.address, self._leaf(move))
+        return stepped(self.session, move.address) or took
 
     def _resume_state(self, todo: Sequence[Begin | Continue]) -> None:
         """Say that the run runs again, unless it only looks whether its wait is over."""
@@ -329,16 +396,18 @@ class Stepper:
             session.move(state, f"{why}: {', '.join(sorted(self._parked)) or 'a lock'}")
         self._release(min(wakes) if wakes else None)
 
-    def _park_as(self, state: RunState, reason: str) -> None:
+    def _park_as(self, state: RunState, reason: str, wake: datetime | None = None) -> None:
         self._settle_busy()
         session = self.session
+        arrives = session.progress.state is not state
         session.move(state, reason)
-        if state is RunState.NEEDS_HUMAN:
+        if state is RunState.NEEDS_HUMAN and arrives:
             row = session.row
             verified = session.progress.verified
             session.also(lambda tx: self.services.on_end(tx, row, state, reason, verified=verified))
             session.also(lambda tx: needs_human(tx, row, reason))
-        self._release(None)
+            session.also(lambda tx: self._brakes(tx, state))
+        self._release(wake)
 
     def _release(self, wake: datetime | None) -> None:
         """Let go. A signal that came meanwhile makes the run ready again in the same transaction."""
@@ -353,6 +422,11 @@ class Stepper:
 
         self.session.also(release)
         self.session.flush()
+
+    def _brakes(self, tx: Tx, state: RunState) -> None:
+        session = self.session
+        cooldown = session.progress.cooldown
+        at_end(tx, self.services, session.program, session.row, state, cooldown)
 
     def _let_go(self) -> None:
         self._release(None)
@@ -380,6 +454,7 @@ class Stepper:
                 tx.timers.clear(row.id)
             verified = session.progress.verified
             self.services.on_end(tx, row, finish.state, finish.reason, verified=verified)
+            self._brakes(tx, finish.state)
             if finish.state is RunState.NEEDS_HUMAN:
                 needs_human(tx, row, finish.reason)
             tx.runs.release(row.id, epoch)

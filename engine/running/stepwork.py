@@ -149,5 +149,4 @@ class StepWork:
         self.session.note("run.signal", signal="stuck", reason=reason, address=self.address)
 
     def settle_budget(self, planned: Planned, key: str, counts: dict[str, int]) -> None:
-        units = set(planned.counts)
-        self.session.also(lambda tx: settle(tx, self.services, self.session, key, units, counts))
+        self.session.also(lambda tx: settle(tx, self.services, self.session, key, planned, counts))

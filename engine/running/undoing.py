@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from engine.contract.action import Change
-from engine.domain.canonical import Json
+from engine.domain.canonical import Json, JsonObject
 from engine.domain.entry import Entry
 from engine.domain.errors import ActionFailed, Category
 from engine.domain.plan import Planned, Receipt, to_json
@@ -17,6 +17,7 @@ from engine.language.program import RestoreNode
 from engine.planning.moves import Place
 from engine.planning.progress import ChangeState, StepState
 from engine.planning.retry import Again, decide
+from engine.running.budgeting import Blocked, count_undo, paused
 from engine.running.changes import changes_of, named, of_scope, override_of, source_of
 from engine.running.outcome import PROGRESSED, Carried
 from engine.running.services import Moment, Services
@@ -32,6 +33,10 @@ class Undone:
     problem: str = ""
     conflict: bool = False
     receipt: Receipt | None = None
+
+
+class _Held(Exception):
+    """Undoing stops here: the kill switch or a person holds the run. It goes on where it was."""
 
 
 def undo_key(key: str) -> str:
@@ -52,19 +57,29 @@ def undo_one(services: Services, session: Session, change: ChangeState, source: 
     if change.undoing and not action.protection_of(planned).retry_safe:
         return Undone("an undo was interrupted, and the target cannot tell whether it happened")
     override = override_of(session)
-    session.note(
-        "undo.intent",
-        of=change.key,
-        address=change.address,
-        key=undo_key(change.key),
-        attempt=change.undo_attempt + 1,
-        action=planned.action,
-        target=str(planned.target),
-        before=to_json(planned.after),
-        after=to_json(planned.before),
+    body: JsonObject = {
+        "of": change.key,
+        "address": change.address,
+        "key": undo_key(change.key),
+        "attempt": change.undo_attempt + 1,
+        "action": planned.action,
+        "target": str(planned.target),
+        "before": to_json(planned.after),
+        "after": to_json(planned.before),
         **({"override": override} if override else {}),
-    )
-    session.flush()
+    }
+
+    def guard(tx: Tx) -> Blocked | None:
+        blocked = paused(tx, undoing=True)
+        if blocked is None:
+            count_undo(tx, services, session, undo_key(change.key), planned)
+        return blocked
+
+    written = session.flush(guard, ("undo.intent", body))
+    if written.blocked is not None:
+        written.blocked.carry(session)
+    if written.blocked is not None or written.stopped:
+        raise _Held
     image = services.store.read(lambda tx: tx.blobs.image(source, change.key))
     receipt = Receipt.from_json(change.receipt, image)
     told = Moment("undo", session.row.id, change.address, 1)
@@ -109,11 +124,18 @@ def undo_all(
     source: str,
     told: Callable[[ChangeState, Undone], None] | None = None,
 ) -> list[str]:
-    """Undo `changes` newest first; return the problems. One conflict does not keep the others from being undone."""
+    """Undo `changes` newest first; return the problems. One conflict does not keep the others from being undone.
+
+    Raises:
+        _Held: the kill switch or a person holds the run; what is left is undone when it goes on.
+    """
     problems: list[str] = []
+    held = session.progress.hold
     for change in reversed(changes):
         if change.undone:
             continue
+        if session.progress.hold is not None and held is None:
+            raise _Held
         result = undo_one(services, session, change, source)
         state = "undone" if not result.problem else "failed"
         session.note(
@@ -137,7 +159,10 @@ def carry_undo(services: Services, session: Session, scope: str) -> Carried:
     """Carry out an automatic undo, covered by the run's own approval."""
     if session.progress.state is not RunState.UNDOING:
         session.move(RunState.UNDOING, "undoing the run's changes")
-    problems = undo_all(services, session, of_scope(session, scope), session.row.id)
+    try:
+        problems = undo_all(services, session, of_scope(session, scope), session.row.id)
+    except _Held:
+        return PROGRESSED
     session.note("undo.done", scope=scope, problems=problems)
     session.move(RunState.RUNNING, "undone" if not problems else "undone as far as possible")
     return PROGRESSED
@@ -157,7 +182,10 @@ def carry_restore(
         return _restore_other(services, session, address, node, source, state)
     names = [scope + name for scope in place.scopes for name in node.restore]
     changes = [item for item in session.progress.changes if named(item.address, names)]
-    problems = undo_all(services, session, changes, source)
+    try:
+        problems = undo_all(services, session, changes, source)
+    except _Held:
+        return PROGRESSED
     _restored_outcome(session, address, [item.address for item in changes], problems)
     return PROGRESSED
 
@@ -192,7 +220,10 @@ def _restore_other(
         }
         session.also(lambda tx: _tell(tx, source, body))
 
-    problems = undo_all(services, session, session.progress.changes, source, told)
+    try:
+        problems = undo_all(services, session, session.progress.changes, source, told)
+    except _Held:
+        return PROGRESSED
     _restored_outcome(session, address, [item.address for item in wanted], problems)
     return PROGRESSED
 

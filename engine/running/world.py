@@ -134,6 +134,10 @@ class Connections:
             self, writable, earlier, deadline, stopping, ports=ports, overriding=overriding
         )
 
+    def namespace(self, target: Target) -> str | None:
+        """Return the namespace that a target lies in, where its system has namespaces."""
+        return self.get(target.connection).kind.namespace(target)
+
     def refusal(self, target: Target) -> str | None:
         connection = self.get(target.connection)
         reason = connection.kind.refuses(connection.settings, target)

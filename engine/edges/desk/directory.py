@@ -83,6 +83,10 @@ class Directory:
         """Whether the configuration gives a person a role (by name or by the groups written there)."""
         return bool(self.roles_of(name) & {role, "admin"})
 
+    def scope(self, role: str) -> Scope:
+        """Return how far a role reaches."""
+        return self.roles[role].scope if role in self.roles else EVERYWHERE
+
     def actor(
         self,
         name: str,

@@ -188,6 +188,37 @@ LINES: list[tuple[str, dict[str, Any], str]] = [
     ),
     ("incident.note", {"text": "line one\nline two"}, "line one line two"),
     (
+        "gate.escalated",
+        {"gate": "gate-1", "role": "sre", "to": "lead"},
+        "gate gate-1: sre did not decide in time; lead is asked",
+    ),
+    (
+        "gate.items",
+        {"actor": "bob", "gate": "gate-1", "rejected": {"each": {"b": "ours"}}},
+        'bob chose among the items of gate gate-1, rejected: {"each":{"b":"ours"}}',
+    ),
+    (
+        "gate.break_glass",
+        {"actor": "lena", "via": "slack", "gate": "gate-1", "reason": "fire"},
+        "BREAK-GLASS: lena (by slack) approved gate gate-1 alone: fire",
+    ),
+    (
+        "incident.break_glass",
+        {"actor": "lena", "via": "cli", "gate": "gate-1", "reason": "fire"},
+        "BREAK-GLASS: lena (by cli) approved gate gate-1 alone: fire",
+    ),
+    ("run.replanned", {"reason": "handed back"}, "the plan was made anew: handed back"),
+    (
+        "role.lent",
+        {"from": "alice", "role": "sre", "to": "eve", "until": "noon", "reason": "leave"},
+        "alice lent the role sre to eve until noon: leave",
+    ),
+    (
+        "role.taken_back",
+        {"from": "alice", "role": "sre", "to": "eve", "by": "alice"},
+        "alice ended that eve holds the role sre of alice",
+    ),
+    (
         "page.told",
         {"level": "emergency", "reason": "run r needs a person", "told": 2},
         "paged (emergency): run r needs a person, told 2 times",
