@@ -68,10 +68,11 @@ class AlertmanagerExpire(Change[ExpireParams]):
         return (Target(params.connection, ONE + params.id),)
 
     def grants(self, params: ExpireParams) -> Sequence[Grant]:
-        split = [target.path.partition(" ") for target in self.targets(params)]
+        # What undo sets again has another id, which Alertmanager gives.
+        paths = (("GET", LIST), ("POST", LIST), ("GET", f"{ONE}*"), ("DELETE", ONE + params.id))
         return tuple(
             Grant(params.connection, "http", {"method": method, "path": path})
-            for method, _, path in split
+            for method, path in paths
         )
 
     def plan(self, params: ExpireParams, world: World) -> Planned:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from actions.http.bodies import Answer, content_of, is_expected, parsed, split
 from actions.http.settings import HttpSettings, check_path
-from engine.contract import ActionFailed, Category, ConnectionKind, Opening, Target
+from engine.contract import ActionFailed, Category, ConnectionKind, Grant, Opening, Target
 from engine.contract.redact import Redactor
 from engine.contract.status import category_of, retry_after
 from engine.domain.canonical import Json
@@ -279,6 +279,11 @@ class HttpKind(ConnectionKind):
         if settings.allows(method, path):
             return None
         return f"{target.path} is not in the allow-list of connection {target.connection!r}"
+
+    def grant_text(self, settings: BaseModel, grants: Sequence[Grant], user: str) -> str:
+        del settings, user
+        named = sorted({f"{one.detail['method']} {one.detail['path']}" for one in grants})
+        return "".join(f"{line}\n" for line in named)
 
     def check(self, client: HttpClient) -> Mapping[str, str]:
         """Any answer to a HEAD of the base URL shows that the host is there."""

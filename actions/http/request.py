@@ -164,7 +164,8 @@ class HttpRequest(Change[RequestParams]):
     def grants(self, params: RequestParams) -> Sequence[Grant]:
         split = [target.path.partition(" ") for target in self.targets(params)]
         return tuple(
-            Grant(params.connection, "http", {"method": method, "path": path})
+            # `{name}` stands for a field of the answer, which nobody knows yet.
+            Grant(params.connection, "http", {"method": method, "path": _FIELD.sub("*", path)})
             for method, _, path in split
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self, cast
 
@@ -10,9 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from actions.kubernetes.client import KubernetesClient, Limits, Transport
 from actions.kubernetes.guard import Allow, refuse_place
+from actions.kubernetes.rbac import manifests
 from actions.kubernetes.resources import built_in
 from actions.kubernetes.transport import OfficialTransport, configure
-from engine.contract import ConnectionKind, Opening, SecretRef, Target
+from engine.contract import ConnectionKind, Grant, Opening, SecretRef, Target
 from engine.contract.fields import Bytes, Seconds
 
 
@@ -91,6 +92,12 @@ class KubernetesKind(ConnectionKind):
             allow=settings.allow,
             limits=Limits(settings.timeout, settings.max_bytes),
         )
+
+    def grant_text(self, settings: BaseModel, grants: Sequence[Grant], user: str) -> str:
+        import yaml
+
+        del settings
+        return str(yaml.safe_dump_all(manifests(grants, user), sort_keys=False))
 
     def refuses(self, settings: BaseModel, target: Target) -> str | None:
         namespace, _, rest = target.path.partition("/")

@@ -12,7 +12,15 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from actions.postgres.failures import failed
 from actions.postgres.parsing import Table
-from engine.contract import ActionFailed, Category, ConnectionKind, Opening, SecretRef, Target
+from engine.contract import (
+    ActionFailed,
+    Category,
+    ConnectionKind,
+    Grant,
+    Opening,
+    SecretRef,
+    Target,
+)
 from engine.contract.fields import Seconds
 from engine.contract.redact import Redactor
 
@@ -353,6 +361,13 @@ class PostgresKind(ConnectionKind):
                 "SELECT current_setting('server_version') AS v, current_user::text AS u"
             )[0]
         return {"version": row["v"], "role": row["u"]}
+
+    def grant_text(self, settings: BaseModel, grants: Sequence[Grant], user: str) -> str:
+        from actions.postgres.granting import statements
+
+        assert isinstance(settings, PostgresSettings)
+        made = statements(grants, user, settings.token_schema)
+        return "".join(f"{statement};\n" for statement in made)
 
     def close(self, client: PostgresClient) -> None:
         client.close()

@@ -32,6 +32,7 @@ from engine.contract import (
 from engine.contract.fields import Seconds
 from engine.domain.canonical import Json, JsonObject
 
+_UNDONE_BY = {"InsertStmt": "DELETE", "DeleteStmt": "INSERT"}
 _SAMPLE = 5  # rows shown to people
 _KEYS_SHOWN = 100  # keys in the output
 
@@ -104,12 +105,16 @@ class PostgresExecute(Change[ExecuteParams]):
         rights = [(CHANGES[statement.kind], str(statement.written))]
         if statement.kind == "MergeStmt":
             rights = [(verb, str(statement.written)) for verb in ("INSERT", "UPDATE", "DELETE")]
+        elif params.key:
+            # UPDATE is what locking the rows asks for; the third takes the change back.
+            needed = ("UPDATE", _UNDONE_BY.get(statement.kind, "UPDATE"))
+            rights += [(verb, str(statement.written)) for verb in needed]
         rights += [("SELECT", str(table)) for table in statement.tables]
         token = f"stanch.{tokens.TABLE}"
         rights += [("SELECT", token), ("INSERT", token)]
         return tuple(
             Grant(params.connection, "sql", {"privilege": privilege, "on": on})
-            for privilege, on in rights
+            for privilege, on in dict.fromkeys(rights)
         )
 
     def plan(self, params: ExecuteParams, world: World) -> Planned:

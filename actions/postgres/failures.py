@@ -74,6 +74,8 @@ def failed(
         text += f" ({diagnostic.message_detail})"
     if error.sqlstate == "55P03":
         text += "; another session holds the rows, the step may be tried again"
+    if error.sqlstate == "42501":
+        text += "; grant the right (stanch grants prints the statements), or narrow the playbook"
     if error.sqlstate == "25006":
         text += "; the connection leads to a standby or a read-only role"
     code = f" [{error.sqlstate}]" if error.sqlstate else ""

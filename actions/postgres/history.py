@@ -10,7 +10,7 @@ from pydantic import Field
 from actions.postgres.batched import Batch, Batched, of_plan, part_of, rows_of
 from actions.postgres.connection import PostgresClient
 from actions.postgres.execute import ExecuteParams
-from actions.postgres.parsing import parse
+from actions.postgres.parsing import Table, parse
 from actions.postgres.recipes import (
     EXECUTE,
     RowsParams,
@@ -24,6 +24,7 @@ from actions.postgres.values import to_parameters
 from engine.contract import (
     ActionFailed,
     Category,
+    Grant,
     Planned,
     Receipt,
     World,
@@ -71,6 +72,16 @@ class CleanHistory(Batched[CleanParams]):
             f"ORDER BY {column(params.time_column)}, {keys} LIMIT %(batch)s)"
         )
         return execution(params, sql, {**values, "batch": params.batch})
+
+    def grants(self, params: CleanParams) -> Sequence[Grant]:
+        rights = super().grants(params)
+        if params.keep:
+            return rights
+        kept = ("INSERT", "UPDATE")  # no rows are locked and kept, none are put back
+        on = str(Table.parse(params.table))
+        return tuple(
+            one for one in rights if one.detail["on"] != on or one.detail["privilege"] not in kept
+        )
 
     def plan(self, params: CleanParams, world: World) -> Planned:
         first = EXECUTE.plan(self.statement(params), world)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self, cast
@@ -12,7 +13,16 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from actions import aws
 from actions.s3.failures import failed
-from engine.contract import ActionFailed, Category, ConnectionKind, Opening, SecretRef, Target
+from actions.s3.policy import policy
+from engine.contract import (
+    ActionFailed,
+    Category,
+    ConnectionKind,
+    Grant,
+    Opening,
+    SecretRef,
+    Target,
+)
 from engine.contract.fields import Seconds
 from engine.contract.redact import Redactor
 
@@ -253,6 +263,10 @@ class S3Kind(ConnectionKind):
             "endpoint": client.settings.endpoint_url or "Amazon S3",
             "buckets": ", ".join(names),
         }
+
+    def grant_text(self, settings: BaseModel, grants: Sequence[Grant], user: str) -> str:
+        del settings, user  # whom the policy is attached to is said where it is attached
+        return json.dumps(policy(grants), indent=2) + "\n"
 
     def close(self, client: S3Client) -> None:
         client.close()

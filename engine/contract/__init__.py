@@ -7,7 +7,6 @@ from engine.contract.action import (
     CannotTell,
     Change,
     Confirmation,
-    Grant,
     NotApplied,
     Notify,
     NotYet,
@@ -16,7 +15,7 @@ from engine.contract.action import (
     Wrong,
 )
 from engine.contract.ports import ChatPort, NoChat, Ports, ReadOnlyChat
-from engine.contract.world import ConnectionKind, Opening, SecretRef, World
+from engine.contract.world import ConnectionKind, Grant, Opening, SecretRef, World
 from engine.domain.errors import ActionFailed, Category, Unplannable
 from engine.domain.plan import Planned, Receipt, Target, Unknown
 from engine.domain.rehearsed import Message, NetChange, RehearsedWorld, Scene, Unanswered

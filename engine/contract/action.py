@@ -10,13 +10,13 @@ from __future__ import annotations
 import enum
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-from engine.contract.world import World
-from engine.domain.canonical import Json, JsonObject
+from engine.contract.world import Grant, World
+from engine.domain.canonical import Json
 from engine.domain.plan import Effect, Planned, Receipt, Target
 
 
@@ -41,21 +41,6 @@ class Protection(enum.StrEnum):
     def retry_safe(self) -> bool:
         """Whether the engine may apply again by itself after a failure or a crash."""
         return self is not Protection.UNPROTECTED
-
-
-@dataclass(frozen=True)
-class Grant:
-    """One right that an action needs at its target.
-
-    Attributes:
-        kind: `kubernetes`, `sql`, `s3`, `http` …
-        detail: for kubernetes `{verbs, group, resource, namespace}`; for sql `{privilege, on}`;
-            for s3 `{action, resource}`.
-    """
-
-    connection: str
-    kind: str
-    detail: JsonObject = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from engine.contract.ports import ChatPort
+from engine.domain.canonical import JsonObject
 from engine.domain.clock import Clock
 from engine.domain.plan import Planned, Target
 from engine.domain.rehearsed import RehearsedWorld, Scene
@@ -88,6 +89,21 @@ class World(Protocol):
 
 
 @dataclass(frozen=True)
+class Grant:
+    """One right that an action needs at its target.
+
+    Attributes:
+        kind: `kubernetes`, `sql`, `s3`, `http` …
+        detail: for kubernetes `{verbs, group, resource, namespace}`; for sql `{privilege, on}`;
+            for s3 `{action, resource}`.
+    """
+
+    connection: str
+    kind: str
+    detail: JsonObject = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Opening:
     """How a client is to be opened.
 
@@ -153,6 +169,16 @@ class ConnectionKind(ABC):
         """
         del client
         return {}
+
+    def grant_text(self, settings: BaseModel, grants: Sequence[Grant], user: str) -> str:
+        """Return what an administrator applies so that `user` has exactly these rights: a manifest, a
+        policy, statements. `stanch grants` prints it; the default is one line a right."""
+        del settings, user
+        lines = (
+            f"{grant.kind}: {' '.join(f'{key}={value}' for key, value in grant.detail.items())}\n"
+            for grant in grants
+        )
+        return "".join(dict.fromkeys(lines))
 
     def close(self, client: Any) -> None:
         """Let go of the client's sockets."""

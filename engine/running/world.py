@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from engine.contract.ports import NO_PORTS, ChatPort, Ports, ReadOnlyChat
 from engine.contract.registry import Registry
-from engine.contract.world import ConnectionKind, Opening, SecretRef
+from engine.contract.world import ConnectionKind, Grant, Opening, SecretRef
 from engine.domain.canonical import Json
 from engine.domain.clock import Clock
 from engine.domain.errors import ActionFailed, Category
@@ -182,6 +182,11 @@ class Connections:
         connection = self.get(name)
         client: Any = self.client(name, object, writable=False)
         return connection.kind.check(client)
+
+    def grant_text(self, name: str, grants: Sequence[Grant], user: str) -> str:
+        """Return rights at a connection as an administrator applies them."""
+        connection = self.get(name)
+        return connection.kind.grant_text(connection.settings, grants, user)
 
     def close(self) -> None:
         with self._lock:
