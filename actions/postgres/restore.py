@@ -100,8 +100,8 @@ class PostgresRestore(Change[RestoreParams]):
 
     def grants(self, params: RestoreParams) -> Sequence[Grant]:
         table = str(Table.parse(params.table))
-        rights = [(verb, table) for verb in ("SELECT", "INSERT", "UPDATE")]
-        rights += [("DELETE", table)] if params.mode == "replace" else []
+        # DELETE is for rows that the mode or the way back takes away again.
+        rights = [(verb, table) for verb in ("SELECT", "INSERT", "UPDATE", "DELETE")]
         token = f"stanch.{tokens.TABLE}"
         rights += [("SELECT", token), ("INSERT", token)]
         return tuple(

@@ -17,14 +17,13 @@ from engine.contract.action import (
     Applied,
     Change,
     Confirmation,
-    Grant,
     NotApplied,
     Notify,
     Protection,
     Read,
 )
 from engine.contract.registry import Registry
-from engine.contract.world import World
+from engine.contract.world import Grant, World
 from engine.domain.canonical import Json, JsonObject, canonical_json
 from engine.domain.plan import Planned, Receipt, Target, Unknown, from_json
 from engine.domain.rehearsed import Message, NetChange, Scene, Unanswered

@@ -34,15 +34,19 @@ def robot(
     number = next(_NUMBERS)
     user, copy = f"robot_{number}", f"copy_{number}"
     source = database.direct.rsplit("/", 1)[1]
+    case.connections.close()  # a database in use is not copied
     with psycopg.connect(server.dsn, autocommit=True) as admin:
         admin.execute(f"CREATE ROLE {user} LOGIN PASSWORD 'x'".encode())
         admin.execute(f"CREATE DATABASE {copy} TEMPLATE {source} STRATEGY wal_log".encode())
         with psycopg.connect(server.dsn_of(copy), autocommit=True) as inside:
             for statement in statements(grants, user, "stanch"):
                 inside.execute(statement.encode())
-        (name, (kind, settings)) = next(iter(case.connections.settings.items()))
         address = server.dsn_of(copy, user=user, password="x")
-        made = Connections({name: (kind, {**settings, "dsn": {"env": "D"}})}, {"D": address})
+        name = case.params["connection"]
+        kind, settings = case.connections.settings[name]
+        given = {**case.connections.settings, name: (kind, {**settings, "dsn": {"env": "ROBOT"}})}
+        secrets = {**case.connections.secrets, "ROBOT": address}
+        made = Connections(given, secrets, ports=case.connections.ports)
         try:
             yield made
         finally:
@@ -57,7 +61,8 @@ def test_the_named_rights_are_enough_and_each_is_needed(
 ) -> None:
     database: Database = request.getfixturevalue("database")
     case = CASES[label](request)
-    grants = list(case.action.grants(case.action.Params.model_validate(case.params)))
+    named = case.action.grants(case.action.Params.model_validate(case.params))
+    grants = [one for one in named if one.kind == "sql"]
     assert grants
     assert all(grants.count(one) == 1 for one in grants)
     with robot(postgres_server, database, case, grants) as connections:

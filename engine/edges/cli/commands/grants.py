@@ -8,8 +8,8 @@ import typer
 
 from engine.domain.canonical import JsonObject
 from engine.domain.errors import InvalidInput, NotFound
-from engine.edges.cli.commands.start import typed
 from engine.edges.cli.session import session_of
+from engine.edges.desk.inputs import typed
 
 
 def register(app: typer.Typer, epilog: str) -> None:
