@@ -87,7 +87,7 @@ FREE = Statement(
     .where(L.c.lane == p("lane"), L.c.epoch == p("epoch"))
     .values(
         owner=None,
-        owned_until=None,
+        owned_until=p("next_at"),  # kept where nothing waits, so that what comes soon waits as well
         next_at=p("next_at"),
         channel=func.coalesce(p("channel"), L.c.channel),
         error=p("error"),

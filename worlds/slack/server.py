@@ -82,6 +82,7 @@ class _Handler(BaseHTTPRequestHandler):
             if method == "apps.connections.open":
                 answer = {"url": self.server.sockets.url()}
         except TooMany as limit:
+            workspace.refused_at.append((method, workspace.clock.now().timestamp()))
             told = {"ok": False, "error": "ratelimited"}
             self._send(429, told, {"Retry-After": str(limit.seconds)})
             return

@@ -85,6 +85,7 @@ class Workspace:
         self.urls: dict[str, ResponseUrl] = {}
         self.answers: list[tuple[str, dict[str, Any]]] = []  # (user, message) by response_url
         self.calls: list[tuple[str, dict[str, Any]]] = []
+        self.refused_at: list[tuple[str, float]] = []  # 429s: (method, time)
         self.faults: dict[str, list[str]] = {}
         self.down = False
         self.strict_rates = False

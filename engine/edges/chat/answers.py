@@ -99,5 +99,5 @@ def plan(document: JsonObject, text: str) -> Message:
 def refusal(error: StanchError) -> Message:
     """Return what went wrong, and what to do next."""
     problem = problem_of(error)
-    told = [first_up(text).rstrip(".") + "." for text in (problem.message, problem.hint) if text]
-    return say("\n".join(told))
+    hint = f"{first_up(problem.hint)}." if problem.hint else ""
+    return say(f"{problem.message.rstrip('.')}.\n{hint}".rstrip())

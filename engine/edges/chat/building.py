@@ -79,7 +79,8 @@ def chat_of(application: Any) -> ChatService:
         chat, forms = ConsoleChat(_print), NoForms()
     else:
         chat, forms, routes, listener = _slack(application, slack)
-    teller = Teller(store, telling_of(config.chat))
+    telling = telling_of(config.chat)
+    teller = Teller(store, telling)
 
     def ports(row: RunRow) -> Ports:
         channels = slack.channels if slack is not None else {}
@@ -89,7 +90,7 @@ def chat_of(application: Any) -> ChatService:
         return actor_of_slack(application.config.directory, user, groups)
 
     desk = Desk(application)
-    hearing = Hearing(desk, Commands(desk, plan_text), forms, actor_of, chat.groups_of)
+    hearing = Hearing(desk, Commands(desk, telling), forms, actor_of, chat.groups_of)
     deliverer = Deliverer(store, chat, application.clock.monotonic)
     return ChatService(store, teller, deliverer, hearing, ports, routes, listener)
 
@@ -124,13 +125,11 @@ def _slack(
 class NoForms:
     """Where there are no forms: the console has no buttons."""
 
-    def decide(
-        self, trigger: str, gate: JsonObject, plan: JsonObject | None, fingerprint: str
-    ) -> None:
-        del trigger, gate, plan, fingerprint
+    def decide(self, trigger: str, channel: str, gate: JsonObject, plan: JsonObject | None) -> None:
+        del trigger, channel, gate, plan
 
-    def done(self, trigger: str, run: str, address: str) -> None:
-        del trigger, run, address
+    def done(self, trigger: str, channel: str, run: str, address: str) -> None:
+        del trigger, channel, run, address
 
 
 def _print(text: str) -> None:

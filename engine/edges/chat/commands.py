@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from engine.domain.canonical import JsonObject
-from engine.domain.errors import InvalidInput
+from engine.domain.errors import InvalidInput, NotFound
 from engine.domain.message import Message, Section, say
 from engine.domain.people import Actor
 from engine.domain.run import ENDS, RunState
@@ -15,7 +15,10 @@ from engine.edges.chat.grammar import Typed, nearest, read
 from engine.edges.desk.acting import Desk
 from engine.edges.desk.inputs import typed_inputs
 from engine.edges.desk.people import Level, require
+from engine.incidents.telling.gates import gate_message
+from engine.incidents.telling.settings import Telling
 from engine.journal.rows import Page
+from engine.journal.store import Tx
 
 _SOME = Page(limit=20)
 _AT_WORK = [state.value for state in RunState if state not in ENDS] + [RunState.NEEDS_HUMAN.value]
@@ -47,9 +50,9 @@ class Command:
 class Commands:
     """The words of `/stanch`."""
 
-    def __init__(self, desk: Desk, plan_text: Callable[[JsonObject], str]) -> None:
+    def __init__(self, desk: Desk, telling: Telling) -> None:
         self._desk = desk
-        self._plan_text = plan_text
+        self._telling = telling
         self.words: Mapping[str, Command] = {
             "status": Command("[INCIDENT]", "how things stand", self._status),
             "incidents": Command("", "the open incidents", self._incidents),
@@ -133,12 +136,25 @@ class Commands:
         found = self._desk.show(_need(typed, 0, "an id", "show ID"))
         kind, item = found["kind"], found["item"]
         if kind == "run":
-            return answers.run(item)
+            waiting = [gate["id"] for gate in item["gates"] if gate["state"] == "open"]
+            return self._gate(waiting[0]) if waiting else answers.run(item)
         if kind == "incident":
             return answers.incident(item)
         if kind == "gate":
-            return say(answers.gate_line(item))
+            return self._gate(item["id"])
         return say(f"{kind} {item.get('id', '')}: see stanch show {item.get('id', '')}")
+
+    def _gate(self, gate_id: str) -> Message:
+        """A gate as the channel shows it, buttons included."""
+
+        def work(tx: Tx) -> Message:
+            gate = tx.gates.get(gate_id)
+            if gate is None:
+                raise NotFound(f"there is no gate {gate_id}")
+            plan = tx.blobs.plan(gate.run_id, gate.fingerprint)
+            return gate_message(gate, tx.gates.votes(gate.id), plan, self._telling)
+
+        return self._desk.app.store.read(work)
 
     def _plan(self, asker: Asker, typed: Typed) -> Message:
         name = _need(typed, 0, "a playbook or a run", "plan PLAYBOOK name=value")
@@ -149,7 +165,7 @@ class Commands:
             require(asker.actor, Level.VIEWER, "look at a plan")
             document = self._desk.plan(name)
         steps = [{**step, "sample": []} for step in document["steps"]]
-        return answers.plan(document, self._plan_text({**document, "steps": steps}))
+        return answers.plan(document, self._telling.plan_text({**document, "steps": steps}))
 
     def _brakes(self, asker: Asker, typed: Typed) -> Message:
         require(asker.actor, Level.VIEWER, "look at the brakes")
@@ -191,8 +207,10 @@ class Commands:
             self._inputs(name, typed),
             mode=typed.options.get("mode", "approve"),
             priority=int(priority),
+            incident=asker.incident,
         )
-        return say(f"Started: {answers.run_line(line)}")
+        hint = f"When it asks for approval: /stanch show {line['id']}"
+        return say(f"Started: {answers.run_line(line)}", footer=hint)
 
     def _inputs(self, playbook: str, typed: Typed) -> JsonObject:
         schema = self._desk.playbook(playbook)["inputs"]

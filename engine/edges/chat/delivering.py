@@ -12,6 +12,7 @@ from engine.edges.chat.port import Chat
 from engine.journal.parcels import Delivery, Settled
 from engine.journal.store import Store, Tx
 
+_LEAST = 0.001  # seconds; less would be no wait at all
 LEASE = 60.0  # seconds; a delivery takes at most a few calls of ten seconds
 _LOG = logging.getLogger("stanch.chat")
 
@@ -26,7 +27,7 @@ class Deliverer:
 
     def __init__(self, store: Store, chat: Chat, monotonic: Callable[[], float]) -> None:
         self._store = store
-        self._chat = chat
+        self.chat = chat
         self._owner = f"chat-{uuid4().hex[:12]}"
         self._monotonic = monotonic
         self._lock = threading.Lock()
@@ -48,19 +49,19 @@ class Deliverer:
 
     def _limited(self, delivery: Delivery) -> Settled | None:
         """Why this parcel must wait, or None; reserves its place under the limit."""
-        limit = self._chat.limit(delivery)
+        limit = self.chat.limit(delivery)
         held = self._store.read(lambda tx: tx.outbox.held(limit))
         now = self._monotonic()
         with self._lock:
             wait = max(held, self._free_at.get(limit, now) - now)
             if wait <= 0:
-                self._free_at[limit] = now + self._chat.pace(limit)
+                self._free_at[limit] = now + self.chat.pace(limit)
                 return None
-        return Settled("queued", wait, doubtful=delivery.doubt)
+        return Settled("queued", max(wait, _LEAST), doubtful=delivery.doubt)
 
     def _deliver(self, delivery: Delivery) -> Settled:
         try:
-            return self._chat.deliver(delivery)
+            return self.chat.deliver(delivery)
         except StanchError:
             raise
         except Exception as error:  # noqa: BLE001  a parcel that breaks us must not stand in the others' way

@@ -36,13 +36,15 @@ _LOST = (
 class Forms(Protocol):
     """Opens a form for a person who pressed a button; there are seconds for it, so it is not queued."""
 
-    def decide(
-        self, trigger: str, gate: JsonObject, plan: JsonObject | None, fingerprint: str
-    ) -> None:
-        """Ask for a decision with a comment. Raises ActionFailed where it cannot be opened."""
+    def decide(self, trigger: str, channel: str, gate: JsonObject, plan: JsonObject | None) -> None:
+        """Ask for a decision with a comment at a gate, for the plan that its `fingerprint` names.
+
+        Raises:
+            ActionFailed: it cannot be opened.
+        """
         ...
 
-    def done(self, trigger: str, run: str, address: str) -> None:
+    def done(self, trigger: str, channel: str, run: str, address: str) -> None:
         """Ask what was done."""
         ...
 
@@ -156,7 +158,8 @@ class Hearing:
             plan = self._desk.plan(gate)
         except NotFound:
             plan = None
-        self._forms.decide(str(body.get("trigger") or ""), found, plan, fingerprint)
+        seen = {**found, "fingerprint": fingerprint}
+        self._forms.decide(str(body.get("trigger") or ""), _channel(body), seen, plan)
 
     def _ack(self, asker: Asker, body: JsonObject) -> Message:
         return self._commands.answer(f"ack {body['value']}", asker)
@@ -173,7 +176,7 @@ class Hearing:
         run, _, address = str(body["value"]).partition(" ")
         note = body.get("comment")
         if note is None:
-            self._forms.done(str(body.get("trigger") or ""), run, address)
+            self._forms.done(str(body.get("trigger") or ""), _channel(body), run, address)
             return None
         return say(answers.run_line(self._desk.done(asker.actor, run, address, str(note))))
 
@@ -207,6 +210,10 @@ def _gate(body: JsonObject) -> tuple[str, str]:
         return str(value["gate"]), str(value["fingerprint"])
     except (ValueError, TypeError, KeyError):
         raise InvalidInput("this button names no gate; use /stanch help") from None
+
+
+def _channel(body: JsonObject) -> str:
+    return str(body.get("channel") or "")
 
 
 def _parcel(received: Received, answer: Message) -> Parcel:

@@ -107,10 +107,12 @@ class Starting(Reading):
         priority: int = 5,
         alert: str | None = None,
         plan: JsonObject | None = None,
+        incident: str | None = None,
     ) -> JsonObject:
         """Start a run and return its line.
 
         Args:
+            incident: the id of the incident that it is to belong to.
             plan: the content of a plan file; it says playbook, inputs and alert, and what must come of them.
 
         Raises:
@@ -136,7 +138,14 @@ class Starting(Reading):
             return self._run_line(self.app.triage.act(self.alert(alert)["id"], actor))
         self._program(playbook)
         return self._started(
-            actor, playbook, inputs, RunMode(mode), priority, self._alert(alert), {}
+            actor,
+            playbook,
+            inputs,
+            RunMode(mode),
+            priority,
+            self._alert(alert),
+            {},
+            incident=incident,
         )
 
     def _start_saved(
@@ -160,6 +169,8 @@ class Starting(Reading):
         priority: int,
         alert: JsonObject | None,
         bound: JsonObject,
+        *,
+        incident: str | None = None,
     ) -> JsonObject:
         trigger: JsonObject = {"kind": "manual"}
         if alert is not None:
@@ -172,6 +183,7 @@ class Starting(Reading):
             priority=priority,
             alert=alert,
             trigger={**trigger, **bound},
+            incident_id=incident,
         )
         return self._run_line(run_id)
 

@@ -134,7 +134,8 @@ class Composing:
         if gate is None:
             return
         name = gate_name(gate.id)
-        message = gate_message(self.scene, gate, self.telling)
+        plan = self.scene.plans.get(gate.fingerprint)
+        message = gate_message(gate, self.scene.votes.get(gate.id, ()), plan, self.telling)
         if opened:
             self._post(name, message)
             self._file(gate, name)

@@ -9,7 +9,6 @@ from engine.domain.canonical import canonical_json
 from engine.domain.clock import format_time
 from engine.domain.message import Button, Message, Section
 from engine.domain.people import ENGINE
-from engine.incidents.telling.scene import Scene
 from engine.incidents.telling.settings import Telling
 from engine.incidents.telling.words import clock, cut, first_up
 from engine.journal.rows import GateRow, VoteRow
@@ -24,10 +23,11 @@ def gate_name(gate_id: str) -> str:
     return f"gate {gate_id}"
 
 
-def gate_message(scene: Scene, gate: GateRow, telling: Telling) -> Message:
+def gate_message(
+    gate: GateRow, votes: Sequence[VoteRow], document: Any, telling: Telling
+) -> Message:
     """Return a gate's message: with buttons while it is open, and who closed it how afterwards."""
     body: Mapping[str, Any] = gate.body
-    votes = scene.votes.get(gate.id, ())
     playbook = str(body.get("playbook", ""))
     if gate.state != "open":
         return Message(
@@ -35,7 +35,7 @@ def gate_message(scene: Scene, gate: GateRow, telling: Telling) -> Message:
             sections=(Section(first_up(closing(gate, votes))), *_votes(votes)),
             footer=f"{gate.id} of {gate.run_id}, plan {gate.fingerprint[:16]}",
         )
-    plan = shown(scene.plans.get(gate.fingerprint))
+    plan = shown(document)
     text = telling.plan_text(dict(plan)) if plan else ""
     sections = [Section(str(body.get("reason") or body.get("summary") or ""), _facts(gate))]
     sections += _drift(body.get("drift") or [])

@@ -23,13 +23,11 @@ class SlackForms:
     def __init__(self, web: WebClient) -> None:
         self._web = web
 
-    def decide(
-        self, trigger: str, gate: JsonObject, plan: JsonObject | None, fingerprint: str
-    ) -> None:
-        self._open(trigger, decide_view(gate, plan, fingerprint))
+    def decide(self, trigger: str, channel: str, gate: JsonObject, plan: JsonObject | None) -> None:
+        self._open(trigger, decide_view(channel, gate, plan))
 
-    def done(self, trigger: str, run: str, address: str) -> None:
-        self._open(trigger, done_view(run, address))
+    def done(self, trigger: str, channel: str, run: str, address: str) -> None:
+        self._open(trigger, done_view(channel, run, address))
 
     def _open(self, trigger: str, view: JsonObject) -> None:
         try:
@@ -45,14 +43,14 @@ class SlackForms:
             ) from None
 
 
-def decide_view(gate: JsonObject, plan: JsonObject | None, fingerprint: str) -> JsonObject:
+def decide_view(channel: str, gate: JsonObject, plan: JsonObject | None) -> JsonObject:
     """Return the form of a decision."""
     del plan
     head = f"{gate['playbook']}, {gate['address']}: {gate['missing']} more by {gate['role']}"
-    value = canonical_json({"gate": gate["id"], "fingerprint": fingerprint})
+    value = canonical_json({"gate": gate["id"], "fingerprint": gate["fingerprint"]})
     return _view(
         "Decide",
-        {"action": "reject", "value": value},
+        {"action": "reject", "channel": channel, "value": value},
         [
             {"type": "section", "text": {"type": "mrkdwn", "text": cut(escape(head), 3000)}},
             {
@@ -70,11 +68,11 @@ def decide_view(gate: JsonObject, plan: JsonObject | None, fingerprint: str) -> 
     )
 
 
-def done_view(run: str, address: str) -> JsonObject:
+def done_view(channel: str, run: str, address: str) -> JsonObject:
     """Return the form that asks what was done."""
     return _view(
         "Done",
-        {"action": "done", "value": f"{run} {address}"},
+        {"action": "done", "channel": channel, "value": f"{run} {address}"},
         [_comment(f"What did you do or find? ({address})"[:150], optional=False)],
     )
 

@@ -165,6 +165,11 @@ class Stage:
         return self.app.store.read(lambda tx: tx.runs.list(Page(limit=1)))[0]
 
     @property
+    def state(self) -> str:
+        """The state of the newest run."""
+        return self.run.state.value
+
+    @property
     def gate(self) -> GateRow:
         return self.app.store.read(lambda tx: tx.gates.of_run(self.run.id))[-1]
 

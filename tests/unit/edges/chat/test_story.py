@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from engine.domain.run import RunState
 from tests.unit.edges.chat.kit import Stage, golden
 from worlds.slack.transcript import transcript
 
@@ -14,7 +13,7 @@ def test_a_whole_incident(stage: Stage) -> None:
     assert stage.incident.state.value == "acknowledged"
     stage.pass_time(1900)
     stage.press(stage.alice, "Approval wanted", "approve")
-    assert stage.run.state is RunState.SUCCEEDED
+    assert stage.state == "succeeded"
     assert stage.app.table.values["x"] == 5
     stage.alert(status="resolved")
     assert stage.incident.state.value == "resolved"
