@@ -58,10 +58,8 @@ class Sockets:
 
     def refresh(self) -> None:
         """Tell the app that its socket will be closed soon, as Slack does now and then."""
-        self._write(self._sockets[-1], json.dumps({"type": "disconnect", "reason": "warning"}))
-        self._write(
-            self._sockets[-1], json.dumps({"type": "disconnect", "reason": "refresh_requested"})
-        )
+        told = {"type": "disconnect", "reason": "refresh_requested"}
+        self._write(self._sockets[-1], json.dumps(told))
 
     def close(self) -> None:
         for handler in list(self._sockets):

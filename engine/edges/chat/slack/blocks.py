@@ -116,13 +116,14 @@ def _button(button: Button) -> Block:
 
 def cut(text: str, most: int) -> str:
     """Return at most `most` characters, never the half of an escaped one."""
-    if len(text) <= most:
-        return text
-    kept = text[: most - 1]
-    start = kept.rfind("&", len(kept) - 5)
-    if start >= 0 and ";" not in kept[start:]:
-        kept = kept[:start]
-    return kept + "…"
+    return text if len(text) <= most else _start(text, most - 1) + "…"
+
+
+def _start(text: str, most: int) -> str:
+    """The longest beginning of at most `most` characters that halves no escaped one."""
+    kept = text[:most]
+    start = kept.rfind("&", max(0, len(kept) - 5))
+    return kept[:start] if start >= 0 and ";" not in kept[start:] else kept
 
 
 def split(text: str, most: int) -> Sequence[str]:
@@ -132,7 +133,7 @@ def split(text: str, most: int) -> Sequence[str]:
     for line in text.split("\n"):
         rest = line
         while len(rest) > most:
-            head = cut(rest, most + 1)[:-1]
+            head = _start(rest, most)
             parts += [part] if part else []
             part = ""
             parts.append(head)

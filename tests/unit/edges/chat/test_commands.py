@@ -1,0 +1,129 @@
+"""What people type: read as words, never evaluated; mistakes are answered with the nearest and with candidates."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine.domain.errors import InvalidInput
+from engine.edges.chat.grammar import nearest, read, split
+from tests.unit.edges.chat.kit import Stage, golden
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("status", ["status"]),
+        ('run a/b why="two words" to=3', ["run", "a/b", "why=two words", "to=3"]),
+        ("pause it's broken", ["pause", "it's", "broken"]),
+        ("reject 'not now' later", ["reject", "not now", "later"]),
+        ("run a/b why='a b'", ["run", "a/b", "why=a b"]),
+        ('cancel r ""', ["cancel", "r", ""]),
+        ("a\n b\tc", ["a", "b", "c"]),
+        (
+            r"say \n $(rm) `id` ${X} {{ 7*7 }}",
+            ["say", r"\n", "$(rm)", "`id`", "${X}", "{{", "7*7", "}}"],
+        ),
+    ],
+)
+def test_words(text: str, words: list[str]) -> None:
+    assert split(text) == words
+
+
+def test_phones_quotes_and_options() -> None:
+    typed = read("run a/b \u201cwhy=two words\u201d --mode=auto --priority 9", ("mode", "priority"))
+    assert typed.arguments == ("a/b", "why=two words")
+    assert typed.options == {"mode": "auto", "priority": "9"}
+    assert read("").word == "help"
+    assert read("pause --really").arguments == ("--really",)
+    for text, why in (
+        ('run "a/b', "not closed"),
+        ("run a/b --mod=auto", "there is no option --mod"),
+        ("run a/b --mode", "needs a value"),
+        ("x" * 5000, "at most"),
+    ):
+        with pytest.raises(InvalidInput, match=why):
+            read(text, ("mode",))
+
+
+@settings(max_examples=40)
+@given(st.text(max_size=60))
+def test_reading_never_raises_but_for_quotes(text: str) -> None:
+    try:
+        words = split(text)
+    except InvalidInput:
+        assert '"' in text or "'" in text
+    else:
+        assert all(not word or word in text or '"' in text or "'" in text for word in words)
+
+
+def test_the_nearest() -> None:
+    assert nearest("aprove", ["approve", "reject"]) == "approve"
+    assert nearest("zzz", ["approve", "reject"]) is None
+
+
+def test_mistakes_are_answered(stage: Stage) -> None:
+    stage.alert()
+    golden("unknown.txt", stage.say(stage.alice, "aprove"))
+    golden("help.txt", stage.say(stage.alice, "help"))
+    assert "/stanch approve GATE" in stage.say(stage.alice, "help approve")
+    run = stage.run.id
+    wrong = stage.say(stage.alice, "cancel run-nowhere")
+    assert "no run is called 'run-nowhere'" in wrong
+    assert run in wrong, "candidates are listed"
+    stage.say(stage.bob, "run toys/raise to=9")
+    several = stage.say(stage.alice, "cancel run-")
+    assert "write more of it" in several
+    assert "name a gate" in stage.say(stage.alice, "reject")
+    near = stage.say(stage.alice, "run toys/rise to=3")
+    assert "toys/raise" in near
+    assert "not of the form name=value" in stage.say(stage.alice, "run toys/raise 3")
+    assert "name a run" in stage.say(stage.alice, "retry")
+    assert "say why" in stage.say(stage.alice, "pause")
+    assert "viewer" in stage.say(stage.stranger, "status")
+    assert "operator" in stage.say(stage.carol, "cancel " + run)
+
+
+def test_nothing_that_is_typed_calls_or_links_or_runs(stage: Stage) -> None:
+    stage.alert()
+    answer = stage.say(stage.alice, "pause <!channel> <http://evil.test|here> {{ 7*7 }} & `id`")
+    assert "engaged" in answer
+    told = stage.say(stage.alice, "brakes")
+    assert "&lt;!channel&gt; &lt;http://evil.test|here&gt; {{ 7*7 }} &amp; `id`" in told
+    stage.say(stage.alice, "resume all well")
+    assert "released by alice" in stage.say(stage.alice, "brakes")
+
+
+def test_looking_and_steering(stage: Stage) -> None:
+    stage.alert()
+    run = stage.run.id
+    for text, shows in (
+        ("status", "XLow (to=5)"),
+        ("incidents", "P2 open"),
+        ("runs", run),
+        (f"show {run}", "Approval wanted"),
+        (f"show {stage.incident.id}", "opened by rule x-low"),
+        ("plan toys/raise to=5", "value: 1 → 5"),
+        (f"plan {run}", "value: 1 → 5"),
+        ("brakes", "none was ever set"),
+        ("withdraw", "has not voted"),
+        (f"undo {run}", "cancel it first"),
+        ("ack", "acknowledged by alice"),
+        (f"cancel {run} not this one", run),
+        (f"retry {run}", "does not apply"),
+    ):
+        assert shows in stage.say(stage.alice, text), text
+    assert "XLow" in stage.say(stage.alice, "status", channel="C00000000")
+    assert "not this one" in str(stage.channel.messages)
+
+
+def test_undo_by_command_is_gated_like_any_other(stage: Stage) -> None:
+    stage.alert()
+    stage.press(stage.alice, "Approval wanted", "approve")
+    first = stage.run.id
+    answer = stage.say(stage.alice, f"undo {first}")
+    assert "a run of its own" in answer
+    assert stage.state == "awaiting_approval"
+    stage.press(stage.bob, "Approval wanted: undo", "approve")
+    assert stage.app.table.values["x"] == 1
