@@ -11,8 +11,8 @@ from urllib.parse import unquote
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from actions import aws
-from actions.s3.failures import failed
+from actions.aws import client as aws
+from actions.aws.failures import failed
 from actions.s3.policy import policy
 from engine.contract import (
     ActionFailed,
@@ -213,7 +213,7 @@ def _source(given: Any) -> list[tuple[str, str]]:
 
 
 def _boto(settings: S3Settings, access: str | None, key: str | None, token: str | None) -> Any:
-    return aws.client(
+    return aws.opened(
         "s3",
         region=settings.region,
         access_key=access,

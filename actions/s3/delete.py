@@ -7,8 +7,8 @@ from typing import Any, Self
 
 from pydantic import Field, model_validator
 
+from actions.aws.failures import category_of_code
 from actions.s3.connection import S3Client
-from actions.s3.failures import category_of_code
 from actions.s3.listing import BUCKET
 from actions.s3.written import REMOVING
 from engine.contract import (

@@ -14,6 +14,7 @@ from tests.contract.actions.pager import Pager
 from tests.contract.actions.postbox import Postbox
 from tests.contract.actions.recorder import Recorder
 from tests.contract.actions.service import Service
+from worlds.iam import IamServer
 from worlds.objects import ADMIN, Objects, ObjectsServer
 from worlds.servers import AlertmanagerServer, PostgresServer, PrometheusServer, S3Server
 from worlds.servers.s3 import boto_client
@@ -189,6 +190,13 @@ def alerts(tmp_path: Path) -> Iterator[Recorder]:
     server = AlertmanagerServer(tmp_path / "alerts", webhook="http://127.0.0.1:9/")
     with server, Recorder(server.port) as recorder:
         yield recorder
+
+
+@pytest.fixture
+def iam_server() -> Iterator[IamServer]:
+    role = "arn:aws:iam::123456789012:role/etl"
+    with IamServer({role: [("s3:Get*", "arn:aws:s3:::b/*")]}) as server:
+        yield server
 
 
 @pytest.fixture

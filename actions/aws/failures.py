@@ -1,4 +1,4 @@
-"""What an S3 error means for the retry policy. Source: Amazon S3 API reference, error responses."""
+"""What an error of Amazon's APIs means for the retry policy. Source: the S3 and IAM API references, errors."""
 
 from __future__ import annotations
 
@@ -15,6 +15,14 @@ _CODES = {
     "RequestTimeTooSkewed": Category.CONFIGURATION,
     "PermanentRedirect": Category.CONFIGURATION,
     "AuthorizationHeaderMalformed": Category.CONFIGURATION,
+    "InvalidClientTokenId": Category.CONFIGURATION,
+    "OptInRequired": Category.CONFIGURATION,
+    "InvalidInput": Category.PERMANENT,
+    "NoSuchEntity": Category.PERMANENT,
+    "ValidationError": Category.PERMANENT,
+    "Throttling": Category.RATE_LIMIT,
+    "ServiceFailure": Category.TRANSIENT,
+    "PolicyEvaluation": Category.TRANSIENT,
     "NoSuchBucket": Category.PERMANENT,
     "NoSuchKey": Category.PERMANENT,
     "NoSuchVersion": Category.PERMANENT,
@@ -53,14 +61,17 @@ _UNSENT = {
 
 
 def category_of_code(code: str, status: int = 0) -> Category:
-    """Return the category of an S3 error code; the HTTP status decides for codes not listed."""
+    """Return the category of an error code; the HTTP status decides for codes not listed."""
     return _CODES.get(code) or (category_of(status) if status else Category.UNCLASSIFIED)
 
 
-def failed(error: Exception, connection: str, redactor: Redactor, *, writes: bool) -> ActionFailed:
+def failed(
+    error: Exception, connection: str, redactor: Redactor, *, writes: bool, kind: str = "s3"
+) -> ActionFailed:
     """Turn botocore's error into a classified failure, secrets masked.
 
     Args:
+        kind: the connection's kind, for people.
         writes: whether the request could have taken effect although it failed.
     """
     response = getattr(error, "response", None)
@@ -80,5 +91,5 @@ def failed(error: Exception, connection: str, redactor: Redactor, *, writes: boo
         category = _LOCAL.get(name, Category.UNCLASSIFIED)
         possible = writes and name not in _UNSENT
         what = str(error)
-    message = redactor.text(f"s3 connection {connection!r}: {what}")
+    message = redactor.text(f"{kind} connection {connection!r}: {what}")
     return ActionFailed(category, message, effect_possible=possible)

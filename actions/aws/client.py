@@ -1,4 +1,4 @@
-"""What the connections to Amazon's APIs share: sessions and how their clients are to behave."""
+"""Opening a boto3 client that tries once and keeps to what it is given."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any
 
 
-def client(
+def opened(
     service: str,
     *,
     region: str,

@@ -1,0 +1,130 @@
+"""The one question of IAM that actions ask, answered from rules: SimulatePrincipalPolicy over HTTP.
+
+    policies = {"arn:aws:iam::123456789012:role/etl": [("s3:Get*", "arn:aws:s3:::etl-output/*")]}
+    with IamServer(policies) as server: ...      # endpoint_url: server.url, keys of ADMIN
+
+Everything else is refused, and `calls` says what was asked.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Self
+from urllib.parse import parse_qsl
+
+from worlds.objects.requests import Answer, Request, S3Error, document, element
+from worlds.objects.rights import signer
+from worlds.servers.s3 import ADMIN, Identity
+
+Policies = Mapping[str, Sequence[tuple[str, str]]]  # by principal: action and resource, with *
+_PAGE = 100
+
+
+class IamServer:
+    """Serves the question on a free port of 127.0.0.1.
+
+    Args:
+        policies: what each principal may do; everything else is denied.
+        identities: who may sign in.
+    """
+
+    def __init__(self, policies: Policies, identities: Sequence[Identity] = (ADMIN,)) -> None:
+        self.policies = policies
+        self.identities = {one.access_key: one for one in identities}
+        self.calls: list[str] = []
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._server.daemon_threads = True
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def answer(self, request: Request) -> Answer:
+        """Answer one request of IAM's query protocol."""
+        fields = dict(parse_qsl(request.body.decode(), keep_blank_values=True))
+        self.calls.append(fields.get("Action", "?"))
+        try:
+            signer(request, self.identities)
+            return self._simulated(fields)
+        except S3Error as error:
+            code = {"InvalidAccessKeyId": "InvalidClientTokenId"}.get(error.code, error.code)
+            inner = element("Code", code) + element("Message", error)
+            return document(f"<ErrorResponse><Error>{inner}</Error></ErrorResponse>", error.status)
+
+    def _simulated(self, fields: Mapping[str, str]) -> Answer:
+        if fields.get("Action") != "SimulatePrincipalPolicy":
+            raise S3Error(400, "InvalidAction", f"{fields.get('Action')} is not played here")
+        principal = fields["PolicySourceArn"]
+        if principal not in self.policies:
+            raise S3Error(404, "NoSuchEntity", f"{principal} does not exist")
+        asked = [
+            (action, resource)
+            for action in _members(fields, "ActionNames")
+            for resource in _members(fields, "ResourceArns") or ["*"]
+        ]
+        start = int(fields.get("Marker", 0))
+        page, more = asked[start : start + _PAGE], start + _PAGE < len(asked)
+        rows = "".join(f"<member>{self._row(principal, *one)}</member>" for one in page)
+        told = element("IsTruncated", str(more).lower())
+        told += element("Marker", start + _PAGE) if more else ""
+        inner = f"<EvaluationResults>{rows}</EvaluationResults>{told}"
+        result = f"<SimulatePrincipalPolicyResult>{inner}</SimulatePrincipalPolicyResult>"
+        space = "https://iam.amazonaws.com/doc/2010-05-08/"
+        name = "SimulatePrincipalPolicyResponse"
+        return document(f'<{name} xmlns="{space}">{result}</{name}>')
+
+    def _row(self, principal: str, action: str, resource: str) -> str:
+        allowed = any(
+            fnmatchcase(action, verb) and fnmatchcase(resource, on)
+            for verb, on in self.policies[principal]
+        )
+        row = element("EvalActionName", action) + element("EvalResourceName", resource)
+        return row + element("EvalDecision", "allowed" if allowed else "implicitDeny")
+
+
+def _members(fields: Mapping[str, str], name: str) -> list[str]:
+    found = [
+        (int(key.rpartition(".")[2]), value)
+        for key, value in fields.items()
+        if key.startswith(f"{name}.member.")
+    ]
+    return [value for _, value in sorted(found)]
+
+
+def _handler(server: IamServer) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+        def _serve(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            made = server.answer(Request.of(self.command, self.path, dict(self.headers), body))
+            self.send_response(made.status)
+            for name, value in made.headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(made.body)))
+            self.end_headers()
+            self.wfile.write(made.body)
+
+    for method in ("GET", "POST"):
+        setattr(Handler, f"do_{method}", Handler._serve)
+    return Handler
