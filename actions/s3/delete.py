@@ -8,6 +8,7 @@ from typing import Any, Self
 from pydantic import Field, model_validator
 
 from actions.aws.failures import category_of_code
+from actions.s3 import current
 from actions.s3.connection import S3Client
 from actions.s3.listing import BUCKET
 from actions.s3.written import REMOVING
@@ -105,7 +106,7 @@ class S3Delete(Change[DeleteParams]):
             before={item["key"]: {"bytes": item["bytes"], "etag": item["etag"]} for item in found},
             after={item["key"]: None for item in found},
             counts={"objects": len(found)},
-            request={"bucket": params.bucket, "versioned": versioned},
+            request={"bucket": params.bucket, "versioned": versioned, "prefix": params.prefix},
             summary=f"delete {len(found)} objects, {size} bytes, in {params.bucket}",
             reversible=versioned,
             why_irreversible=None if versioned else f"bucket {params.bucket} keeps no versions",
@@ -116,17 +117,17 @@ class S3Delete(Change[DeleteParams]):
         del key  # what was deleted before is not there to be deleted again
         client = world.client(planned.target.connection, S3Client)
         bucket = planned.request["bucket"]
-        present: list[str] = []
-        for name, seen in planned.before.items():
-            head = client.head(bucket, name)
-            if head is None:
-                continue
-            if head["ETag"].strip('"') != seen["etag"]:
+        there = _there(client, planned)
+        for name, etag in there.items():
+            if etag != planned.before[name]["etag"]:
                 what = f"{bucket}/{name} is no longer what the plan saw; nothing was deleted"
                 raise client.failure(Category.DATA, what)
-            present.append(name)
+        present = list(there)
         markers: dict[str, str] = {}
         for number, batch in enumerate(batches(present)):
+            if world.cancelled():
+                what = f"given up after {number * _BATCH} of {len(present)} objects"
+                raise client.failure(Category.TRANSIENT, what, sent=number > 0)
             markers |= delete_batch(client, bucket, [{"Key": name} for name in batch])
             world.progress(min(len(present), (number + 1) * _BATCH), len(present), "objects")
         return _receipt(client, planned, markers)
@@ -136,10 +137,10 @@ class S3Delete(Change[DeleteParams]):
     ) -> Confirmation:
         del key
         client = world.client(planned.target.connection, S3Client)
-        bucket = planned.request["bucket"]
-        there = [name for name in planned.before if client.head(bucket, name) is not None]
+        there = _there(client, planned)
         if there and receipt is not None:
-            return Wrong(f"{bucket}/{there[0]} is there although it was deleted")
+            first = f"{planned.request['bucket']}/{next(iter(there))}"
+            return Wrong(f"{first} is there although it was deleted")
         if there:
             return NotApplied()  # what is gone already is not deleted again
         return Applied(receipt or _receipt(client, planned, {}))
@@ -154,19 +155,40 @@ class S3Delete(Change[DeleteParams]):
         if missing:
             what = f"{bucket}/{missing[0]}: no delete marker is known, so it cannot be brought back"
             raise client.failure(Category.PERMANENT, what)
-        removable = []
-        for name, marker in markers.items():
-            head = client.head(bucket, name)
-            if head is None:
-                removable.append({"Key": name, "VersionId": marker})
-            elif head["ETag"].strip('"') != planned.before[name]["etag"]:
-                what = f"{bucket}/{name}, ETag: others wrote it since; nothing was restored"
-                raise client.failure(Category.DATA, what)
+        there = _there(client, planned)
+        found = _overwritten(planned, there)
+        if found:
+            raise client.failure(Category.DATA, f"{found[0]}; nothing was restored")
+        removable = [
+            {"Key": name, "VersionId": marker}
+            for name, marker in markers.items()
+            if name not in there
+        ]
         for batch in batches(removable):
             delete_batch(client, bucket, batch)
         return Receipt(
             dict(planned.before), {"objects": len(markers)}, None, {"restored": len(markers)}
         )
+
+    def conflicts(self, planned: Planned, receipt: Receipt, world: World) -> Sequence[str]:
+        del receipt
+        client = world.client(planned.target.connection, S3Client)
+        return _overwritten(planned, _there(client, planned))
+
+
+def _there(client: S3Client, planned: Planned) -> dict[str, str]:
+    """Return the ETags of those planned objects that are there."""
+    request = planned.request
+    return current.etags(client, request["bucket"], planned.before, request["prefix"])
+
+
+def _overwritten(planned: Planned, there: dict[str, str]) -> list[str]:
+    bucket = planned.request["bucket"]
+    return [
+        f"{bucket}/{name}, ETag: others wrote it since"
+        for name, etag in there.items()
+        if etag != planned.before[name]["etag"]
+    ]
 
 
 def listed(client: S3Client, params: Selection) -> list[JsonObject]:
@@ -236,23 +258,12 @@ def _receipt(client: S3Client, planned: Planned, markers: dict[str, str]) -> Rec
     image = None
     if planned.request["versioned"]:
         known = dict(markers)
-        for name in planned.before:
-            if name not in known:
-                marker = _latest_marker(client, bucket, name)
-                if marker:
-                    known[name] = marker
+        unknown = set(planned.before) - set(known)
+        if unknown:
+            known |= current.markers(client, bucket, unknown, planned.request["prefix"])
         image = {"markers": known}
     size = sum(seen["bytes"] for seen in planned.before.values())
     count = len(planned.before)
     return Receipt(
         dict(planned.after), {"objects": count}, image, {"deleted": count, "bytes": size}
     )
-
-
-def _latest_marker(client: S3Client, bucket: str, name: str) -> str | None:
-    with client.calling() as boto:
-        answer = boto.list_object_versions(Bucket=bucket, Prefix=name, MaxKeys=100)
-    for item in answer.get("DeleteMarkers", []):
-        if item["Key"] == name and item["IsLatest"]:
-            return str(item["VersionId"])
-    return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,11 @@ import pytest
 from pydantic import ValidationError
 
 from actions.s3 import S3Copy, S3Delete, S3Kind, S3List, S3Put, S3Quarantine
-from engine.contract import ActionFailed, Category, NotApplied, Target, Wrong
+from engine.contract import ActionFailed, Applied, Category, NotApplied, Target, Wrong
 from tests.contract.actions.cases_s3 import connections
 from tests.contract.actions.conftest import Buckets
+from tests.contract.actions.recorder import Recorder
+from worlds.objects import Objects, ObjectsServer
 from worlds.servers import S3Server
 from worlds.servers.s3 import ADMIN, Identity
 
@@ -205,3 +208,48 @@ def test_a_copy_takes_nothing_from_beyond_the_allow_list(buckets: Buckets) -> No
     params = copy.Params.model_validate(given)
     refused = [S3Kind().refuses(made.checked("s3"), target) for target in copy.targets(params)]
     assert [bool(reason) for reason in refused] == [True, False]
+
+
+def test_fifty_thousand_objects_are_listed_and_deleted_by_pages() -> None:
+    objects = Objects()
+    objects.create("box", versioned=True)
+    for number in range(50_000):
+        objects.put("box", f"tmp/{number:05d}", b"x")
+    objects.put("box", "keep", b"x")
+    with ObjectsServer(objects) as server, Recorder(server.port) as recorder:
+        made = connections(recorder.url)
+        params = {"connection": "s3", "bucket": "box", "prefix": "tmp/", "max_keys": 100_000}
+        output = listing.read(listing.Params.model_validate(params), made.reading())
+        assert (output["count"], output["truncated"]) == (50_000, False)
+        asked = deleting("box", prefix="tmp/", max_objects=60_000)
+        planned = delete.plan(asked, made.reading())
+        receipt = delete.apply(planned, made.writing(), "key")
+        assert list(objects.current("box")) == ["keep"]
+        assert len(receipt.before_image["markers"]) == 50_000
+        assert delete.confirm(planned, receipt, made.reading(), "key") == Applied(receipt)
+        assert len(recorder.requests()) < 300  # by pages, none an object
+        made.close()
+
+
+def test_more_than_a_page_at_the_real_server(
+    s3_server: S3Server, two_buckets: tuple[str, str]
+) -> None:
+    bucket, rows = two_buckets[1], 1100
+    boto = s3_server.client()
+    with ThreadPoolExecutor(8) as pool:
+        names = [f"many/{number:04d}" for number in range(rows)]
+        list(pool.map(lambda name: boto.put_object(Bucket=bucket, Key=name, Body=b"x"), names))
+    made = connections(s3_server.url)
+    planned = delete.plan(deleting(bucket, prefix="many/", max_objects=5000), made.reading())
+    assert planned.counts == {"objects": rows}
+    receipt = delete.apply(planned, made.writing(), "key")
+    lost = delete.confirm(planned, None, made.reading(), "key")  # the markers are looked for
+    assert lost == Applied(receipt)
+    delete.undo(planned, receipt, made.writing(), "undo")
+    assert (
+        delete.plan(deleting(bucket, prefix="many/", max_objects=5000), made.reading()) == planned
+    )
+    for start in range(0, rows, 1000):
+        gone = [{"Key": name} for name in names[start : start + 1000]]
+        boto.delete_objects(Bucket=bucket, Delete={"Objects": gone})
+    made.close()
