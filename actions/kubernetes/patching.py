@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 from actions.kubernetes import changing, fields, rollouts
 from actions.kubernetes.changing import JSON_PATCH, STRATEGIC
 from actions.kubernetes.client import KubernetesClient
+from actions.kubernetes.ownership import others_changes
 from actions.kubernetes.params import Named, OfKind, grant
 from engine.contract import (
     Applied,
@@ -101,6 +102,7 @@ class Patching(Change[Q], Generic[Q]):
                 "uid": live["metadata"]["uid"],
             },
             notes=made.notes,
+            fresh_changes=others_changes(live),
         )
         before = changing.chained(world.earlier, about.target, changing.values_of(planned, live))
         after = changing.values_of(planned, result)

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from actions.kubernetes import changing, fields
 from actions.kubernetes.changing import STRATEGIC
+from actions.kubernetes.ownership import others_changes
 from actions.kubernetes.params import Named, grant
 from engine.contract import (
     ActionFailed,
@@ -161,6 +162,7 @@ class KubernetesRolloutRestart(Change[RestartParams]):
                 "resourceVersion": live["metadata"]["resourceVersion"],
                 "uid": live["metadata"]["uid"],
             },
+            fresh_changes=others_changes(live),
         )
 
     def apply(self, planned: Planned, world: World, key: str) -> Receipt:

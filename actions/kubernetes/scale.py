@@ -12,6 +12,7 @@ from actions.kubernetes import changing, rollouts
 from actions.kubernetes.changing import MERGE, TRIES, Object
 from actions.kubernetes.client import KubernetesClient
 from actions.kubernetes.failures import Refused
+from actions.kubernetes.ownership import others_changes
 from actions.kubernetes.params import Named, grant
 from engine.contract import (
     ActionFailed,
@@ -102,6 +103,7 @@ class KubernetesScale(Change[ScaleParams]):
                 "resourceVersion": live["metadata"]["resourceVersion"],
                 "uid": live["metadata"]["uid"],
             },
+            fresh_changes=others_changes(live),
         )
         before = changing.chained(world.earlier, about.target, planned.before)
         return _filled(planned, before, params.replicas)

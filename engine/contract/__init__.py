@@ -17,7 +17,7 @@ from engine.contract.action import (
 from engine.contract.ports import ChatPort, NoChat, Ports, ReadOnlyChat
 from engine.contract.world import ConnectionKind, Grant, Opening, SecretRef, World
 from engine.domain.errors import ActionFailed, Category, Unplannable
-from engine.domain.plan import Planned, Receipt, Target, Unknown
+from engine.domain.plan import FreshChange, Planned, Receipt, Target, Unknown
 from engine.domain.rehearsed import Message, NetChange, RehearsedWorld, Scene, Unanswered
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "ChatPort",
     "Confirmation",
     "ConnectionKind",
+    "FreshChange",
     "Grant",
     "Message",
     "NetChange",

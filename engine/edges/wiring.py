@@ -22,7 +22,7 @@ from engine.incidents.triage import Triage, TriageSettings
 from engine.journal.keys import KeyRing, Keys, load_ring
 from engine.language.program import Program, Query
 from engine.language.project import Project, load_project
-from engine.planning.brakes import Limit
+from engine.planning.brakes import BrakeRules, Limit
 from engine.planning.planner import Planner
 from engine.running.commands import Commands
 from engine.running.resolved import on_resolved
@@ -185,7 +185,7 @@ class Application:
             ),
             budgets=self.budgets(),
             node=self.node,
-            brakes=brake_rules(config.brakes),
+            brakes=self.brake_rules,
             person=config.directory.canonical,
             on_end=on_run_end,
             stopping=self._stop.is_set,
@@ -204,6 +204,11 @@ class Application:
         from engine.edges.chat.building import chat_of  # its client: not for those without a chat
 
         return chat_of(self)
+
+    @cached_property
+    def brake_rules(self) -> BrakeRules:
+        """The configured brakes; asking needs no store."""
+        return brake_rules(self.config.brakes)
 
     def budgets(self) -> Mapping[str, Limit]:
         """The configured blast-radius budgets, by unit."""

@@ -75,7 +75,13 @@ def run_detail(tx: Tx, row: RunRow) -> JsonObject:
         "trigger": row.trigger,
         "fingerprint": progress.fingerprint or (plan or {}).get("fingerprint"),
         "outputs": _outputs(entries),
-        "holds": {"cancel": progress.cancel, "hold": progress.hold, "person": progress.stuck},
+        "holds": {
+            "cancel": progress.cancel,
+            "hold": progress.hold,
+            "kind": progress.hold_kind if progress.hold is not None else None,
+            "taken_by": progress.taken_by,
+            "person": progress.stuck,
+        },
         "steps": [
             _step(state, lines.get(state.address, {}), ended.get(state.address))
             for state in progress.steps.values()
@@ -146,6 +152,8 @@ def gate_view(tx: Tx, row: GateRow) -> JsonObject:
         "opened_at": format_time(row.opened_at),
         "expires_at": format_time(row.expires_at) if row.expires_at else None,
         "closed_at": format_time(row.closed_at) if row.closed_at else None,
+        "closed_by": row.closed_by,
+        "closed_why": row.closed_why,
         "votes": [
             {
                 "actor": vote.actor,

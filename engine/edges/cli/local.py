@@ -139,8 +139,39 @@ class LocalBackend:
     def withdraw(self, gate: str) -> JsonObject:
         return self._desk.withdraw(self._actor, gate)
 
-    def pause(self, reason: str) -> JsonObject:
-        return self._desk.pause(self._actor, reason)
+    def choose(
+        self,
+        gate: str,
+        fingerprint: str,
+        only: Mapping[str, Sequence[str]],
+        without: Mapping[str, Sequence[str]],
+        reason: str,
+    ) -> JsonObject:
+        return self._desk.choose(
+            self._actor, gate, fingerprint, only=only, without=without, reason=reason
+        )
+
+    def break_glass(self, gate: str, fingerprint: str, reason: str) -> JsonObject:
+        return self._desk.break_glass(self._actor, gate, fingerprint, reason)
+
+    def steer(self, run: str, act: str, **words: str) -> JsonObject:
+        done: JsonObject = getattr(self._desk, act)(self._actor, run, **words)
+        return done
+
+    def delegations(self) -> JsonObject:
+        return self._desk.delegations(self._actor)
+
+    def delegate(self, role: str, to: str, seconds: float, reason: str) -> JsonObject:
+        return self._desk.delegate(self._actor, role, to, seconds, reason)
+
+    def revoke(self, delegation: str) -> JsonObject:
+        return self._desk.revoke(self._actor, delegation)
+
+    def rearm(self, name: str, reason: str) -> JsonObject:
+        return self._desk.rearm(self._actor, name, reason)
+
+    def pause(self, reason: str, *, let_undo: bool = False) -> JsonObject:
+        return self._desk.pause(self._actor, reason, let_undo)
 
     def resume(self, reason: str) -> JsonObject:
         return self._desk.resume(self._actor, reason)

@@ -16,7 +16,17 @@ from typing import Annotated
 import typer
 
 from engine.domain.errors import StanchError
-from engine.edges.cli.commands import act, author, grants, look, operate, plugins, rehearse, start
+from engine.edges.cli.commands import (
+    act,
+    author,
+    grants,
+    hands,
+    look,
+    operate,
+    plugins,
+    rehearse,
+    start,
+)
 from engine.edges.cli.session import Session
 from engine.edges.problems import FAILED, OK, USAGE, problem_of
 
@@ -71,7 +81,7 @@ def options(
     context.obj = Session(as_json=as_json, debug=debug, config=config, server=server)
 
 
-for _room in (author, plugins, grants, rehearse, start, look, act, operate):
+for _room in (author, plugins, grants, rehearse, start, look, act, hands, operate):
     _room.register(app, COMMON)
 
 _FLAGS = frozenset({"--json", "--debug"})

@@ -175,8 +175,37 @@ class RemoteBackend:
     def _on_gate(self, gate: str, verb: str, **body: Any) -> JsonObject:
         return self._post(f"approvals/{quote(gate, safe='')}/{verb}", **body)
 
-    def pause(self, reason: str) -> JsonObject:
-        return self._post("brakes/pause", reason=reason)
+    def choose(
+        self,
+        gate: str,
+        fingerprint: str,
+        only: Mapping[str, Sequence[str]],
+        without: Mapping[str, Sequence[str]],
+        reason: str,
+    ) -> JsonObject:
+        chosen = {"only": _lists(only), "without": _lists(without)}
+        return self._on_gate(gate, "choose", fingerprint=fingerprint, reason=reason, **chosen)
+
+    def break_glass(self, gate: str, fingerprint: str, reason: str) -> JsonObject:
+        return self._on_gate(gate, "break-glass", fingerprint=fingerprint, reason=reason)
+
+    def steer(self, run: str, act: str, **words: str) -> JsonObject:
+        return self._on_run(run, act, **words)
+
+    def delegations(self) -> JsonObject:
+        return self._get("delegations")
+
+    def delegate(self, role: str, to: str, seconds: float, reason: str) -> JsonObject:
+        return self._post("delegations", role=role, to=to, seconds=seconds, reason=reason)
+
+    def revoke(self, delegation: str) -> JsonObject:
+        return self._post(f"delegations/{quote(delegation, safe='')}/revoke")
+
+    def rearm(self, name: str, reason: str) -> JsonObject:
+        return self._post("brakes/rearm", name=name, reason=reason)
+
+    def pause(self, reason: str, *, let_undo: bool = False) -> JsonObject:
+        return self._post("brakes/pause", reason=reason, let_undo=let_undo)
 
     def resume(self, reason: str) -> JsonObject:
         return self._post("brakes/resume", reason=reason)
@@ -226,3 +255,7 @@ def _error_of(answer: httpx.Response, where: str) -> StanchError:
         case "unauthenticated":
             return Unauthenticated(message)
     return StanchError(message)
+
+
+def _lists(chosen: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    return {step: list(keys) for step, keys in chosen.items()}

@@ -10,12 +10,12 @@ from engine.domain.clock import format_time
 from engine.domain.errors import InvalidInput
 from engine.domain.people import Actor
 from engine.edges.desk.find import find_gate, find_run
+from engine.edges.desk.hands import Hands
 from engine.edges.desk.people import Level, add_token, require
-from engine.edges.desk.starting import Starting
 from engine.running.views import gate_view
 
 
-class Desk(Starting):
+class Desk(Hands):
     """Everything that the API and the CLI can ask. Each act answers with the thing as it then is."""
 
     # ------------------------------------------------------------ runs
@@ -71,12 +71,12 @@ class Desk(Starting):
 
     # ------------------------------------------------------------ brakes
 
-    def pause(self, actor: Actor, reason: str) -> JsonObject:
-        """Engage the kill switch: nothing is changed from the next effect on."""
+    def pause(self, actor: Actor, reason: str, let_undo: bool = False) -> JsonObject:
+        """Engage the kill switch: nothing is changed from the next effect on; undoing where it is let."""
         require(actor, Level.OPERATOR, "set a brake")
         if not reason.strip():
             raise InvalidInput("say why: a pause needs a reason that others can read")
-        self.app.commands.pause(actor, reason)
+        self.app.commands.pause(actor, reason, let_undo=let_undo)
         return self.brakes()
 
     def resume(self, actor: Actor, reason: str) -> JsonObject:

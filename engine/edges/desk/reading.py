@@ -10,6 +10,7 @@ from engine.domain.entry import Entry
 from engine.domain.errors import InvalidInput, NotFound
 from engine.domain.run import RunState
 from engine.edges.desk import rows
+from engine.edges.desk.braking import brakes_view
 from engine.edges.desk.find import Found, find, find_gate, find_run
 from engine.edges.web.ports import Application
 from engine.incidents import views
@@ -119,9 +120,9 @@ class Reading:
         )
 
     def brakes(self) -> JsonObject:
-        return self._read(
-            lambda tx: {"items": [rows.brake_view(row) for row in tx.brakes.list()], "next": None}
-        )
+        """All brakes in one view: see `brakes_view`."""
+        rules, budgets = self.app.brake_rules, self.app.budgets()
+        return self._read(lambda tx: brakes_view(tx, rules, budgets))
 
     def rules(self) -> JsonObject:
         return {"items": [rows.rule_view(rule) for rule in self.app.project.rules], "next": None}

@@ -9,11 +9,11 @@ from engine.edges.web.models import (
     ApproveBody,
     DoneBody,
     ListAnswer,
-    PauseBody,
     PlanBody,
     ReasonBody,
     RejectBody,
     StartBody,
+    SwitchBody,
     TokenBody,
     UndoBody,
 )
@@ -88,9 +88,9 @@ def withdraw(request: Request, actor: Writer, gate: Id) -> Answer:
 
 
 @router.post("/brakes/pause", tags=["brakes"], summary="Engage the kill switch")
-def pause(request: Request, actor: Writer, body: PauseBody) -> Answer:
+def pause(request: Request, actor: Writer, body: SwitchBody) -> Answer:
     """Takes hold before the next effect, for parked runs too."""
-    return desk_of(request).pause(actor, body.reason)
+    return desk_of(request).pause(actor, body.reason, body.let_undo)
 
 
 @router.post("/brakes/resume", tags=["brakes"], summary="Release the kill switch")

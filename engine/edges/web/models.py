@@ -86,6 +86,78 @@ class PauseBody(Body):
     )
 
 
+class SwitchBody(PauseBody):
+    let_undo: bool = Field(default=False, description="Undoing goes on all the same.")
+
+
+class WhyBody(Body):
+    reason: str = Field(
+        min_length=1, max_length=2000, description="Why; others read it.", examples=["by hand"]
+    )
+
+
+class NoteBody(Body):
+    note: str = Field(min_length=1, max_length=4000, description="What was done meanwhile.")
+
+
+class PreemptBody(WhyBody):
+    how: Literal["hand_over", "undo"] = Field(
+        default="hand_over",
+        description="`hand_over`: the holder is held and lets go of its locks; `undo`: its changes are "
+        "undone first.",
+    )
+
+
+class ChooseBody(Body):
+    fingerprint: str = Field(
+        min_length=16, max_length=64, description="The fingerprint of the plan that you saw."
+    )
+    only: dict[str, list[str]] = Field(
+        default={},
+        description="By step address, the keys of the items to do; the others are skipped.",
+        examples=[{"each": ["a", "b"]}],
+    )
+    without: dict[str, list[str]] = Field(
+        default={}, description="By step address, the keys of the items to leave out."
+    )
+    reason: str = Field(default="", max_length=2000, description="Told at each item left out.")
+
+
+class GlassBody(WhyBody):
+    fingerprint: str = Field(
+        min_length=16, max_length=64, description="The fingerprint of the plan that you saw."
+    )
+
+
+class DelegateBody(Body):
+    role: str = Field(description="A role that you hold.", examples=["sre"])
+    to: str = Field(description="Who is to hold it too.", examples=["bob"])
+    seconds: float = Field(gt=0, le=14 * 86_400, description="For how long.", examples=[28800])
+    reason: str = Field(default="", max_length=2000, description="Why.")
+
+
+class RearmBody(WhyBody):
+    name: str = Field(
+        description="`breaker:PLAYBOOK`, `cooldown:PLAYBOOK`, `cooldown:rule:RULE` or "
+        "`budget:SCOPE:UNIT`.",
+        examples=["breaker:etl/failure-spike"],
+    )
+
+
+class BrakesAnswer(BaseModel):
+    """All brakes in one view."""
+
+    items: list[dict[str, Any]] = Field(description="Every brake that was set, and by whom.")
+    budgets: list[dict[str, Any]] = Field(description="Used and limit, by scope and unit.")
+    locks: list[dict[str, Any]] = Field(description="Targets, who holds them, who waits.")
+    places: list[dict[str, Any]] = Field(description="Runs of a playbook at a time.")
+    windows: list[dict[str, Any]] = Field(description="Maintenance windows, open or next.")
+    held: list[dict[str, Any]] = Field(description="Runs that are held, and why.")
+    delegations: list[dict[str, Any]] = Field(description="Roles that are lent now.")
+    pages: list[dict[str, Any]] = Field(description="What nobody has seen yet.")
+    next: str | None = None
+
+
 class UndoBody(Body):
     steps: list[str] = Field(
         default=[], description="Addresses of the steps to undo; empty: all, newest first."

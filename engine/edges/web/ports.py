@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from engine.contract.registry import Registry
@@ -14,7 +14,7 @@ from engine.edges.desk.directory import Directory
 from engine.journal.store import Store
 from engine.language.program import Program
 from engine.language.rules import Rule
-from engine.planning.brakes import Limit
+from engine.planning.brakes import BrakeRules, Limit
 from engine.planning.document import PlanDocument
 from engine.running.services import Services
 from engine.running.world import Connections
@@ -88,7 +88,44 @@ class Commands(Protocol):
 
     def way_back(self, run_id: str, steps: Sequence[str] = ()) -> tuple[Program, JsonObject]: ...
 
-    def pause(self, actor: Actor, reason: str) -> JsonObject: ...
+    def hold(self, run: str, actor: Actor, reason: str) -> JsonObject: ...
+
+    def release(self, run: str, actor: Actor, reason: str = "") -> JsonObject: ...
+
+    def step(self, run: str, actor: Actor) -> JsonObject: ...
+
+    def takeover(self, run: str, actor: Actor, reason: str) -> JsonObject: ...
+
+    def handback(self, run: str, actor: Actor, note: str) -> JsonObject: ...
+
+    def preempt(
+        self, run: str, actor: Actor, reason: str, how: str = "hand_over"
+    ) -> JsonObject: ...
+
+    def choose(
+        self,
+        target: str,
+        actor: Actor,
+        *,
+        only: Mapping[str, Sequence[str]] | None = None,
+        without: Mapping[str, Sequence[str]] | None = None,
+        reason: str = "",
+        fingerprint: str | None = None,
+    ) -> JsonObject: ...
+
+    def break_glass(
+        self, target: str, actor: Actor, reason: str, fingerprint: str | None = None
+    ) -> JsonObject: ...
+
+    def delegate(
+        self, actor: Actor, role: str, to: str, seconds: float, reason: str = ""
+    ) -> JsonObject: ...
+
+    def revoke(self, actor: Actor, delegation: str, allowed: Callable[[], bool]) -> JsonObject: ...
+
+    def rearm(self, actor: Actor, name: str, reason: str) -> JsonObject: ...
+
+    def pause(self, actor: Actor, reason: str, *, let_undo: bool = False) -> JsonObject: ...
 
     def resume(self, actor: Actor, reason: str) -> JsonObject: ...
 
@@ -143,6 +180,11 @@ class Application(Protocol):
 
     @property
     def services(self) -> Services: ...
+
+    @property
+    def brake_rules(self) -> BrakeRules:
+        """The configured brakes; asking needs no store."""
+        ...
 
     def budgets(self) -> Mapping[str, Limit]:
         """The configured blast-radius budgets, by unit; asking needs no store."""

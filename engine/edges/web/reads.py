@@ -10,7 +10,7 @@ from engine.domain.errors import InvalidInput
 from engine.edges.desk.acting import Desk
 from engine.edges.desk.reading import page_of
 from engine.edges.web.auth import reader
-from engine.edges.web.models import ErrorAnswer, ListAnswer
+from engine.edges.web.models import BrakesAnswer, ErrorAnswer, ListAnswer
 
 ERRORS: dict[int | str, dict[str, Any]] = {
     401: {"model": ErrorAnswer, "description": "No token, or a bad one"},
@@ -179,7 +179,7 @@ def playbook(request: Request, name: str) -> Answer:
     return desk_of(request).playbook(name)
 
 
-@router.get("/brakes", tags=["brakes"], response_model=ListAnswer, summary="List brakes")
+@router.get("/brakes", tags=["brakes"], response_model=BrakesAnswer, summary="All brakes")
 def brakes(request: Request) -> Answer:
     return desk_of(request).brakes()
 

@@ -23,6 +23,7 @@ from engine.incidents.triage import Triage
 from engine.language.matchers import parse_matcher
 from engine.language.program import Program
 from engine.language.rules import Rule
+from engine.planning.brakes import BrakeRules
 from tests.harness import Harness
 from tests.harness_programs import program
 from tests.toys import Table
@@ -94,6 +95,10 @@ class App:
         self.triage = Triage(self.store, self.project.rules, self.commands.create_run)
         self.metrics = Metrics(self.store, self.triage)
         self.engine.services.observe = self.metrics.observe
+
+    @property
+    def brake_rules(self) -> BrakeRules:
+        return self.engine.services.brakes
 
     @cached_property
     def web(self) -> Any:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from engine.edges.cli.render import doctor, incident, plan, run
+from engine.edges.cli.render.brakes import brakes
 from engine.edges.cli.render.style import clean, counts_text, plain, value_text
 from tests.unit.edges.samples import ALERT, GATE, INCIDENT, PLAN, RUN
 
@@ -29,6 +30,56 @@ BRAKES = [
         "at": "2026-11-23T03:00:00Z",
     },
 ]
+ALL_BRAKES = {
+    "items": BRAKES,
+    "held": [{"run": "run-1", "playbook": "etl/x", "reason": "held by alice"}],
+    "budgets": [
+        {"name": "budget:global:pods", "used": 9, "limit": 10, "within": 3600.0},
+        {"name": "budget:connection:cluster:pods", "used": 0, "limit": 5, "within": 600.0},
+    ],
+    "locks": [
+        {
+            "connection": "cluster",
+            "path": "starforge/Deployment/etl",
+            "run": "run-1",
+            "playbook": "etl/x",
+            "state": "held",
+            "waiting": ["run-2"],
+        }
+    ],
+    "places": [],
+    "windows": [
+        {
+            "name": "db",
+            "does": "hold",
+            "open": True,
+            "until": "2026-11-23T04:00:00Z",
+            "opens": None,
+            "playbooks": ["etl/*"],
+            "connections": [],
+            "reason": "upgrade",
+        }
+    ],
+    "delegations": [
+        {
+            "id": "lent-1",
+            "role": "sre",
+            "from": "alice",
+            "to": "bob",
+            "until": "2026-11-23T12:00:00Z",
+            "reason": "leave",
+        }
+    ],
+    "pages": [
+        {
+            "id": "page-1",
+            "level": "emergency",
+            "raised_at": "2026-11-23T03:00:00Z",
+            "told": 2,
+            "reason": "run run-1 needs a person",
+        }
+    ],
+}
 FINDINGS = [
     {"name": "store", "ok": True, "message": "writable", "mend": ""},
     {"name": "clock", "ok": False, "message": "9.0 s from the store's", "mend": "set it by NTP"},
@@ -56,7 +107,8 @@ CASES: dict[str, Callable[[], object]] = {
     "alerts": lambda: incident.alerts([ALERT]),
     "incident": lambda: incident.incident(INCIDENT),
     "incidents": lambda: incident.incidents([INCIDENT]),
-    "brakes": lambda: incident.brakes(BRAKES),
+    "brakes": lambda: brakes({"items": BRAKES}),
+    "brakes_all": lambda: brakes(ALL_BRAKES),
     "doctor": lambda: doctor.findings(FINDINGS),
 }
 

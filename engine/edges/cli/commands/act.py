@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
@@ -46,21 +47,34 @@ def approve(
         ),
     ] = None,
     comment: Annotated[str, typer.Option("--comment", "-m", help="For the record.")] = "",
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--only", metavar="STEP=KEY,KEY", help="These items of a foreach; repeat it."),
+    ] = None,
+    without: Annotated[
+        list[str] | None,
+        typer.Option("--without", metavar="STEP=KEY,KEY", help="All items but these; repeat it."),
+    ] = None,
     follow: Follow = False,
 ) -> None:
     """Approve the plan that you saw. Where it has changed since, nothing is approved.
 
-    Without --fingerprint the plan is shown and you are asked (on a terminal only).
+    Without --fingerprint the plan is shown and you are asked (on a terminal only). With --only or
+    --without the other items are skipped, and the gate asks again with the plan of what is left.
 
     \b
     Examples:
       stanch approve gate-01hq3v7x5k2m9n4p --fingerprint 9f86d081884c7d65
       stanch approve 9n4p -m "checked with the data team" --follow
+      stanch approve 9n4p --without each=b -m "b is being migrated"
     """
     session = session_of(context)
     with session.backend() as backend:
-        seen = fingerprint or _look_and_ask(session, backend, target)
-        gate = backend.approve(target, seen, comment)
+        seen = fingerprint or look_and_ask(session, backend, target)
+        if only or without:
+            gate = backend.choose(target, seen, items(only), items(without), comment)
+        else:
+            gate = backend.approve(target, seen, comment)
         session.show(gate, _gate)
         if follow:
             _follow(session, backend, gate["run"], 0)
@@ -68,7 +82,23 @@ def approve(
             _hint_to_work(session, backend, gate)
 
 
-def _look_and_ask(session: Session, backend: Any, target: str) -> str:
+def items(given: Sequence[str] | None) -> dict[str, list[str]]:
+    """Read `STEP=KEY,KEY` options.
+
+    Raises:
+        InvalidInput: one has not that form.
+    """
+    found: dict[str, list[str]] = {}
+    for text in given or ():
+        step, equals, keys = text.partition("=")
+        named = [key for key in keys.split(",") if key]
+        if not step or not equals or not named:
+            raise InvalidInput(f"{text!r} names no items; write STEP=KEY,KEY")
+        found.setdefault(step, []).extend(named)
+    return found
+
+
+def look_and_ask(session: Session, backend: Any, target: str) -> str:
     gate = backend.gate(target)
     if session.as_json or not session.is_terminal:
         raise InvalidInput(
@@ -251,10 +281,11 @@ def _follow(session: Session, backend: Any, run: str, since: int) -> None:
 def pause(
     context: typer.Context,
     reason: Annotated[str, typer.Option("--reason", "-m", help="Why; everybody reads it.")],
+    let_undo: Annotated[bool, typer.Option("--let-undo", help="Undoing goes on.")] = False,
 ) -> None:
     """Engage the kill switch.
 
-    From the next effect on, no run changes anything.
+    From the next effect on, no run changes anything; with --let-undo changes may still be undone.
 
     \b
     Examples:
@@ -262,7 +293,7 @@ def pause(
     """
     session = session_of(context)
     with session.backend() as backend:
-        session.show(backend.pause(reason), _brakes)
+        session.show(backend.pause(reason, let_undo=let_undo), _brakes)
 
 
 def resume(
@@ -281,6 +312,6 @@ def resume(
 
 
 def _brakes(data: JsonObject) -> object:
-    from engine.edges.cli.render.incident import brakes
+    from engine.edges.cli.render.brakes import brakes
 
-    return brakes(data["items"])
+    return brakes(data)

@@ -140,18 +140,18 @@ def approvals(
 
 
 def brakes(context: typer.Context) -> None:
-    """List every brake: the kill switch, circuit breakers, cooldowns.
+    """Show all brakes: who set what and why, what is used of budgets, who holds locks, windows, pages.
 
     \b
     Examples:
       stanch brakes --json
     """
-    from engine.edges.cli.render import incident as render
+    from engine.edges.cli.render import brakes as render
 
     session = session_of(context)
     with session.backend() as backend:
         answer = backend.list("brakes")
-    session.show(answer, lambda data: render.brakes(data["items"]))
+    session.show(answer, render.brakes)
 
 
 def show(

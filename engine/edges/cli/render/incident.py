@@ -126,23 +126,3 @@ def timeline(lines: Sequence[JsonObject]) -> RenderableType:
         text.append(f"{when(line['at'])}  ", style="dim")
         text.append(clean(line["text"]))
     return text
-
-
-def brakes(items: Sequence[JsonObject]) -> RenderableType:
-    """Return every brake that was ever set, the engaged ones first."""
-    if not items:
-        return Text("no brake has ever been set; runs go ahead")
-    ordered = sorted(items, key=lambda item: (not item["engaged"], item["name"]))
-    return table(
-        ("BRAKE", "", "BY", "SINCE", "REASON"),
-        (
-            (
-                item["name"],
-                Text("ENGAGED", style="bold red") if item["engaged"] else Text("released", "dim"),
-                item["by"],
-                when(item["at"]),
-                item["reason"],
-            )
-            for item in ordered
-        ),
-    )

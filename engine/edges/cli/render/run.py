@@ -144,6 +144,9 @@ def gate(item: JsonObject) -> RenderableType:
     text.append(f"\n  needs {need} by role {clean(item['role'])}")
     if item["state"] == "open":
         text.append(f", {item['missing']} missing")
+    if item.get("closed_by"):
+        text.append(f"\n  closed at {when(item['closed_at'])} UTC by {clean(item['closed_by'])}")
+        text.append(f": {clean(item['closed_why'])}" if item["closed_why"] else "")
     if item["expires_at"] and item["state"] == "open":
         text.append(f", until {when(item['expires_at'])} UTC")
     excluded = item["body"].get("excluded")
@@ -152,7 +155,10 @@ def gate(item: JsonObject) -> RenderableType:
     if item["body"].get("summary"):
         text.append(f"\n  {clean(item['body']['summary'])}")
     for drift in item["body"].get("drift") or ():
-        text.append(f"\n  changed since: {pairs(drift, 80)}", style="yellow")
+        text.append(f"\n  changed since: {_difference(drift)}", style="yellow")
+    for step, keys in (item["body"].get("rejected") or {}).items():
+        for key, why in keys.items():
+            text.append(f"\n  left out: {clean(step)}[{clean(key)}]: {clean(why)}", style="yellow")
     for vote in item["votes"]:
         text.append(f"\n  {clean(vote['actor'])} ({clean(vote['via'])}): ")
         text.append(clean(vote["decision"]), style=STATES.get(_voted(vote["decision"]), ""))
@@ -167,6 +173,13 @@ def gate(item: JsonObject) -> RenderableType:
         text.append("\n  or reject it:  ", style="dim")
         text.append(f"stanch reject {item['id']} --comment WHY")
     return text
+
+
+def _difference(drift: JsonObject) -> str:
+    """Return what was planned and what is, of one difference."""
+    place = ": ".join(clean(str(drift[key])) for key in ("address", "field") if drift.get(key))
+    was, now = (value_text(drift.get(key), 60) for key in ("planned", "live"))
+    return f"{place} was {was}, is {now}"
 
 
 def _voted(decision: str) -> str:
