@@ -1,4 +1,5 @@
-"""The JSON Schemas that Stanch ships in `schemas/`, and `python -m engine.edges.schemas`, which writes them."""
+"""The JSON Schemas that Stanch ships in `schemas/`, and `python -m engine.edges.schemas`, which writes them
+and the reference of the actions, made from the same declarations."""
 
 from __future__ import annotations
 
@@ -67,4 +68,8 @@ def write_schemas(folder: Path, registry: Registry) -> list[Path]:
 
 
 if __name__ == "__main__":
-    write_schemas(Path(sys.argv[1] if len(sys.argv) > 1 else "schemas"), load_registry())
+    from engine.edges import reference
+
+    shipped = load_registry()
+    write_schemas(Path(sys.argv[1] if len(sys.argv) > 1 else "schemas"), shipped)
+    reference.write(shipped, Path())

@@ -124,6 +124,7 @@ def _one(data: JsonObject) -> object:
     from rich.text import Text
 
     from engine.edges.cli.render.style import facts, table
+    from engine.edges.reference import type_text
 
     head = facts(
         [
@@ -148,17 +149,3 @@ def _one(data: JsonObject) -> object:
         for name, field in schema_.get("properties", {}).items()
     ]
     return Group(head, Text(), table(("PARAMETER", "TYPE", "", "WHAT IT IS"), rows))
-
-
-def type_text(field: JsonObject) -> str:
-    if "$ref" in field:
-        return str(field["$ref"]).rpartition("/")[2]
-    parts = field.get("anyOf") or field.get("oneOf")
-    if parts:
-        return " or ".join(dict.fromkeys(type_text(part) for part in parts))
-    if "enum" in field or "const" in field:
-        return " | ".join(map(str, field.get("enum", [field.get("const")])))
-    kind = field.get("type", "any")
-    if kind == "array" and "items" in field:
-        return f"list of {type_text(field['items'])}"
-    return " or ".join(kind) if isinstance(kind, list) else str(kind)
