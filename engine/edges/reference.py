@@ -11,11 +11,12 @@ from engine.contract.action import Action
 from engine.contract.registry import Registry
 
 PAGE = Path("docs/reference/actions.md")
-_HEAD = """# Actions: reference
-
-Made from the declarations by `make schemas`; do not edit. What each action promises, and the window that
-remains, stands in [actions.md](../actions.md). Rights are those for the examples shown; `stanch grants` prints those of your playbooks.
-"""
+_HEAD = (
+    "# Actions: reference\n\n"
+    "Made from the declarations by `make schemas`; do not edit. What each action promises, and the window that "
+    "remains, stands in [actions.md](../actions.md). Rights are those for the examples shown; `stanch grants` "
+    "prints those of your playbooks.\n"
+)
 
 
 def page(registry: Registry) -> str:

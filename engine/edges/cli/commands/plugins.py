@@ -21,6 +21,7 @@ def register(app: typer.Typer, epilog: str) -> None:
     )
     room.callback(invoke_without_command=True, epilog=epilog)(listed)
     room.command("show", epilog=epilog)(show)
+    room.command("new", epilog=epilog)(new)
     app.add_typer(room, name="actions", rich_help_panel="Write")
 
 
@@ -71,6 +72,28 @@ def show(
         raise NotFound(f"no action is called {name!r}", near=near or tuple(registry.actions)[:3])
     params = registry.action(name).Params
     session.show({**_view(registry, name), "params": params.model_json_schema()}, _one)
+
+
+def new(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="system.verb, such as acme.restart.")],
+    into: Annotated[
+        Path, typer.Option("--into", help="The folder; name it under actions: as well.")
+    ] = Path("plugins"),
+) -> None:
+    """Begin an action of your own: a plugin module that works, and its contract test.
+
+    \b
+    Examples:
+      stanch actions new acme.restart --into plugins
+      pytest plugins/tests
+    """
+    from engine.edges.cli.scaffold import scaffold
+
+    session = session_of(context)
+    paths = [str(path) for path in scaffold(name, into)]
+    session.show({"written": paths}, lambda data: "\n".join(data["written"]))
+    session.warn(f"now: pytest {into / 'tests'}, and actions: [{into}] in the configuration")
 
 
 def registry_of(session: Session) -> Any:

@@ -1,0 +1,113 @@
+"""A recorder between an action and its target: it passes every byte on and keeps what was sent."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import socket
+import threading
+from typing import Self
+
+_REQUEST = re.compile(rb"(?:^|\r\n)(GET|HEAD|OPTIONS|POST|PUT|PATCH|DELETE) (\S+) HTTP/1\.[01]\r\n")
+_SAFE = {"GET", "HEAD", "OPTIONS"}
+
+
+class Recorder:
+    """Listens on a port of its own and forwards to `port`, both on 127.0.0.1."""
+
+    def __init__(self, port: int) -> None:
+        self._upstream = port
+        self._streams: list[bytearray] = []
+        self._sockets: list[socket.socket] = []
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = int(self._listener.getsockname()[1])
+        self.refusing = False  # closes every connection at once, as a dead target does
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for opened in [self._listener, *self._sockets]:
+            with contextlib.suppress(OSError):
+                opened.shutdown(socket.SHUT_RDWR)
+            opened.close()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                if self.refusing:
+                    client.close()
+                    continue
+                server = socket.create_connection(("127.0.0.1", self._upstream))
+                self._sockets += [client, server]
+                kept = bytearray()
+                self._streams.append(kept)
+                for source, sink, keep in ((client, server, kept), (server, client, None)):
+                    threading.Thread(
+                        target=self._pass_on, args=(source, sink, keep), daemon=True
+                    ).start()
+
+    def _pass_on(self, source: socket.socket, sink: socket.socket, keep: bytearray | None) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                if keep is not None:
+                    keep += data  # before it is passed on: what the target has, the record has
+                sink.sendall(data)
+        for end in (source, sink):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+    def requests(self) -> list[tuple[str, str]]:
+        """Every HTTP request sent: method and path."""
+        return [
+            (match.group(1).decode(), match.group(2).decode())
+            for stream in self._streams
+            for match in _REQUEST.finditer(bytes(stream))
+        ]
+
+    def http_writes(self) -> list[str]:
+        """The requests by methods that are not safe."""
+        return [f"{method} {path}" for method, path in self.requests() if method not in _SAFE]
+
+    def statements(self) -> list[str]:
+        """Every SQL text sent, by either protocol, in order (PostgreSQL's frontend messages P and Q)."""
+        return [text for stream in self._streams for text in _sql(bytes(stream))]
+
+    def commits(self) -> list[str]:
+        """What could have left something behind: each COMMIT, and each statement outside a transaction."""
+        found = []
+        for stream in self._streams:
+            inside = False
+            for text in _sql(bytes(stream)):
+                word = text.split(None, 1)[0].upper()
+                if word == "BEGIN":
+                    inside = True
+                elif word == "ROLLBACK" and "SAVEPOINT" not in text.upper():
+                    inside = False
+                elif word == "COMMIT" or (not inside and word != "DEALLOCATE"):
+                    inside = False
+                    found.append(text)
+        return found
+
+
+def _sql(stream: bytes) -> list[str]:
+    if len(stream) < 4:
+        return []
+    offset = int.from_bytes(stream[:4], "big")  # the startup message has no type
+    found = []
+    while offset + 5 <= len(stream):
+        kind = stream[offset : offset + 1]
+        length = int.from_bytes(stream[offset + 1 : offset + 5], "big")
+        body = stream[offset + 5 : offset + 1 + length]
+        if kind == b"Q":
+            found.append(body.rstrip(b"\0").decode())
+        elif kind == b"P":
+            found.append(body.split(b"\0")[1].decode())
+        offset += 1 + length
+    return found
