@@ -11,6 +11,12 @@ Json: TypeAlias = Any
 JsonObject: TypeAlias = dict[str, Any]
 
 
+# Made once: `json.dumps` makes one anew for each call that is not plain.
+_ENCODER = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+)
+
+
 def canonical_json(value: Json) -> str:
     """Return `value` as JSON with sorted keys, no spaces and no NaN.
 
@@ -18,9 +24,7 @@ def canonical_json(value: Json) -> str:
         ValueError: `value` holds NaN or an infinity, which JSON cannot carry.
         TypeError: `value` holds something that is not JSON.
     """
-    return json.dumps(
-        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    )
+    return _ENCODER.encode(value)
 
 
 def digest(value: Json) -> str:

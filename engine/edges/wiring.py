@@ -18,7 +18,7 @@ from engine.edges.settings.brakes import brake_rules
 from engine.incidents.lifecycle import on_run_end
 from engine.incidents.paging import LogPager, Paging
 from engine.incidents.ports import Pager
-from engine.incidents.triage import Triage, TriageSettings
+from engine.incidents.triage import Triage, TriageSettings, leave_to_workers
 from engine.journal.keys import KeyRing, Keys, load_ring
 from engine.language.program import Program, Query
 from engine.language.project import Project, load_project
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from engine.edges.intake.auth import Auth
     from engine.journal.database import Database
     from engine.journal.seals import Sealer
+    from engine.journal.store import Tx
 
 _FEW = 2  # deliveries under way at once; more than these are a burst
 DECISIONS = "decisions"  # the connection of log.decision, unless the configuration names one
@@ -247,8 +248,13 @@ class Application:
             query=_Queries(self.world),
             on_resolved=on_resolved,
             give_way=self._give_way,
+            take=self._take_runs,
             settings=TriageSettings(self.node, intake.max_alert_age, watchdog),
         )
+
+    def _take_runs(self, tx: Tx) -> Callable[[], None]:
+        """Claim for this process's worker, where it has one, what was just decided."""
+        return leave_to_workers(tx) if self._worker is None else self._worker.take(tx)
 
     def intake_route(self, on_accepted: Any = None, on_answer: Any = None) -> Any:
         """Return the route of `POST /hooks/alertmanager`."""

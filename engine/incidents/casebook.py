@@ -84,6 +84,7 @@ class Casebook:
         self._episodes: dict[tuple[str, str], EpisodeRow | None] = {}
         self._states: dict[str, RunState] = {}
         self._entries: dict[str, list[Entry]] = {}
+        self._new: set[str] = set()  # incidents that this transaction opened
         self._openers: set[tuple[str, str]] = set()  # (incident, the alert that opened it)
 
     def episode(self, rule: str, key: str) -> EpisodeRow | None:
@@ -173,6 +174,7 @@ class Casebook:
             body=_facts_of(case),
         )
         self._tx.incidents.open(row)
+        self._new.add(row.id)
         body = {
             "rule": row.rule,
             "alert": case.alert.id if case.alert else None,
@@ -190,8 +192,9 @@ class Casebook:
 
     def flush(self) -> None:
         for chain, entries in self._entries.items():
-            self._tx.journal.append(chain, entries)
+            self._tx.journal.append(chain, entries, new=chain in self._new)
         self._entries.clear()
+        self._new.clear()
 
 
 def _facts_of(case: Case) -> JsonObject:

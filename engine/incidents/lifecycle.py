@@ -64,17 +64,18 @@ def move(tx: Tx, incident: IncidentRow, to: IncidentState, reason: str) -> Incid
     if to is incident.state:
         return incident
     advance(incident.state, to)
-    changes: dict[str, object] = {"state": to}
+    resolved_at = incident.resolved_at
     if to is S.RESOLVED:
-        changes["resolved_at"] = tx.now()
+        resolved_at = tx.now()
     elif incident.state in _DONE and to is S.OPEN:
-        changes["resolved_at"] = None
+        resolved_at = None
+    changes: dict[str, object] = {"state": to}
+    if resolved_at != incident.resolved_at:
+        changes["resolved_at"] = resolved_at
     tx.incidents.update(incident.id, **changes)
     body = {"from": incident.state.value, "to": to.value, "reason": reason}
     tx.journal.append(incident.id, [Entry("incident.state", body)])
-    moved = tx.incidents.get(incident.id)
-    assert moved is not None
-    return moved
+    return replace(incident, state=to, resolved_at=resolved_at)
 
 
 def run_ended(tx: Tx, run: RunRow, *, verified: bool | None = None) -> None:
@@ -93,7 +94,9 @@ def run_ended(tx: Tx, run: RunRow, *, verified: bool | None = None) -> None:
         _tell(tx, run, verified)
     episode = tx.episodes.of_run(run.id)
     if episode is not None and episode.closed_at is None:
-        settle(tx, episode, ended=run)
+        closed = settle(tx, episode, ended=run)
+        if not closed and episode.incident_id == run.incident_id:
+            return  # the incident is not over while an episode of it is open
     if run.incident_id is not None:
         resolve_if_over(tx, run.incident_id, except_run=run.id if _is_over(run) else None)
 

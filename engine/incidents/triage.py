@@ -57,6 +57,16 @@ class TriageSettings:
     watchdog: tuple[str, float] | None = None
 
 
+# Claims ready runs in the deciding transaction; what it returns begins them, once that is durable.
+Take = Callable[[Tx], Callable[[], None]]
+
+
+def leave_to_workers(tx: Tx) -> Callable[[], None]:
+    """Claim nothing."""
+    del tx
+    return lambda: None
+
+
 _Pair = tuple[AlertRow | None, str, str]  # the alert, its id, the rule
 
 
@@ -76,6 +86,7 @@ class Triage:
     Parameters:
         create_run: stores a run in the deciding transaction.
         query: asks metrics connections, for conditions and query triggers.
+        take: claims runs for this process's worker along with the decision that made them.
         on_resolved: told when every alert of a run's episode has resolved.
     """
 
@@ -89,8 +100,10 @@ class Triage:
         on_resolved: OnResolved = leave_running,
         settings: TriageSettings = TriageSettings(),
         give_way: GIVE_WAY = go_on,
+        take: Take = leave_to_workers,
     ) -> None:
         self._give_way = give_way
+        self._take = take
         self._store = store
         self._book = RuleBook(rules)
         self._query = query
@@ -221,7 +234,7 @@ class Triage:
         if not prepared:
             return 0
         try:
-            counts = self._store.write(self._work(book, prepared))
+            counts, begin = self._store.write(self._work(book, prepared))
         except StoreUnavailable:
             raise
         except Exception as error:  # noqa: BLE001  one alert must never stop all the others
@@ -229,16 +242,21 @@ class Triage:
                 counts = self._store.write(_give_up(self._desk, book, prepared[0], error))
             else:
                 return sum(self._decide(book, [one]) for one in prepared)
+        else:
+            begin()
         self.counts.update(counts)
         return len(prepared)
 
     def _work(
         self, book: RuleBook, prepared: Sequence[Prepared]
-    ) -> Callable[[Tx], Counter[tuple[str, str]]]:
-        """Return the unit of work that decides a batch. It may be run more than once."""
+    ) -> Callable[[Tx], tuple[Counter[tuple[str, str]], Callable[[], None]]]:
+        """Return the unit of work that decides a batch. It may be run more than once.
+
+        It returns what was decided, and what begins the runs that were claimed along.
+        """
         fresh = [one.row.id for one in prepared if one.postponed is None]
 
-        def work(tx: Tx) -> Counter[tuple[str, str]]:
+        def work(tx: Tx) -> tuple[Counter[tuple[str, str]], Callable[[], None]]:
             tx.alerts.hold(one.row.alert for one in prepared)
             claimed = tx.alerts.claim(fresh) if fresh else frozenset()
             deciding = Deciding(tx, book, self._desk)
@@ -248,7 +266,7 @@ class Triage:
             if claimed:
                 tx.alerts.mark_decided(claimed)
             deciding.finish()
-            return deciding.counts
+            return deciding.counts, self._take(tx)
 
         return work
 

@@ -72,6 +72,11 @@ class Database:
     def submit(self, work: Callable[[Tx], T]) -> Future[T]:
         return self._writer.submit(work)
 
+    def hand_in(
+        self, work: Callable[[Tx], T], told: Callable[[T | None, BaseException | None], None]
+    ) -> None:
+        self._writer.hand_in(work, told)
+
     def read(self, work: Callable[[Tx], T]) -> T:
         """As the interface says.
 

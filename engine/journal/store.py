@@ -74,6 +74,18 @@ class Store(Protocol):
         """As `write`, without waiting; the future resolves once durable."""
         ...
 
+    def hand_in(
+        self, work: Callable[[Tx], T], told: Callable[[T | None, BaseException | None], None]
+    ) -> None:
+        """As `submit`, for the hot paths: `told(result, error)` is called in the writer's own thread.
+
+        It is quick, writes nothing and raises nothing: everybody else's commits wait for it.
+
+        Raises:
+            StoreUnavailable: the store is closed; `told` is not called.
+        """
+        ...
+
     def read(self, work: Callable[[Tx], T]) -> T:
         """Run `work` on a snapshot; it must not write."""
         ...

@@ -25,6 +25,7 @@ log = logging.getLogger("stanch.journal")
 
 T = TypeVar("T")
 Phase = Literal["before", "after"]
+Told = Callable[[Any, BaseException | None], None]
 CommitHook = Callable[[int, Phase], None]
 
 GROUP_SECONDS = 0.005  # and for how long one is kept open for what still comes
@@ -32,31 +33,32 @@ TRIES = 5  # of one work that loses races or meets deadlocks
 
 
 class Job:
-    """One work and who waits for it."""
+    """One work and who is told once it is settled: `told`, or whoever waits for `done`."""
 
-    __slots__ = ("done", "error", "future", "result", "settled", "work")
+    __slots__ = ("done", "error", "result", "settled", "told", "work")
 
-    def __init__(self, work: Callable[[Tx], Any], future: Future[Any] | None) -> None:
+    def __init__(self, work: Callable[[Tx], Any], told: Told | None = None) -> None:
         self.work = work
-        self.future = future
+        self.told = told
         self.result: Any = None
         self.error: BaseException | None = None
         self.settled = False
-        self.done = threading.Lock()
-        self.done.acquire()
+        if told is None:
+            self.done = threading.Lock()
+            self.done.acquire()
 
     def settle(self) -> None:
         """Tell who waits, once."""
         if self.settled:
             return
         self.settled = True
-        if self.future is None:
+        if self.told is None:
             self.done.release()
-        elif self.future.set_running_or_notify_cancel():
-            if self.error is None:
-                self.future.set_result(self.result)
-            else:
-                self.future.set_exception(self.error)
+            return
+        try:
+            self.told(self.result, self.error)
+        except Exception:
+            log.exception("whoever handed in a work failed when told of its end")
 
     def fail(self, error: BaseException) -> None:
         self.result, self.error = None, error
@@ -98,7 +100,7 @@ class Writer:
 
     def write(self, work: Callable[[Tx], T]) -> T:
         """Run a work and wait until it is durable."""
-        job = Job(work, None)
+        job = Job(work)
         self._put(job)
         job.done.acquire()
         if job.error is not None:
@@ -108,8 +110,21 @@ class Writer:
 
     def submit(self, work: Callable[[Tx], T]) -> Future[T]:
         future: Future[T] = Future()
-        self._put(Job(work, future))
+
+        def told(result: T, error: BaseException | None) -> None:
+            if future.set_running_or_notify_cancel():
+                if error is None:
+                    future.set_result(result)
+                else:
+                    future.set_exception(error)
+
+        self._put(Job(work, told))
         return future
+
+    def hand_in(
+        self, work: Callable[[Tx], T], told: Callable[[T | None, BaseException | None], None]
+    ) -> None:
+        self._put(Job(work, told))
 
     def _put(self, job: Job) -> None:
         thread = self._thread

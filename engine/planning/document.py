@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from engine.domain.canonical import Json, JsonObject, digest
@@ -116,7 +117,7 @@ class PlanDocument:
     mode: str
     steps: tuple[PlanStep, ...]
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """Digest of what an approval covers; the same on every machine and for every dictionary order."""
         return digest(

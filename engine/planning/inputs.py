@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from engine.domain.canonical import JsonObject
@@ -12,7 +13,15 @@ from engine.language.templates import render
 
 _MOST = 1024
 # By identity, held by the program itself: hashing its schema would cost more than the check.
-_VALIDATORS: dict[int, tuple[Program, Any]] = {}
+_CHECKS: dict[int, _Check] = {}
+
+_TYPES: Mapping[str, frozenset[type]] = {
+    "string": frozenset({str}),
+    "boolean": frozenset({bool}),
+    "integer": frozenset({int}),
+    "number": frozenset({int, float}),
+}
+_SAYS_NOTHING = frozenset({"title", "description", "default", "examples", "$comment"})
 
 
 def checked_inputs(program: Program, given: Mapping[str, Any]) -> JsonObject:
@@ -31,22 +40,67 @@ def checked_inputs(program: Program, given: Mapping[str, Any]) -> JsonObject:
         raise InvalidInput(
             f"playbook {program.playbook} has no input {extra[0]!r}; it has: {', '.join(sorted(known)) or 'none'}"
         )
-    validator = _validator(program)
-    for error in sorted(validator.iter_errors(values), key=lambda item: list(map(str, item.path))):
+    check = _check(program)
+    if check.plain is not None and _fits(check.plain, values):
+        return values
+    for error in sorted(
+        check.validator.iter_errors(values), key=lambda item: list(map(str, item.path))
+    ):
         where = ".".join(str(part) for part in error.path) or "inputs"
         raise InvalidInput(f"playbook {program.playbook}: {where}: {error.message}")
     return values
 
 
-def _validator(program: Program) -> Any:
-    found = _VALIDATORS.get(id(program))
-    if found is None or found[0] is not program:
+@dataclass(frozen=True)
+class _Check:
+    """How inputs of one program are checked.
+
+    Attributes:
+        plain: (required names, types by name) of a schema that says no more than that; else None. Most
+            say no more, and a run's inputs are checked in the transaction that creates it.
+        validator: the whole schema; what does not fit plainly is left to it, and so are the messages.
+    """
+
+    program: Program
+    plain: tuple[frozenset[str], Mapping[str, frozenset[type]]] | None
+    validator: Any
+
+
+def _check(program: Program) -> _Check:
+    found = _CHECKS.get(id(program))
+    if found is None or found.program is not program:
         from jsonschema import Draft202012Validator
 
-        if len(_VALIDATORS) >= _MOST:
-            _VALIDATORS.clear()
-        found = _VALIDATORS[id(program)] = (program, Draft202012Validator(program.inputs))
-    return found[1]
+        if len(_CHECKS) >= _MOST:
+            _CHECKS.clear()
+        found = _Check(program, _plain(program.inputs), Draft202012Validator(program.inputs))
+        _CHECKS[id(program)] = found
+    return found
+
+
+def _plain(schema: JsonObject) -> tuple[frozenset[str], Mapping[str, frozenset[type]]] | None:
+    """Return what a schema says, where that is only names, types and which of them are required."""
+    known = {"type", "required", "properties", "additionalProperties"} | _SAYS_NOTHING
+    if schema.get("type") != "object" or not schema.keys() <= known:
+        return None
+    types: dict[str, frozenset[type]] = {}
+    for name, wanted in schema.get("properties", {}).items():
+        if not isinstance(wanted, dict) or not wanted.keys() <= {"type"} | _SAYS_NOTHING:
+            return None
+        of = wanted.get("type")
+        if not isinstance(of, str) or of not in _TYPES:
+            return None
+        types[name] = _TYPES[of]
+    return frozenset(schema.get("required", ())), types
+
+
+def _fits(
+    plain: tuple[frozenset[str], Mapping[str, frozenset[type]]], values: Mapping[str, Any]
+) -> bool:
+    required, types = plain
+    return required <= values.keys() and all(
+        name in types and type(value) in types[name] for name, value in values.items()
+    )
 
 
 def seconds(value: float | str, scope: Mapping[str, Any]) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from copy import copy
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -169,17 +170,16 @@ class RunProgress:
 
     def copy(self) -> RunProgress:
         """Return a copy that a plan may play on. JSON inside is shared: the fold replaces, it never mutates."""
-        return replace(
-            self,
-            steps={address: replace(state) for address, state in self.steps.items()},
-            changes=[replace(change) for change in self.changes],
-            gates={
-                address: replace(gate, votes=dict(gate.votes), comments=list(gate.comments))
-                for address, gate in self.gates.items()
-            },
-            undoing=set(self.undoing),
-            cursor=dict(self.cursor),
-        )
+        twin = copy(self)
+        twin.steps = {address: copy(state) for address, state in self.steps.items()}
+        twin.changes = [copy(change) for change in self.changes]
+        twin.gates = {
+            address: replace(gate, votes=dict(gate.votes), comments=list(gate.comments))
+            for address, gate in self.gates.items()
+        }
+        twin.undoing = set(self.undoing)
+        twin.cursor = dict(self.cursor)
+        return twin
 
     def change(self, address: str) -> ChangeState | None:
         """The newest change of a step instance that is not undone."""

@@ -17,7 +17,10 @@ from engine.running.session import Session
 
 def progress_for(services: Services, session: Session) -> RunProgress:
     """The progress to plan on; an undo run's changes are those of the run that it undoes."""
-    return replace(session.progress, changes=source_changes(services, session))
+    changes = source_changes(services, session)
+    if changes is session.progress.changes:
+        return session.progress
+    return replace(session.progress, changes=changes)
 
 
 def first_plan(services: Services, session: Session) -> PlanDocument:

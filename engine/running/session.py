@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar
@@ -52,6 +51,40 @@ class Written(Generic[B]):
 
     blocked: B | None
     stopped: bool = False
+
+
+class Ending:
+    """The last write of a run, under way."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._settled = False
+        self._error: BaseException | None = None
+        self._then: Callable[[BaseException | None], None] | None = None
+
+    def settle(self, error: BaseException | None) -> None:
+        """It is durable, or it failed."""
+        with self._lock:
+            self._settled, self._error = True, error
+            then = self._then
+        if then is not None:
+            then(error)
+
+    def then(self, tell: Callable[[BaseException | None], None]) -> None:
+        """Call `tell` with the error, or None, once settled; at once where it is."""
+        with self._lock:
+            if not self._settled:
+                self._then = tell
+                return
+        tell(self._error)
+
+    def wait(self) -> None:
+        """Return once durable. Raises as `Session.flush`."""
+        done = threading.Event()
+        self.then(lambda _: done.set())
+        done.wait()
+        if self._error is not None:
+            raise self._error
 
 
 class Session:
@@ -177,26 +210,24 @@ class Session:
             self._told(written)
             return Written(blocked)
 
-    def end(self) -> Future[None]:
+    def end(self) -> Ending:
         """Write what is left of a run that ends here, without waiting: nothing outside follows it.
 
-        Returns:
-            Resolves once durable; raises as `flush`.
+        Raises:
+            StoreUnavailable: the store is closed; all else the answer tells.
         """
         with self.lock:
             pending = list(self._pending)
             work = self._work(pending, list(self._extras), None, None)
+            ending = Ending()
 
-            def last(tx: Tx) -> None:
-                work(tx)
-
-            def told(future: Future[None]) -> None:
-                if future.exception() is None:
+            def told(_: object, error: BaseException | None) -> None:
+                if error is None:
                     self._told(pending)
+                ending.settle(error)
 
-            done = self.store.submit(last)
-            done.add_done_callback(told)
-            return done
+            self.store.hand_in(work, told)
+            return ending
 
     def _work(
         self,
@@ -217,8 +248,10 @@ class Session:
             number = durable
             if entries:
                 number = tx.journal.append(run_id, entries, epoch=epoch)
-            if moved or ending:
-                tx.runs.update(run_id, epoch, state=state, reason=reason, ended=ending)
+            if ending:
+                tx.runs.end(run_id, epoch, state, reason)
+            elif moved:
+                tx.runs.update(run_id, epoch, state=state, reason=reason)
             for extra in extras:
                 extra(tx)
             missing = number - len(entries) - durable

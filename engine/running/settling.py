@@ -120,12 +120,22 @@ class Settling(StepWork):
             )
             return PROGRESSED
         state = self.session.progress.steps[self.address]
-        return self.after_apply(action, state, confirmed)
+        return self.after_apply(action, state, confirmed, connections.reveal_planned(planned))
 
     def after_apply(
-        self, action: Change[Any], state: StepState, confirmed: Applied | None = None
+        self,
+        action: Change[Any],
+        state: StepState,
+        confirmed: Applied | None = None,
+        planned: Planned | None = None,
     ) -> Carried:
-        planned = Planned.from_json(self.services.connections.reveal(state.planned or {}))
+        """Confirm and verify an applied change.
+
+        Args:
+            planned: what was applied, where it is at hand; else it is taken from the journal.
+        """
+        if planned is None:
+            planned = Planned.from_json(self.services.connections.reveal(state.planned or {}))
         receipt = Receipt.from_json(state.receipt or {"after": {}, "counts": {}, "output": {}})
         if not state.data.get("confirmed"):
             answer: Confirmation = confirmed or self.confirm(action, planned, receipt, state.key)

@@ -134,7 +134,7 @@ class Starting:
             body["cooldown"] = request.cooldown
         if request.alert is not None:
             body["alert"] = request.alert.get("id") or request.alert.get("fingerprint")
-        tx.journal.append(run_id, [Entry("run.created", body)])
+        tx.journal.append(run_id, [Entry("run.created", body)], new=True)
         return run_id
 
     def find_run(self, tx: Tx, text: str) -> RunRow:

@@ -43,7 +43,7 @@ from engine.running.outcome import PROGRESSED, Carried, Parked
 from engine.running.paging import needs_human, urgent_waits
 from engine.running.planning import first_plan
 from engine.running.services import Services
-from engine.running.session import Session
+from engine.running.session import Ending, Session
 from engine.running.undoing import carry_restore, carry_undo
 from engine.running.waits import Waiting, carry_manual
 
@@ -65,7 +65,7 @@ class Stepper:
         self._busy: dict[str, Future[Carried]] = {}
         self._parked: dict[str, Parked] = {}
         self._deadlines: list[datetime] = []
-        self.ended: Future[None] | None = None  # resolves once the run's end is durable
+        self.ended: Ending | None = None  # resolves once the run's end is durable
 
     def drive(self) -> None:
         """Take the run as far as it goes now.
@@ -446,7 +446,7 @@ class Stepper:
             outputs=finish.outputs,
             at=format_time(self.services.clock.now()),
         )
-        row, epoch = session.row, session.row.epoch
+        row = session.row
 
         def end(tx: Tx) -> None:
             tx.locks.release(row.id)
@@ -457,7 +457,6 @@ class Stepper:
             self._brakes(tx, finish.state)
             if finish.state is RunState.NEEDS_HUMAN:
                 needs_human(tx, row, finish.reason)
-            tx.runs.release(row.id, epoch)
 
         session.ending = True
         session.also(end)

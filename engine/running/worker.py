@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import lru_cache
 
 from engine.domain.entry import StoredEntry
@@ -16,7 +16,7 @@ from engine.journal.store import Tx
 from engine.language.program import Program
 from engine.running.paging import needs_human
 from engine.running.services import Services
-from engine.running.session import Session
+from engine.running.session import Ending, Session
 from engine.running.stepper import Stepper
 from engine.running.yielding import GIVE_WAY, go_on
 
@@ -82,16 +82,14 @@ class Worker:
         for row, entries in claimed:
             ended = self.drive(row, entries)
             if ended is not None:
-                ended.result()
+                ended.wait()
         return len(claimed)
 
-    def drive(
-        self, row: RunRow, entries: Sequence[StoredEntry] | None = None
-    ) -> Future[None] | None:
+    def drive(self, row: RunRow, entries: Sequence[StoredEntry] | None = None) -> Ending | None:
         """Drive one claimed run as far as it goes; whatever happens, it is left so that it can be resumed.
 
         Returns:
-            What resolves once the run's end is durable, or None where it did not end.
+            The run's end on its way to disk, or None where it did not end.
         """
         services = self._services
         try:
@@ -158,7 +156,10 @@ class Worker:
         """Claim runs; the chain of one that nobody owned before is short and is read along."""
         tx.timers.fire()
         rows = tx.runs.claim(self.id, limit) if limit > 0 else []
-        return [(row, tx.journal.read(row.id) if row.epoch == 1 else None) for row in rows]
+        return [self._claimed(tx, row) for row in rows]
+
+    def _claimed(self, tx: Tx, row: RunRow) -> Claimed:
+        return row, tx.journal.read(row.id) if row.epoch == 1 else None
 
     # ------------------------------------------------------------ with threads
 
@@ -225,25 +226,39 @@ class Worker:
             return rows, pause
 
         claimed, pause = self._services.store.write(work)
+        self._begin(claimed)
+        return len(claimed), pause
+
+    def take(self, tx: Tx) -> Callable[[], None]:
+        """Claim what is ready in the transaction of somebody who just made it ready: one commit less
+        between an alert and its effect.
+
+        Returns:
+            What begins to drive them; to be called once the transaction is durable.
+        """
+        free = 0 if self._stop.is_set() else self._threads - self._busy
+        rows = tx.runs.claim(self.id, free) if free > 0 else []
+        claimed = [self._claimed(tx, row) for row in rows]
+        return lambda: self._begin(claimed)
+
+    def _begin(self, claimed: Sequence[Claimed]) -> None:
         for row, entries in claimed:
             with self._lock:
                 self._busy += 1
             self._pool.submit(self._driven, row, entries)
-        return len(claimed), pause
 
     def _driven(self, row: RunRow, entries: Sequence[StoredEntry] | None) -> None:
         try:
             ended = self.drive(row, entries)
             if ended is not None:
-                ended.add_done_callback(lambda future: self._unended(row, future))
+                ended.then(lambda error: self._unended(row, error))
         finally:
             with self._lock:
                 self._busy -= 1
             self._wake.set()
 
-    def _unended(self, row: RunRow, future: Future[None]) -> None:
+    def _unended(self, row: RunRow, error: BaseException | None) -> None:
         """The end of a run could not be written: what it did is asked about by its next owner."""
-        error = future.exception()
         if error is None or self._stop.is_set():
             return
         log.warning("run %s: its end could not be written (%s); it is resumed later", row.id, error)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -30,20 +29,21 @@ TOKEN = "correct-horse"
 
 
 class Tap:
-    """The store with a tap in front of `submit`, as a database that goes away and comes back."""
+    """The store with a tap in front of `hand_in`, as a database that goes away and comes back."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self.shut = False
         self.refused = 0
 
-    def submit(self, work: Callable[[Tx], T]) -> Future[T]:
+    def hand_in(
+        self, work: Callable[[Tx], T], told: Callable[[T | None, BaseException | None], None]
+    ) -> None:
         if not self.shut:
-            return self._store.submit(work)
+            self._store.hand_in(work, told)
+            return
         self.refused += 1
-        failed: Future[T] = Future()
-        failed.set_exception(StoreUnavailable("the database is away"))
-        return failed
+        told(None, StoreUnavailable("the database is away"))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)

@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 import orjson
@@ -149,7 +148,7 @@ class Intake:
 
         self.waiting += 1
         try:
-            new = await _within(self._store.submit(work), self._settings.commit_timeout)
+            new = await self._durable(work)
         except TimeoutError:
             # A commit that comes late is durable all the same, and what is then sent again is recognised.
             return _busy("the store did not commit in time")
@@ -170,35 +169,36 @@ class Intake:
             self._on_accepted(accepted)
         return 200, accepted.as_json(), ()
 
+    async def _durable(self, work: Callable[[Tx], int]) -> int:
+        """Await a commit. A bare future and a timer: `wait_for` would cost more than the rest.
 
-async def _within(future: Future[int], seconds: float) -> int:
-    """Await a commit. A bare future and a timer: `wait_for` would cost more than the rest of the request.
+        Raises:
+            TimeoutError: it did not come in time; it may come later.
+            StoreUnavailable: nothing was kept.
+        """
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[int] = loop.create_future()
 
-    Raises:
-        TimeoutError: it did not come in time; it may come later.
-    """
-    loop = asyncio.get_running_loop()
-    waiter: asyncio.Future[int] = loop.create_future()
+        def told(new: int | None, error: BaseException | None) -> None:
+            loop.call_soon_threadsafe(_settle, waiter, new, error)
 
-    def tell() -> None:
-        if waiter.done():
-            return
-        error = future.exception()
-        if error is None:
-            waiter.set_result(future.result())
-        else:
-            waiter.set_exception(error)
+        self._store.hand_in(work, told)
+        timer = loop.call_later(
+            self._settings.commit_timeout, _settle, waiter, None, TimeoutError()
+        )
+        try:
+            return await waiter
+        finally:
+            timer.cancel()
 
-    def late() -> None:
-        if not waiter.done():
-            waiter.set_exception(TimeoutError())
 
-    future.add_done_callback(lambda _: loop.call_soon_threadsafe(tell))
-    timer = loop.call_later(seconds, late)
-    try:
-        return await waiter
-    finally:
-        timer.cancel()
+def _settle(waiter: asyncio.Future[int], new: int | None, error: BaseException | None) -> None:
+    if waiter.done():
+        return
+    if error is None:
+        waiter.set_result(new or 0)
+    else:
+        waiter.set_exception(error)
 
 
 def _trouble(delivery: Delivery) -> Entry:

@@ -52,6 +52,8 @@ class Metrics:
         self._alerts = Counter(
             "stanch_alerts", "Alerts by what became of them at the door", ["outcome"], registry=add
         )
+        outcomes = ("accepted", "duplicate", "unreadable", "truncated", "over_limit")
+        self._outcomes = [self._alerts.labels(outcome) for outcome in outcomes]
         self._answers = Counter(
             "stanch_intake_answers", "Deliveries by the status answered", ["code"], registry=add
         )
@@ -85,11 +87,16 @@ class Metrics:
 
     def delivered(self, delivery: Delivered) -> None:
         """Count one delivery of the intake."""
-        self._alerts.labels("accepted").inc(delivery.new)
-        self._alerts.labels("duplicate").inc(delivery.alerts - delivery.new)
-        self._alerts.labels("unreadable").inc(delivery.unreadable)
-        self._alerts.labels("truncated").inc(delivery.truncated)
-        self._alerts.labels("over_limit").inc(delivery.over_limit)
+        counts = (
+            delivery.new,
+            delivery.alerts - delivery.new,
+            delivery.unreadable,
+            delivery.truncated,
+            delivery.over_limit,
+        )
+        for counter, count in zip(self._outcomes, counts, strict=True):
+            if count:
+                counter.inc(count)
         self._commit.observe(delivery.seconds)
 
     def answered(self, status: int) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from concurrent.futures import Future
 from typing import Any, cast
 
 import httpx
@@ -58,20 +57,19 @@ class HandStore:
         self.error: Exception | None = None
         self.held: list[Callable[[], None]] = []
 
-    def submit(self, work: Callable[[Any], Any]) -> Future[Any]:
-        future: Future[Any] = Future()
-
+    def hand_in(
+        self, work: Callable[[Any], Any], told: Callable[[Any, BaseException | None], None]
+    ) -> None:
         def commit() -> None:
             if self.error is not None:
-                future.set_exception(self.error)
+                told(None, self.error)
             else:
-                future.set_result(work(self.tx))
+                told(work(self.tx), None)
 
         if self.hold:
             self.held.append(commit)
         else:
             commit()
-        return future
 
     def release(self) -> None:
         for commit in self.held:
