@@ -115,7 +115,7 @@ class IntakeConfig(Form):
 class WorkersConfig(Form):
     """The workers of this process."""
 
-    threads: int = Field(8, ge=1, le=256, description="How many steps run at the same time")
+    threads: int = Field(16, ge=1, le=256, description="How many steps run at the same time")
     lease: PositiveSeconds = Field(5.0, description="How soon another worker takes over; 5s")
 
 

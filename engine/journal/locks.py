@@ -111,6 +111,30 @@ class Locks(Repository):
         if free:
             self._tx.runs.wake(run_id)
 
+    def circle(self, run_id: str, targets: Sequence[Target]) -> Sequence[str]:
+        # Two nodes that each close the circle with their half would otherwise both see none.
+        self._s.serialise("lock waits")
+        came_from: dict[str, str] = {}
+        ahead = [(run_id, holder) for holder in self._holders_of(targets)]
+        while ahead:
+            waiter, holder = ahead.pop(0)
+            if holder == run_id:
+                back = [waiter]
+                while back[-1] != run_id:
+                    back.append(came_from[back[-1]])
+                return back[::-1]
+            if holder not in came_from:
+                came_from[holder] = waiter
+                ahead += [(holder, further) for further in self.holders(holder).values()]
+        return []
+
+    def _holders_of(self, targets: Sequence[Target]) -> list[str]:
+        found = (self._s.one(HOLDER, **_key(target)) for target in sorted(set(targets)))
+        return [row[0] for row in found if row is not None]
+
+    def stop_waiting(self, run_id: str) -> None:
+        self._s.run(STOP_WAITING, run_id=run_id)
+
     def held(self) -> Mapping[Target, str]:
         return {Target(row[0], row[1]): row[2] for row in self._s.all(HELD)}
 

@@ -197,7 +197,13 @@ class Attempt(Settling):
         written = self.session.flush(guard, ("step.intent", body))
         if written.stopped:
             return PROGRESSED
-        return None if written.blocked is None else written.blocked.carry(self.session)
+        blocked = written.blocked
+        if blocked is None:
+            return None
+        if blocked.kind == "circle":
+            self.fail(Category.PERMANENT, blocked.reason)
+            return PROGRESSED
+        return blocked.carry(self.session)
 
     def _apply(self, action: Change[Any], planned: Planned) -> Carried:
         key = step_key(self.session.row.id, self.address)

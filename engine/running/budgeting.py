@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from engine.domain.plan import Planned, Target
 from engine.journal.store import Tx
 from engine.running.braking import asking_window, holding_window
+from engine.running.lockwaits import wait_for
 from engine.running.outcome import PROGRESSED, Carried, Parked
 from engine.running.paging import urgent_waits
 from engine.running.services import Services
@@ -23,7 +24,7 @@ _UNBOUNDED = 1 << 62
 class Blocked:
     """Why an intent was not written."""
 
-    kind: str  # brake | window | ask | lock | budget
+    kind: str  # brake | window | ask | lock | circle | budget
     reason: str
 
     def carry(self, session: Session) -> Carried:
@@ -59,11 +60,11 @@ def reserve(
     if wanted:
         conflicts = tx.locks.acquire(run_id, wanted)
         if conflicts:
-            tx.locks.wait(run_id, sorted(conflicts))
-            target, holder = next(iter(sorted(conflicts.items())))
-            reason = f"{target} is locked by {holder}"
-            urgent_waits(tx, session.row, reason)
-            return Blocked("lock", reason)
+            waits = wait_for(tx, run_id, conflicts)
+            if waits.gives_way:
+                return Blocked("circle", waits.reason)
+            urgent_waits(tx, session.row, waits.reason)
+            return Blocked("lock", waits.reason)
     return _budget(tx, services, session, key, counts, connection)
 
 

@@ -49,7 +49,8 @@ class Desk(Hands):
         """
         if len(fingerprint) < 16:
             raise InvalidInput(
-                f"fingerprint {fingerprint!r} is too short: give at least 16 characters of the one that the gate shows"
+                f"fingerprint {fingerprint!r} is too short: give at least 16 characters of the one of the plan "
+                f"that you saw; stanch show {gate} and GET /api/v1/approvals/{gate} print it"
             )
         require(actor, Level.VIEWER, "approve")
         row = self._read(lambda tx: find_gate(tx, gate))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -22,6 +23,7 @@ from engine.running.views import gate_view, plan_view, run_detail, run_entries, 
 
 T = TypeVar("T")
 MOST = 500  # rows of one page
+_SEAL_MARK = re.compile(r"[1-9][0-9]*:[0-9a-f]{64}")
 
 
 def page_of(limit: int, before: str | None) -> Page:
@@ -204,8 +206,21 @@ class Reading:
         }
 
     def audit(self, expected_seal: str | None = None) -> JsonObject:
-        """Verify the whole journal: `ok`, what was read, `findings`, and the last seal's mark."""
+        """Verify the whole journal: `ok`, what was read, `findings`, and the last seal's mark.
+
+        Args:
+            expected_seal: the `last_seal` of an earlier answer.
+
+        Raises:
+            InvalidInput: `expected_seal` is no such mark.
+        """
         from engine.journal.audit import verify
+
+        if expected_seal is not None and _SEAL_MARK.fullmatch(expected_seal) is None:
+            raise InvalidInput(
+                f"{expected_seal!r} is no seal's mark; give the `last seal` that an earlier verification "
+                "printed, whole: a number, a colon and 64 hexadecimal digits"
+            )
 
         store = self.app.store
         assert isinstance(store, Database)

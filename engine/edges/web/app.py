@@ -81,12 +81,19 @@ async def _stanch_error(_: Request, error: Exception) -> JSONResponse:
     return JSONResponse(problem.as_json(), status_code=problem.status, headers=headers)
 
 
-async def _invalid(_: Request, error: Exception) -> JSONResponse:
+async def _invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     found = [
         f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in error.errors()
     ]
-    return _error(422, "invalid_input", "; ".join(found), "see /api/v1/openapi.json")
+    hint = "see /api/v1/openapi.json"
+    if any(item["loc"][-1:] == ("fingerprint",) for item in error.errors()):
+        gate = request.path_params.get("gate", "ID")
+        hint = (
+            "say which plan you approve: its `fingerprint`, as GET "
+            f"/api/v1/approvals/{gate} shows it, whole or at least the first 16 characters"
+        )
+    return _error(422, "invalid_input", "; ".join(found), hint)
 
 
 async def _http_error(request: Request, error: Exception) -> JSONResponse:

@@ -24,6 +24,18 @@ class Locks(Protocol):
         """Be woken when one of these is released."""
         ...
 
+    def circle(self, run_id: str, targets: Sequence[Target]) -> Sequence[str]:
+        """The runs that would wait for one another, `run_id` first, if it waited for these targets.
+
+        Each waits for the next, the last for the first; empty where there is no such circle. To be asked
+        in the transaction that would wait, before `wait`.
+        """
+        ...
+
+    def stop_waiting(self, run_id: str) -> None:
+        """Forget what the run waits for."""
+        ...
+
     def held(self) -> Mapping[Target, str]: ...
 
     def holders(self, run_id: str) -> Mapping[Target, str]:

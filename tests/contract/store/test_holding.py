@@ -102,6 +102,51 @@ def test_who_waits_for_something_free_is_woken_at_once(store: Database) -> None:
     assert [row.id for row in store.write(lambda tx: tx.runs.claim("w1", 9))] == [run]
 
 
+def test_runs_that_would_wait_in_a_circle_are_found(store: Database) -> None:
+    def hold(run: str, *targets: Target) -> None:
+        assert store.write(lambda tx: tx.locks.acquire(run, targets)) == {}
+
+    def circle(run: str, *targets: Target) -> list[str]:
+        return list(store.write(lambda tx: tx.locks.circle(run, targets)))
+
+    hold("r1", A)
+    hold("r2", B)
+    hold("r3", C)
+    assert circle("r1", B) == []
+    store.write(lambda tx: tx.locks.wait("r1", [B]))
+    assert circle("r2", C) == []
+    assert circle("r2", A) == ["r2", "r1"]
+    store.write(lambda tx: tx.locks.wait("r2", [C]))
+    assert circle("r3", A) == ["r3", "r1", "r2"]
+    assert circle("r4", A, C) == []  # it holds nothing that anybody waits for
+    store.write(lambda tx: tx.locks.stop_waiting("r2"))
+    assert circle("r3", A) == []
+
+
+def test_of_two_nodes_that_close_a_circle_at_once_one_sees_it(place: Place) -> None:
+    nodes = [place.open(), place.open()]
+    for n, target in enumerate((A, B)):
+        nodes[0].write(lambda tx, n=n, t=target: tx.locks.acquire(f"r{n}", [t]))  # type: ignore[misc]
+    seen: dict[int, list[str]] = {}
+    barrier = threading.Barrier(2)
+
+    def wait(n: int, target: Target) -> None:
+        def work(tx: Tx) -> list[str]:
+            found = list(tx.locks.circle(f"r{n}", [target]))
+            tx.locks.wait(f"r{n}", [target])
+            return found
+
+        barrier.wait()
+        seen[n] = nodes[n].write(work)
+
+    threads = [threading.Thread(target=wait, args=each) for each in ((0, B), (1, A))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(map(len, seen.values())) == [0, 2]
+
+
 def test_of_two_nodes_that_want_the_same_locks_one_has_all(place: Place) -> None:
     nodes = [place.open(), place.open()]
     answers: dict[str, int] = {}

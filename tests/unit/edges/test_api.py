@@ -10,6 +10,8 @@ import httpx
 import pytest
 
 from engine.edges.web.middleware import HEADERS, MAX_BODY
+from engine.journal.database import Database
+from engine.journal.seals import seal
 from tests.harness import ALICE, BOB
 from tests.unit.edges.app import App
 
@@ -451,3 +453,37 @@ def test_entries_carry_their_line_of_text(app: App) -> None:
     assert [entry["n"] for entry in page["entries"]] == [1, 2]
     assert page["entries"][0]["text"].startswith("run of toys/raise created")
     assert page["run"]["id"] == run
+
+
+# ---------------------------------------------------------------- approvals and audits say what to do
+
+
+def test_an_approval_that_names_no_plan_is_told_where_to_find_it(app: App) -> None:
+    _, gate, fingerprint = app.gated_run()
+    headers = {"authorization": f"Bearer {app.token('alice', 'sre')}"}
+    for body in ({}, {"fingerprint": fingerprint[:8]}):
+        refused = post(app, f"/api/v1/approvals/{gate}/approve", body, headers=headers)
+        assert refused.status_code == 422
+        error = refused.json()["error"]
+        assert "fingerprint" in error["message"]
+        assert f"GET /api/v1/approvals/{gate}" in error["hint"]
+    shown = get(app, f"/api/v1/approvals/{gate}", headers=headers).json()
+    assert shown["fingerprint"] == fingerprint
+
+
+def test_an_earlier_seal_must_still_be_there(app: App) -> None:
+    app.gated_run()
+    store = app.engine.store
+    assert isinstance(store, Database)
+    seal(store)
+    first = get(app, "/api/v1/audit").json()
+    assert first["ok"]
+    assert first["last_seal"].startswith("1:")
+    assert get(app, "/api/v1/audit", params={"seal": first["last_seal"]}).json()["ok"]
+
+    gone = f"2:{first['last_seal'][2:]}"
+    answer = get(app, "/api/v1/audit", params={"seal": gone}).json()
+    assert (answer["ok"], answer["findings"]) == (False, ["seal 2: was removed or replaced"])
+    wrong = get(app, "/api/v1/audit", params={"seal": "12"})
+    assert wrong.status_code == 422
+    assert "an earlier verification printed" in wrong.json()["error"]["message"]

@@ -11,6 +11,8 @@ import pytest
 
 from engine.edges.cli.main import hoist, run
 from engine.edges.desk.inputs import typed
+from engine.journal.database import Database
+from engine.journal.seals import seal
 from tests.unit.edges.app import App, served
 
 
@@ -301,3 +303,20 @@ def test_common_options_go_anywhere(given: list[str], ordered: list[str]) -> Non
 )
 def test_inputs_follow_their_schema(text: str, schema: dict[str, Any], value: Any) -> None:
     assert typed(text, schema) == value
+
+
+def test_a_verification_prints_the_seal_to_hold_the_next_one_against(shell: Shell) -> None:
+    assert shell("audit", "verify") == 0
+    assert "no seal yet" in shell.out
+    shell.app.gated_run()
+    store = shell.app.engine.store
+    assert isinstance(store, Database)
+    seal(store)
+    mark = shell.json("audit", "verify")["last_seal"]
+    assert shell("audit", "verify", "--seal", mark) == 0
+    assert f"last seal  {mark}" in shell.out
+    assert "--seal MARK" in shell.out
+    assert shell("audit", "verify", "--seal", f"7:{mark[2:]}") == 1
+    assert "seal 7: was removed or replaced" in shell.out
+    assert shell("audit", "verify", "--seal", "seven") == 2
+    assert "an earlier verification printed" in shell.err

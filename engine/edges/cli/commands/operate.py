@@ -99,16 +99,22 @@ def audit_verify(
     context: typer.Context,
     seal: Annotated[
         str | None,
-        typer.Option("--seal", help="The last seal of an earlier run; it must still be there."),
+        typer.Option(
+            "--seal",
+            metavar="MARK",
+            help="The last seal that an earlier verification printed; it must still be there.",
+        ),
     ] = None,
 ) -> None:
     """Verify every chain and seal of the journal.
 
-    Finds entries and runs that were changed, removed, reordered or added behind Stanch's back.
+    Finds entries and runs that were changed, removed, reordered or added behind Stanch's back. That the
+    newest entries and seals were removed together only shows against a seal noted earlier: --seal.
 
     \b
     Examples:
       stanch audit verify
+      stanch audit verify --seal 12:9f86d081884c7d65…
       stanch audit verify --json
     """
     from engine.edges.cli.render.doctor import audit

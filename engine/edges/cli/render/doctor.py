@@ -46,6 +46,16 @@ def audit(data: JsonObject) -> RenderableType:
     for problem in data.get("problems") or data.get("findings") or ():
         said = problem if isinstance(problem, str) else pairs(problem, 200)
         text.append(f"\n  {clean(said)}", style="red")
+    mark = data.get("last_seal")
+    if mark:
+        text.append(f"\nlast seal  {mark}")
+        text.append(
+            "\nNote it down elsewhere: `stanch audit verify --seal MARK` then also finds that the newest "
+            "entries and seals were removed.",
+            style="dim",
+        )
+    else:
+        text.append("\nno seal yet; a running server seals every minute", style="dim")
     return text
 
 
