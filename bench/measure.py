@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,10 +32,21 @@ class Size:
 
 @dataclass(frozen=True)
 class Throughput:
-    """Alerts a second: accepted, and with their effect seen."""
+    """Alerts a second: accepted, and with their effect seen. `cpu_us`: the server's processor time (user
+    and system, all threads) an alert, which other work on the machine moves less than it moves rates."""
 
     accepted: float
     acted: float
+    cpu_us: float
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """After kill -9 in the middle of runs, seconds from the new start, and how many runs were cut."""
+
+    resumed: float
+    ended: float
+    cut: int
 
 
 def percentile(values: list[float], share: float) -> float:
@@ -83,9 +95,10 @@ class Bench:
     def throughput(self, subject: FloorProcess | StanchProcess, per_post: int) -> Throughput:
         """Return medians over the rounds."""
         posts = max(10, self.size.posts // per_post)
-        accepted, acted = [], []
+        accepted, acted, spent = [], [], []
         for _ in range(self.size.rounds):
             alerts = posts * per_post
+            before = cpu_s(subject)
             figures = load(
                 subject,
                 self.effects,
@@ -98,7 +111,8 @@ class Bench:
             _complete(figures, alerts, subject)
             accepted.append(alerts / figures["accepted_s"])
             acted.append(alerts / figures["effects_s"])
-        return Throughput(statistics.median(accepted), statistics.median(acted))
+            spent.append((cpu_s(subject) - before) / alerts * 1e6)
+        return Throughput(*map(statistics.median, (accepted, acted, spent)))
 
     def step_ms(self, stanch: StanchProcess) -> tuple[float, float]:
         """Return what one durable step costs in ms: alone (one run), and at load (many runs at once)."""
@@ -136,12 +150,8 @@ class Bench:
                 taken.append(stanch.ready_s)
         return statistics.median(taken)
 
-    def recovery_s(self) -> tuple[float, int]:
-        """Kill -9 in the middle of runs and start again.
-
-        Returns:
-            Seconds from the new start until the last of them had ended, and how many runs were cut.
-        """
+    def recovery(self) -> Recovery:
+        """Kill -9 in the middle of runs and start again."""
         runs = max(4, self.size.steps)
         stanch = StanchProcess(self.folder / "crash", self.effects, steps=20)
         with stanch:
@@ -150,19 +160,38 @@ class Bench:
             stanch.process.send_signal(signal.SIGKILL)
             stanch.process.wait()
             stanch.process = None
-            before = stanch.ended_runs()
+            cut = stanch.open_runs()
             began = time.monotonic()
             stanch.start()
-            while stanch.ended_runs() < runs:
-                if time.monotonic() - began > 60:
+            resumed = None
+            while resumed is None or stanch.ended_runs() < runs:
+                taken = time.monotonic() - began
+                if resumed is None and _taken_up(cut, stanch.open_runs()):
+                    resumed = taken
+                if taken > 60:
                     ended = stanch.ended_runs()
                     raise RuntimeError(f"only {ended} of {runs} runs ended\n{stanch.tail()}")
                 time.sleep(0.02)
-            return time.monotonic() - began, runs - before
+            return Recovery(resumed, time.monotonic() - began, len(cut))
 
     def matching_us(self) -> dict[int, float]:
         """Return the microseconds an alert against 1, 100 and 10,000 rules."""
         return {count: matching.microseconds(count, self.size.rounds) for count in (1, 100, 10_000)}
+
+
+def cpu_s(subject: FloorProcess | StanchProcess) -> float:
+    """Return the processor seconds, user and system, that a running subject has used."""
+    assert subject.process is not None
+    text = Path(f"/proc/{subject.process.pid}/stat").read_text()
+    fields = text.rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _taken_up(cut: Mapping[str, int], now: Mapping[str, int]) -> bool:
+    """Whether every cut run has a new owner or has ended. Recovery raises an epoch, and a claim again."""
+    return all(
+        run not in now or now[run] >= epoch + (2 if epoch else 1) for run, epoch in cut.items()
+    )
 
 
 def _wait_for_load(bench: Bench, stanch: StanchProcess, runs: int) -> None:

@@ -34,6 +34,13 @@ class Line:
             return ""
         return "ok" if self._reaches(self.target) else "short of the target"
 
+    @property
+    def told(self) -> str:
+        """The figure against what it may not miss, in one line."""
+        bound = "must stay under" if self.better == "low" else "must be at least"
+        needed = "" if self.must is None else f", {bound} {_number(self.must)} {self.unit}"
+        return f"{self.name}: {_number(self.value)} {self.unit}{needed}"
+
     def _reaches(self, line: float) -> bool:
         return self.value <= line if self.better == "low" else self.value >= line
 

@@ -135,6 +135,14 @@ class StanchProcess(ServerProcess):
         line = next(line for line in text.splitlines() if line.startswith("VmRSS:"))
         return int(line.split()[1]) / 1024
 
+    def open_runs(self) -> dict[str, int]:
+        """Return the epochs of the runs that have not ended, straight from the store's file."""
+        import sqlite3
+
+        with sqlite3.connect(f"file:{self.database}?mode=ro", uri=True, timeout=5) as database:
+            rows = database.execute("SELECT id, epoch FROM runs WHERE ended_at IS NULL").fetchall()
+        return dict(rows)
+
     def ended_runs(self) -> int:
         """Count the runs that succeeded, straight from the store's file."""
         import sqlite3

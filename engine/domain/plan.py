@@ -32,7 +32,10 @@ def to_json(value: Any) -> Json:
     if isinstance(value, Unknown):
         return value.as_json()
     if type(value) is dict or isinstance(value, Mapping):
-        return {str(key): to_json(item) for key, item in value.items()}
+        return {
+            str(key): item if item is None or type(item) in _PLAIN else to_json(item)
+            for key, item in value.items()
+        }
     if isinstance(value, list | tuple):
         return [to_json(item) for item in value]
     return value

@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from engine.journal.seals import Sealer
     from engine.journal.store import Tx
 
-_FEW = 2  # deliveries under way at once; more than these are a burst
 DECISIONS = "decisions"  # the connection of log.decision, unless the configuration names one
 
 
@@ -273,8 +272,8 @@ class Application:
         return route
 
     def _accepting(self) -> bool:
-        """Whether deliveries wait for their commit just now: then deciding and claiming give way."""
-        return self._intake is not None and self._intake.waiting > _FEW
+        """Whether a burst of deliveries comes in just now: then deciding and claiming give way."""
+        return self._intake is not None and self._intake.busy()
 
     def _intake_auth(self) -> Auth | None:
         from engine.edges.intake.auth import Basic, Bearer

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Select, Table, select
 
 from engine.journal.rows import Page
+from engine.journal.statement import p
 
 if TYPE_CHECKING:
     from engine.journal.session import Session
@@ -22,6 +23,14 @@ class Repository:
 
     def _now(self) -> int:
         return self._tx.now_micros()
+
+
+def newest_of(core: Select[Any], table: Table, *, paged: bool) -> Select[Any]:
+    """As `newest`, with parameters `before` (where `paged`) and `limit`: for statements that are kept."""
+    if paged:
+        before = select(table.c.seq).where(table.c.id == p("before")).scalar_subquery()
+        core = core.where(table.c.seq < before)
+    return core.order_by(table.c.seq.desc()).limit(p("limit"))
 
 
 def newest(core: Select[Any], table: Table, page: Page) -> Select[Any]:

@@ -13,7 +13,7 @@ def give_way_to(busy: Callable[[], bool], *, most: float = 0.5, pause: float = 0
     """Return a wait that background loops call before each round.
 
     Args:
-        busy: whether deliveries wait for their commit just now.
+        busy: whether a burst of deliveries comes in just now.
         most: seconds that one round is put off at most, so that a storm starves nobody: what is urgent
             in it still begins within a second.
     """

@@ -27,6 +27,8 @@ from engine.edges.intake.payload import UnreadableBody, read_delivery
 from engine.journal.store import Store, Tx
 
 PATH = "/hooks/alertmanager"
+FEW = 2  # deliveries under way at once; more than these are a burst
+BURST = 0.1  # seconds that a burst lasts after it was seen last: between commits nothing waits
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,11 @@ class Intake:
         self._on_accepted = on_accepted
         self._on_answer = on_answer
         self.waiting = 0
+        self._pressed = float("-inf")
+
+    def busy(self) -> bool:
+        """Whether a burst of deliveries comes in just now."""
+        return time.perf_counter() - self._pressed < BURST
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -147,6 +154,8 @@ class Intake:
             return new
 
         self.waiting += 1
+        if self.waiting > FEW:
+            self._pressed = started
         try:
             new = await self._durable(work)
         except TimeoutError:
