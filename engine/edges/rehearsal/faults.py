@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from engine.contract.status import category_of
@@ -36,18 +37,24 @@ def failure(form: FailForm) -> Exception:
 
 @dataclass
 class Faults:
-    """Which faults there are and which came true. `heard` is told every moment first (chaos)."""
+    """Which faults there are and which came true.
+
+    Attributes:
+        heard: told every moment first; chaos does its own there.
+    """
 
     forms: tuple[FaultForm, ...]
     clock: Clock
+    heard: Callable[[Moment], None] | None = None
     fired: list[int] = field(default_factory=list)
-    number: int = 0
 
     def __post_init__(self) -> None:
         self.fired = [0] * len(self.forms)
 
     def on_moment(self, moment: Moment) -> None:
         """Let the fault of this moment happen, if there is one."""
+        if self.heard is not None:
+            self.heard(moment)
         for index, form in enumerate(self.forms):
             if self._is_due(form, moment) and self._phase(form, moment.phase):
                 self.fired[index] += 1
@@ -55,6 +62,8 @@ class Faults:
 
     def on_plan_read(self, address: str) -> None:
         """A read for the plan fails as its first attempt will; that one then fails once more."""
+        if self.heard is not None:
+            self.heard(Moment("read", "", address, 1))
         for index, form in enumerate(self.forms):
             if form.step != address or form.attempt != 1 or form.crash:
                 continue

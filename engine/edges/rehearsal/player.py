@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine.domain.alert import Delivery
 from engine.domain.clock import ManualClock, parse_time
@@ -26,6 +26,9 @@ from engine.journal.store import Tx
 from engine.language.rehearsalforms import RehearsalFile
 from engine.language.templates import evaluate
 
+if TYPE_CHECKING:
+    from engine.edges.rehearsal.chaos import Disturbance
+
 ROUNDS = 20_000  # jumps of the clock; more are a playbook that never comes to rest
 _ALL = Page(limit=10_000)
 
@@ -33,16 +36,25 @@ _ALL = Page(limit=10_000)
 class Player:
     """One performance of one rehearsal. Everything it makes lies in a folder that goes with it."""
 
-    def __init__(self, ground: Ground, form: RehearsalFile, folder: Path, services: Any) -> None:
+    def __init__(
+        self,
+        ground: Ground,
+        form: RehearsalFile,
+        folder: Path,
+        service: Callable[[str], str],
+        disturbance: Disturbance | None = None,
+    ) -> None:
         self.form = form
         self.start = parse_time(form.clock)
         self.clock = ManualClock(self.start)
-        self.faults = Faults(tuple(form.faults), self.clock)
+        heard = partial(disturbance.hear, sleep=self.clock.sleep) if disturbance else None
+        self.faults = Faults(tuple(form.faults), self.clock, heard)
         self.people = People(form.people)
         self.crashes = 0
         self._ground = ground
         self._folder = folder
-        self._service = services
+        self._service = service
+        self._writes = disturbance.writes if disturbance is not None else None
         self._scratch = scratch()
         self._done: dict[str, datetime] = {}
         self._coming = coming([*([form.alert] if form.alert else []), *form.alerts], self.start)
@@ -69,6 +81,7 @@ class Player:
                 self._done,
                 dict(self.form.secrets),
                 self.form.rule,
+                self._writes,
             )
             self.stage = Stage(self._ground, props)
             self._begin()

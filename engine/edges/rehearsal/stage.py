@@ -9,21 +9,25 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
+from typing import cast
 
 from engine.contract.ports import Ports
 from engine.contract.registry import Registry
 from engine.contract.world import SecretRef
+from engine.domain.canonical import JsonObject
 from engine.domain.clock import ManualClock
 from engine.domain.entry import Entry
 from engine.edges.config import Config
 from engine.edges.rehearsal.answers import AnsweredWorld, AnsweringRegistry
 from engine.edges.rehearsal.chat import Transcript
 from engine.edges.rehearsal.faults import Faults
+from engine.edges.rehearsal.fragile import FragileStore, Writes
 from engine.edges.rehearsal.worlds import Worlds, placeholder
 from engine.edges.wiring import Application
 from engine.journal.database import Database, open_store
 from engine.journal.keys import Keys
-from engine.journal.rows import RunRow
+from engine.journal.rows import Page, RunRow
+from engine.journal.store import Tx
 from engine.language.program import Program
 from engine.language.project import Project
 from engine.language.rules import Rule
@@ -51,6 +55,7 @@ class Props:
     Attributes:
         database: a migrated SQLite file of its own. done: filled with when steps were done.
         secrets: what stands for secret('name'). rule: whose file's rules decide.
+        writes: where the engine dies, under chaos.
     """
 
     clock: ManualClock
@@ -60,6 +65,7 @@ class Props:
     done: dict[str, datetime]
     secrets: Mapping[str, str]
     rule: str | None
+    writes: Writes | None = None
 
 
 class RehearsedApplication(Application):
@@ -87,9 +93,29 @@ class RehearsedApplication(Application):
         """Remember the runs there are, and when steps were done: scripts of the worlds wait for that."""
         del program
         self.runs.setdefault(row.id)
+        if self._props.writes is not None and entries:
+            last = entries[-1]
+            address = last.body.get("address")
+            self._props.writes.label(f"{last.kind} of {address}" if address else last.kind)
         for entry in entries:
-            if entry.kind in ("step.outcome", "step.applied"):
-                self._props.done.setdefault(str(entry.body["address"]), at)
+            self._note_done(entry.kind, entry.body, at)
+
+    def _note_done(self, kind: str, body: JsonObject, at: datetime) -> None:
+        if kind in ("step.outcome", "step.applied"):
+            self._props.done.setdefault(str(body["address"]), at)
+
+    def forget(self) -> None:
+        """Lose what a process holds in memory, and find in the journal what a new one finds there."""
+        for part in ("triage", "services", "commands", "planner"):
+            self.__dict__.pop(part, None)
+
+        def look(tx: Tx) -> None:
+            for row in reversed(tx.runs.list(Page(limit=10_000))):
+                self.runs.setdefault(row.id)
+                for entry in tx.journal.read(row.id):
+                    self._note_done(entry.kind, entry.body, entry.at)
+
+        self.store.read(look)
 
     def _connections_of(self, config: Config) -> dict[str, Connection]:
         del config
@@ -104,7 +130,11 @@ class RehearsedApplication(Application):
     @cached_property
     def store(self) -> Database:
         self._opened = True
-        return open_store(f"sqlite:///{self._props.database}", keys=_KEYS, clock=self.clock)
+        writes = self._props.writes
+        url = f"sqlite:///{self._props.database}"
+        hook = writes.on_commit if writes is not None else None
+        store = open_store(url, keys=_KEYS, clock=self.clock, on_commit=hook)
+        return store if writes is None else cast(Database, FragileStore(store, writes))
 
     @cached_property
     def planner(self) -> Planner:
@@ -128,6 +158,7 @@ class Stage:
 
     def __init__(self, ground: Ground, props: Props) -> None:
         self.app = RehearsedApplication(ground, props)
+        self._writes = props.writes
         self.worker = self._hired()
 
     @property
@@ -144,14 +175,22 @@ class Stage:
         Raises:
             Crash: the engine died; `restart` it.
         """
-        decided = self.app.triage.drain()
-        driven = self.worker.step()
+        writes = self._writes
+        if writes is not None:
+            writes.armed = True
+        try:
+            decided = self.app.triage.drain()
+            driven = self.worker.step()
+        finally:
+            if writes is not None:
+                writes.armed = False
         return bool(decided or driven)
 
     def restart(self) -> None:
         """Start anew after a crash: what the dead owner held is taken over, as after its lease."""
         gone = self.worker.id
         self.store.write(lambda tx: tx.workers.leave(gone))
+        self.app.forget()
         self.worker = self._hired()
 
     def stop(self) -> None:

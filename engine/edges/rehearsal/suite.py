@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from engine.contract.registry import Registry, load_registry
 from engine.domain.canonical import JsonObject
@@ -17,6 +16,7 @@ from engine.edges.config import Config
 from engine.edges.rehearsal.judging import Miss, judge, timeline
 from engine.edges.rehearsal.player import Player
 from engine.edges.rehearsal.services import Servers, needed
+from engine.edges.rehearsal.sidebyside import side_by_side
 from engine.edges.rehearsal.stage import Ground, clean_up, prepare
 from engine.language.diagnostics import InvalidProject, arranged
 from engine.language.explain import Report
@@ -41,7 +41,6 @@ class Result:
     misses: tuple[Miss, ...] = ()
     timeline: tuple[str, ...] = ()
     error: str = ""
-    extra: JsonObject = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
@@ -58,7 +57,6 @@ class Result:
             "error": self.error,
             "misses": [miss.as_json() for miss in self.misses],
             "timeline": [] if self.ok else list(self.timeline),
-            **self.extra,
         }
 
 
@@ -124,44 +122,25 @@ def play(ground: Ground, rehearsal: Rehearsal, service: Callable[[str], str]) ->
     return Result(rehearsal.name, rehearsal.place, covers, passed(), took, misses, lines)
 
 
-# ---- side by side ---------------------------------------------------------------------------------
-
-_shared: tuple[Ground, Sequence[Rehearsal], Callable[[str], str], Any] | None = None
-
-
 def play_all(
-    ground: Ground,
-    rehearsals: Sequence[Rehearsal],
-    *,
-    jobs: int | None = None,
-    act: Callable[[Ground, Rehearsal, Callable[[str], str]], Result] = play,
+    ground: Ground, rehearsals: Sequence[Rehearsal], *, jobs: int | None = None
 ) -> Iterator[Result]:
     """Yield the result of each rehearsal, in their order, as it comes.
 
     Args:
         jobs: processes side by side; None: as many as there are cores.
-        act: what is done with each; chaos plays it many times.
     """
-    global _shared  # noqa: PLW0603  children of a fork see what was loaded before
+    with prepared(ground, rehearsals) as service:
+        tasks = [partial(play, ground, one, service) for one in rehearsals]
+        yield from side_by_side(tasks, jobs)
+
+
+@contextmanager
+def prepared(ground: Ground, rehearsals: Sequence[Rehearsal]) -> Iterator[Callable[[str], str]]:
+    """Start the servers that the rehearsals need; hand out what finds them."""
     prepare()
-    number = min(jobs or os.cpu_count() or 1, len(rehearsals))
     try:
         with Servers(needed(rehearsals, ground.config)) as servers:
-            if number <= 1:
-                for one in rehearsals:
-                    yield act(ground, one, servers.service)
-                return
-            _shared = (ground, rehearsals, servers.service, act)
-            context = multiprocessing.get_context("fork")
-            with context.Pool(number) as pool:
-                yield from pool.imap(_play_shared, range(len(rehearsals)), chunksize=1)
+            yield servers.service
     finally:
-        _shared = None
         clean_up()
-
-
-def _play_shared(index: int) -> Result:
-    assert _shared is not None
-    ground, rehearsals, service, act = _shared
-    result: Result = act(ground, rehearsals[index], service)
-    return result

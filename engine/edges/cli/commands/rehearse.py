@@ -13,9 +13,13 @@ from engine.edges.cli.session import Session, session_of
 from engine.edges.problems import FAILED, OK
 
 if TYPE_CHECKING:
+    from engine.edges.rehearsal.chaos import Chaos
     from engine.edges.rehearsal.planting import Planted
+    from engine.edges.rehearsal.stage import Ground
     from engine.edges.rehearsal.suite import Result
+    from engine.language.rehearsalreading import Rehearsal
 
+_MOST = 5  # differing ends that are shown
 R = TypeVar("R")
 
 
@@ -24,7 +28,7 @@ def register(app: typer.Typer, epilog: str) -> None:
     app.command("rehearse", epilog=epilog, rich_help_panel="Write")(rehearse)
 
 
-def rehearse(
+def rehearse(  # noqa: PLR0917  the command's own options
     context: typer.Context,
     paths: Annotated[
         list[Path] | None,
@@ -47,6 +51,13 @@ def rehearse(
             "--mutations", help="Plant the listed faults; the rehearsals named for them must fail."
         ),
     ] = False,
+    chaos: Annotated[
+        bool,
+        typer.Option(
+            "--chaos",
+            help="Let the engine die at every write and effect, and every call fail, one at a time.",
+        ),
+    ] = False,
     covers: Annotated[
         bool, typer.Option("--covers", help="Only list which rehearsals show which rows.")
     ] = False,
@@ -60,6 +71,7 @@ def rehearse(
       stanch rehearse playbooks/etl
       stanch rehearse -k "worker dies" --jobs 1
       stanch rehearse --junit report.xml
+      stanch rehearse --chaos playbooks/etl/re-enable.rehearsal.yaml
     """
     from engine.edges.rehearsal import suite
 
@@ -72,6 +84,8 @@ def rehearse(
     ground = suite.lay_ground(config)
     if mutations:
         _plant(session, ground, found, paths or config.playbooks)
+    if chaos:
+        _disturb(session, ground, found, jobs)
     results = list(_watched(session, suite.play_all(ground, found, jobs=jobs), len(found)))
     if junit is not None:
         from engine.edges.rehearsal.junit import written
@@ -88,24 +102,17 @@ def rehearse(
     raise typer.Exit(FAILED if failed or not results else OK)
 
 
-def _plant(session: Session, ground: Any, found: list[Any], paths: list[Path]) -> None:
+def _plant(session: Session, ground: Ground, found: list[Rehearsal], paths: list[Path]) -> None:
     """Plant every fault below the paths and tell which went unnoticed."""
-    from engine.edges.rehearsal import planting
-    from engine.edges.rehearsal.services import Servers, needed
-    from engine.edges.rehearsal.stage import clean_up
+    from functools import partial
+
+    from engine.edges.rehearsal import planting, suite
+    from engine.edges.rehearsal.sidebyside import side_by_side
 
     listed = planting.find_mutations(paths)
-    try:
-        with Servers(needed(found, ground.config)) as servers:
-            results = list(
-                _watched(
-                    session,
-                    (planting.plant(ground, one, found, servers.service) for one in listed),
-                    len(listed),
-                )
-            )
-    finally:
-        clean_up()
+    with suite.prepared(ground, found) as service:
+        tasks = [partial(planting.plant, ground, one, found, service) for one in listed]
+        results = list(_watched(session, side_by_side(tasks), len(listed)))
     missed = [one for one in results if not one.ok]
     data: JsonObject = {
         "ok": not missed,
@@ -115,6 +122,45 @@ def _plant(session: Session, ground: Any, found: list[Any], paths: list[Path]) -
     }
     session.show(data, lambda _: _planted(results))
     raise typer.Exit(FAILED if missed or not results else OK)
+
+
+def _disturb(session: Session, ground: Ground, found: list[Rehearsal], jobs: int | None) -> None:
+    """Play every rehearsal under chaos and tell where the end differs."""
+    from engine.edges.rehearsal import suite
+    from engine.edges.rehearsal.chaos import disturb
+
+    with suite.prepared(ground, found) as service:
+        results = list(_watched(session, disturb(ground, found, service, jobs), len(found)))
+    bad = [one for one in results if not one.ok]
+    data: JsonObject = {
+        "ok": not bad,
+        "rehearsals": len(results),
+        "results": [one.as_json() for one in results],
+    }
+    session.show(data, lambda _: _disturbed(results))
+    raise typer.Exit(FAILED if bad or not results else OK)
+
+
+def _disturbed(results: list[Chaos]) -> Any:
+    from rich.text import Text
+
+    text = Text()
+    for one in results:
+        text.append("ok    " if one.ok else "FAIL  ", style="green" if one.ok else "bold red")
+        text.append(one.name)
+        played = one.same + one.honest + len(one.differing)
+        text.append(
+            f"  {one.place}  {played} times: {one.same} the same, {one.honest} stopped for a person, "
+            f"{len(one.differing)} differ, {one.seconds:.1f} s\n",
+            style="dim",
+        )
+        if one.end.error:
+            text.append(f"      it cannot be played: {one.end.error}\n")
+        for outcome in one.differing[:_MOST]:
+            text.append(f"      {outcome.trouble}: {outcome.why}\n")
+        if len(one.differing) > _MOST:
+            text.append(f"      … and {len(one.differing) - _MOST} more\n")
+    return text
 
 
 def _planted(results: list[Planted]) -> Any:
@@ -177,11 +223,11 @@ def _append_failure(text: Any, one: Result) -> None:
             text.append(f"      {line}\n", style="dim")
 
 
-def _index(rehearsals: list[Any]) -> JsonObject:
+def _index(rehearsals: list[Rehearsal]) -> JsonObject:
     rows: dict[str, list[JsonObject]] = {}
     for one in rehearsals:
         entry = {"rehearsal": one.name, "place": one.place}
-        for row in one.form.covers:
+        for row in one.form.covers if one.form is not None else ():
             rows.setdefault(row, []).append(entry)
     return {"rows": {row: rows[row] for row in sorted(rows, key=_natural)}}
 

@@ -1,0 +1,96 @@
+"""A store in which the engine's process dies at a chosen write: before it, or after it and before its answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Literal, TypeVar
+
+from engine.edges.rehearsal.faults import Crash
+from engine.journal.database import Database
+from engine.journal.keys import Keys
+from engine.journal.store import Tx
+
+T = TypeVar("T")
+Phase = Literal["before", "after"]
+
+
+@dataclass
+class Writes:
+    """The engine's own writes of one performance, and the one at which it dies.
+
+    Attributes:
+        armed: whether the engine is at work; what people and alerts write is theirs.
+        number: how many there were. changing: the numbers of those that changed something.
+        labels: what each was for, where that is known.
+        commits: how many commits changed something, whoever made them.
+    """
+
+    dies_at: int = 0
+    phase: Phase = "before"
+    armed: bool = False
+    number: int = 0
+    commits: int = 0
+    changing: list[int] = field(default_factory=list)
+    labels: dict[int, str] = field(default_factory=dict)
+
+    def on_commit(self, number: int, phase: Phase) -> None:
+        if phase == "after":
+            self.commits = number
+
+    def label(self, text: str) -> None:
+        """Say what the latest write was for."""
+        self.labels.setdefault(self.number, text)
+
+    def around(self, write: Callable[[], T]) -> T:
+        """Make a write, or die at it.
+
+        Raises:
+            Crash: the process dies here.
+        """
+        if not self.armed:
+            return write()
+        self.number += 1
+        mine = self.number == self.dies_at
+        if mine and self.phase == "before":
+            raise Crash(f"before write {self.number}")
+        before = self.commits
+        result = write()
+        if self.commits > before:
+            self.changing.append(self.number)
+        if mine:
+            raise Crash(f"after write {self.number}")
+        return result
+
+
+class FragileStore:
+    """A database, as `engine.journal.store.Store` says, whose writes go through `Writes`."""
+
+    def __init__(self, database: Database, writes: Writes) -> None:
+        self._database = database
+        self._writes = writes
+
+    @property
+    def keys(self) -> Keys:
+        return self._database.keys
+
+    def write(self, work: Callable[[Tx], T]) -> T:
+        return self._writes.around(lambda: self._database.write(work))
+
+    def submit(self, work: Callable[[Tx], T]) -> Future[T]:
+        def write() -> Future[T]:
+            future = self._database.submit(work)
+            future.exception()  # a crash after it comes after it is durable
+            return future
+
+        return self._writes.around(write)
+
+    def read(self, work: Callable[[Tx], T]) -> T:
+        return self._database.read(work)
+
+    def listen(self, wake: Callable[[str], None]) -> Callable[[], None]:
+        return self._database.listen(wake)
+
+    def close(self) -> None:
+        self._database.close()
