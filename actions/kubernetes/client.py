@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from actions.kubernetes.failures import refused
+from actions.kubernetes.failures import Refused, refused
 from actions.kubernetes.guard import (
     Allow,
     refuse_always,
@@ -23,6 +23,7 @@ from engine.domain.clock import Clock
 
 MANAGER = "stanch"  # the field manager of every write
 PAGE = 250
+RELISTS = 3  # times that a listing is begun anew whose next page is gone
 
 
 class Transport(Protocol):
@@ -136,6 +137,19 @@ class KubernetesClient:
     def get_json(self, path: str, query: Mapping[str, str] | None = None) -> JsonObject:
         return self._object(self.request("GET", path, query), path)
 
+    def _pages(
+        self, resource: Resource, namespace: str, query: dict[str, str], limit: int
+    ) -> tuple[list[JsonObject], bool]:
+        items: list[JsonObject] = []
+        while True:
+            page = self.get_json(resource.path(namespace), query)
+            head = {"apiVersion": resource.api_version, "kind": resource.kind}
+            items += [head | item for item in page.get("items") or []]
+            following = (page.get("metadata") or {}).get("continue")
+            if len(items) > limit or not following:
+                return items[:limit], len(items) > limit
+            query = {**query, "continue": following}
+
     def list(
         self,
         resource: Resource,
@@ -147,23 +161,23 @@ class KubernetesClient:
     ) -> tuple[list[JsonObject], bool]:
         """Return up to `limit` objects, page by page, and whether there are more.
 
+        A listing whose next page the server has let go (410) is begun anew, a few times.
+
         Raises:
             ActionFailed: classified.
         """
-        items: list[JsonObject] = []
         query = {"limit": str(min(PAGE, limit + 1))}
         if labels:
             query["labelSelector"] = labels
         if fields:
             query["fieldSelector"] = fields
-        while True:
-            page = self.get_json(resource.path(namespace), query)
-            head = {"apiVersion": resource.api_version, "kind": resource.kind}
-            items += [head | item for item in page.get("items") or []]
-            following = (page.get("metadata") or {}).get("continue")
-            if len(items) > limit or not following:
-                return items[:limit], len(items) > limit
-            query = {**query, "continue": following}
+        for left in range(RELISTS, -1, -1):
+            try:
+                return self._pages(resource, namespace, query, limit)
+            except Refused as error:
+                if error.code != 410 or not left:
+                    raise
+        raise AssertionError  # the last round returns or raises
 
     def patch(
         self,

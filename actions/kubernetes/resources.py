@@ -53,6 +53,7 @@ _BUILT_IN = (
     Resource("Deployment", "apps", "v1", "deployments"),
     Resource("ReplicaSet", "apps", "v1", "replicasets"),
     Resource("StatefulSet", "apps", "v1", "statefulsets"),
+    Resource("ControllerRevision", "apps", "v1", "controllerrevisions"),
     Resource("DaemonSet", "apps", "v1", "daemonsets"),
     Resource("CronJob", "batch", "v1", "cronjobs"),
     Resource("Job", "batch", "v1", "jobs"),

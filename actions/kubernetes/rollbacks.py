@@ -1,15 +1,16 @@
-"""kubernetes.rollout_undo: a Deployment's pod template as it was in an older revision."""
+"""kubernetes.rollout_undo: a Deployment's or StatefulSet's pod template as it was in an older revision."""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from typing import Literal
 
 from pydantic import Field
 
 from actions.kubernetes.changing import JSON_PATCH
 from actions.kubernetes.client import KubernetesClient
-from actions.kubernetes.params import OfKind, grant
+from actions.kubernetes.params import Named, grant
 from actions.kubernetes.patching import Patch, Patching
 from actions.kubernetes.resources import built_in
 from engine.contract import ActionFailed, Category, Grant
@@ -17,13 +18,18 @@ from engine.domain.canonical import JsonObject
 
 REVISION = "deployment.kubernetes.io/revision"
 _HASH = "pod-template-hash"
+_KEPT_IN = {"Deployment": "ReplicaSet", "StatefulSet": "ControllerRevision"}
 
 
-class RolloutUndoParams(OfKind):
+class RolloutUndoParams(Named):
     """Parameters of rolling back."""
 
-    known = "Deployment"
-    name: str = Field(description="The Deployment's name", examples=["etl-worker"], min_length=1)
+    kind: Literal["Deployment", "StatefulSet"] = Field(
+        "Deployment", description="What is rolled back", examples=["StatefulSet"]
+    )
+    api_version: Literal["apps/v1"] | None = Field(
+        None, description="Its apiVersion, which needs no telling", examples=["apps/v1"]
+    )
     to_revision: int | None = Field(
         None, ge=1, description="Which revision; the one before where missing", examples=[3]
     )
@@ -33,20 +39,20 @@ class RolloutUndoParams(OfKind):
 
 
 class KubernetesRolloutUndo(Patching[RolloutUndoParams]):
-    """Gives a Deployment the pod template of an older revision, as `kubectl rollout undo` does.
+    """Gives a Deployment or a StatefulSet the pod template of an older revision, as `kubectl rollout undo` does.
 
     Only the template goes back: replicas, strategy and ConfigMaps stay. Undo of this step gives the
     template of before back, which is a rollout of its own.
     """
 
     name = "kubernetes.rollout_undo"
-    summary = "Roll a Deployment back to an older revision"
+    summary = "Roll a Deployment or a StatefulSet back to an older revision"
     Params = RolloutUndoParams
 
     def grants(self, params: RolloutUndoParams) -> Sequence[Grant]:
         return (
-            grant(params, "Deployment", ["get", "patch"]),
-            grant(params, "ReplicaSet", ["list"]),
+            grant(params, params.kind, ["get", "patch"]),
+            grant(params, _KEPT_IN[params.kind], ["list"]),
         )
 
     def waits(self, params: RolloutUndoParams) -> bool:
@@ -67,19 +73,29 @@ def _revisions(
     client: KubernetesClient, params: RolloutUndoParams, seen: JsonObject
 ) -> list[tuple[int, JsonObject]]:
     """Return the kept revisions and their templates, newest first."""
-    resource = built_in("ReplicaSet")
+    resource = built_in(_KEPT_IN[params.kind])
     assert resource is not None
     items, more = client.list(resource, params.namespace or "", limit=5000)
     if more:
-        raise _refused(params, "the namespace has more than 5000 replica sets; clean up first")
+        what = f"the namespace has more than 5000 {resource.plural}; clean up first"
+        raise _refused(params, what)
     found = []
     for item in items:
-        metadata = item["metadata"]
-        owners = {owner["uid"] for owner in metadata.get("ownerReferences") or []}
-        number = (metadata.get("annotations") or {}).get(REVISION, "")
-        if seen["metadata"]["uid"] in owners and number.isdigit():
-            found.append((int(number), _bare(item["spec"]["template"])))
+        owners = {owner["uid"] for owner in item["metadata"].get("ownerReferences") or []}
+        kept = _revision(item)
+        if seen["metadata"]["uid"] in owners and kept is not None:
+            found.append(kept)
     return sorted(found, key=lambda each: each[0], reverse=True)
+
+
+def _revision(item: JsonObject) -> tuple[int, JsonObject] | None:
+    """Return the number and the template of a replica set or a controller revision."""
+    if "revision" in item:
+        template = copy.deepcopy(item["data"]["spec"]["template"])
+        template.pop("$patch", None)  # how the controller writes a whole template as a patch
+        return int(item["revision"]), _bare(template)
+    number = (item["metadata"].get("annotations") or {}).get(REVISION, "")
+    return (int(number), _bare(item["spec"]["template"])) if number.isdigit() else None
 
 
 def _bare(template: JsonObject) -> JsonObject:

@@ -62,7 +62,10 @@ class OfficialTransport:
             waits = (min(CONNECT_TIMEOUT, timeout), timeout)
             answer = self._api.call_api(*serialized, _request_timeout=waits)
             data = answer.response.read(limit + 1, decode_content=True)
-            answer.response.release_conn()
+            if len(data) > limit:
+                answer.response.close()  # with the connection: the rest of the answer is still in it
+            else:
+                answer.response.release_conn()
         except (HTTPError, ApiException, OSError) as error:
             raise self._unanswered(method, path, error, write=write) from None
         if len(data) > limit:

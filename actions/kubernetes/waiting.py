@@ -12,20 +12,39 @@ from actions.kubernetes.jobstate import state_of
 from actions.kubernetes.logs import KubernetesLogs, LogsParams
 from actions.kubernetes.params import OfKind, grant
 from actions.kubernetes.rollouts import StatusParams
-from engine.contract import Grant, Read, Target, World
+from engine.contract import ActionFailed, Category, Grant, Read, Target, World
 from engine.contract.fields import Seconds
 from engine.domain.canonical import Json, JsonObject
 
 _POLL = 2.0
+_SILENCE = 60.0  # seconds without an answer that a wait bears
+_PASSING = (Category.TRANSIENT, Category.RATE_LIMIT)
 
 
 def until(
     look: Callable[[], JsonObject], done: Callable[[JsonObject], bool], within: float, world: World
 ) -> JsonObject:
-    """Look every two seconds until `done`; return what was seen last, with `timed_out` and `waited` (s)."""
-    start = world.clock.monotonic()
+    """Look every two seconds until `done`; return what was seen last, with `timed_out` and `waited` (s).
+
+    A look that fails as what passes does (a reset, a time-out, 429, 503) is repeated, for as long as
+    `_SILENCE`: a server that restarts ends no wait.
+
+    Raises:
+        ActionFailed: a look failed otherwise, or the server was silent for too long.
+    """
+    start = heard = world.clock.monotonic()
     while True:
-        seen, waited = look(), world.clock.monotonic() - start
+        try:
+            seen = look()
+        except ActionFailed as error:
+            now = world.clock.monotonic()
+            silent = now - heard >= _SILENCE or now - start >= within
+            if error.category not in _PASSING or silent or world.cancelled():
+                raise
+            world.clock.sleep(max(_POLL, error.retry_after or 0.0))
+            continue
+        heard = world.clock.monotonic()
+        waited = heard - start
         over = waited >= within
         if done(seen) or over or world.cancelled():
             return {**seen, "timed_out": over and not done(seen), "waited": round(waited, 1)}

@@ -94,6 +94,7 @@ KINDS: tuple[Kind, ...] = (
         subresources=("status", "scale"),
         short_names=("sts",),
     ),
+    Kind("apps", "v1", "controllerrevisions", "ControllerRevision"),
     Kind(
         "apps",
         "v1",

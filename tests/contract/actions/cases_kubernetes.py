@@ -86,6 +86,7 @@ class Stage:
                 ("Deployment", "etl-worker"),
                 ("CronJob", "scoring"),
                 ("CronJob", "paused"),
+                ("StatefulSet", "db"),
                 ("ConfigMap", "batch"),
                 ("Secret", "keys"),
             )
@@ -293,6 +294,7 @@ def _logs(output: Any) -> None:
 
 
 _APPS = f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/etl-worker"
+_STS = f"/apis/apps/v1/namespaces/{NAMESPACE}/statefulsets/db"
 _CRON = f"/apis/batch/v1/namespaces/{NAMESPACE}/cronjobs/scoring"
 _PAUSED = f"/apis/batch/v1/namespaces/{NAMESPACE}/cronjobs/paused"
 _CONFIG = f"/api/v1/namespaces/{NAMESPACE}/configmaps/batch"
@@ -321,6 +323,13 @@ CHANGES = {
         _patches(_APPS, _container(image="registry.invalid/app:3"), STRATEGIC),
         "image",
         _patches(_APPS, _container(image="registry.invalid/app:2"), STRATEGIC),
+    ),
+    "kubernetes.rollout_undo: a StatefulSet": _change(
+        KubernetesRolloutUndo(),
+        {"kind": "StatefulSet", "name": "db"},
+        _patches(_STS, _container(image="registry.invalid/app:3", name="db"), STRATEGIC),
+        "image",
+        _patches(_STS, _container(image="registry.invalid/app:2", name="db"), STRATEGIC),
     ),
     "kubernetes.job_from_cronjob": _change(
         KubernetesJobFromCronJob(),

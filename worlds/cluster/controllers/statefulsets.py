@@ -13,6 +13,7 @@ from worlds.cluster.controllers.base import (
     owner_keys,
     pod_from,
 )
+from worlds.cluster.controllers.revisions import record
 from worlds.cluster.deletion import Deleter
 from worlds.cluster.kinds import by_kind
 from worlds.cluster.store import Change, Key
@@ -34,6 +35,7 @@ class StatefulSets(Controller):
         if item["metadata"].get("deletionTimestamp"):
             return None
         revision = f"{item['metadata']['name']}-{digest(item['spec']['template'])[:10]}"
+        record(self.desk, item, revision)
         pods = {_ordinal(pod): pod for pod in self.desk.owned("Pod", item)}
         self._act(item, pods, revision)
         self._report(item, revision)
