@@ -33,7 +33,18 @@ __all__ = [
 ]
 
 _SUFFIXES = (".yaml", ".yml")
-_CONFIG_KEYS = ("store", "listen", "connections", "intake", "workers", "roles", "playbooks")
+_CONFIG_KEYS = (
+    "store",
+    "listen",
+    "connections",
+    "intake",
+    "workers",
+    "roles",
+    "playbooks",
+    "people",
+    "approval",
+    "brakes",
+)
 _IGNORED = {"groups"}  # Prometheus alert rules beside ours
 _KINDS = ("playbook", "rules", "conditions", "rehearsal")
 
