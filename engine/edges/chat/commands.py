@@ -59,6 +59,7 @@ class Commands:
             "runs": Command("", "the runs at work", self._runs),
             "show": Command("ID", "a run, an incident or a gate", self._show),
             "ack": Command("[INCIDENT]", "take an incident up", self._ack),
+            "close": Command("[INCIDENT] [note]", "close an incident", self._close),
             "plan": Command("PLAYBOOK [name=value …] | RUN", "what would be changed", self._plan),
             "run": Command(
                 "PLAYBOOK [name=value …] [--mode=approve|auto|dry_run] [--priority=0…9]",
@@ -182,6 +183,17 @@ class Commands:
         found = self._desk.incident(self._incident_of(asker, typed))["id"]
         row = self._desk.app.store.write(lambda tx: acknowledge(tx, found, asker.actor))
         return say(f"{row.id} is {row.state.value} by {asker.actor.name}: {row.title}")
+
+    def _close(self, asker: Asker, typed: Typed) -> Message:
+        from engine.incidents.lifecycle import close
+
+        require(asker.actor, Level.OPERATOR, "close an incident")
+        named = bool(typed.arguments) and typed.arguments[0].startswith("inc-")
+        wanted = typed if named else Typed(typed.word)
+        found = self._desk.incident(self._incident_of(asker, wanted))["id"]
+        note = typed.rest(1 if named else 0)
+        row = self._desk.app.store.write(lambda tx: close(tx, found, asker.actor, note))
+        return say(f"{row.id} is {row.state.value}: {row.title}")
 
     def _incident_of(self, asker: Asker, typed: Typed) -> str:
         if typed.arguments:

@@ -12,6 +12,7 @@ from engine.edges.chat.port import Chat
 from engine.journal.parcels import Delivery, Settled
 from engine.journal.store import Store, Tx
 
+_BURST = 5  # deliveries under one limit that may come faster than its pace
 _LEAST = 0.001  # seconds; less would be no wait at all
 LEASE = 60.0  # seconds; a delivery takes at most a few calls of ten seconds
 _LOG = logging.getLogger("stanch.chat")
@@ -31,7 +32,8 @@ class Deliverer:
         self._owner = f"chat-{uuid4().hex[:12]}"
         self._monotonic = monotonic
         self._lock = threading.Lock()
-        self._free_at: dict[str, float] = {}  # by limit, on the monotonic clock
+        # By limit, on the monotonic clock: when the next would be due if all kept to the pace.
+        self._due_at: dict[str, float] = {}
 
     def step(self) -> bool:
         """Deliver one parcel; False where none is due."""
@@ -53,9 +55,11 @@ class Deliverer:
         held = self._store.read(lambda tx: tx.outbox.held(limit))
         now = self._monotonic()
         with self._lock:
-            wait = max(held, self._free_at.get(limit, now) - now)
+            pace = self.chat.pace(limit)
+            due = max(now, self._due_at.get(limit, now))
+            wait = max(held, due - now - pace * _BURST)
             if wait <= 0:
-                self._free_at[limit] = now + self.chat.pace(limit)
+                self._due_at[limit] = due + pace
                 return None
         return Settled("queued", max(wait, _LEAST), doubtful=delivery.doubt)
 

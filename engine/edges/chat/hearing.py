@@ -21,7 +21,6 @@ from engine.edges.chat.commands import Asker, Commands, decided
 from engine.edges.desk.acting import Desk
 from engine.incidents.telling.gates import closing
 from engine.journal.parcels import Parcel, Received
-from engine.journal.rows import GateRow
 from engine.journal.store import Tx
 
 LEASE = 60.0  # seconds
@@ -192,11 +191,7 @@ class Hearing:
         row = self._store.read(lambda tx: tx.gates.get(gate))
         if row is None or row.state == "open":
             return told
-        return say(f"Too late: {self._closing(row)}.")
-
-    def _closing(self, row: GateRow) -> str:
-        votes = self._store.read(lambda tx: tx.gates.votes(row.id))
-        return f"this gate was {closing(row, votes)}"
+        return say(f"Too late: this gate was {closing(row)}.")
 
 
 def _gate(body: JsonObject) -> tuple[str, str]:

@@ -15,13 +15,19 @@ from engine.incidents.telling.gates import SHORT, gate_message, gate_name, shown
 from engine.incidents.telling.scene import Scene
 from engine.incidents.telling.settings import Telling
 from engine.incidents.telling.status import STATUS, headline, status, topic
-from engine.incidents.telling.steps import manual_message, run_message, run_name, thread_message
+from engine.incidents.telling.steps import (
+    glass_message,
+    manual_message,
+    run_message,
+    run_name,
+    thread_message,
+)
 from engine.incidents.telling.updates import reminder, update, wants_reminder
 from engine.incidents.telling.words import channel_name
 from engine.journal.parcels import Parcel, Room
 from engine.journal.rows import GateRow, RunRow
 
-_GATE_NEWS = frozenset({"gate.opened", "gate.vote", "gate.closed"})
+_GATE_NEWS = frozenset({"gate.opened", "gate.vote", "gate.items", "gate.closed"})
 _RUN_NEWS = frozenset({"run.state", "run.ended"})
 
 
@@ -114,9 +120,11 @@ class Composing:
         for entry in entries:
             if entry.kind == "manual.opened":
                 address = entry.body.get("address")
-                self._post(f"manual {run.id} {address}", manual_message(self.scene, run, entry))
+                self._post(f"manual {run.id} {address}", manual_message(run, entry))
             elif entry.kind == "manual.done":
                 self._done(run, entry)
+            elif entry.kind == "gate.break_glass":
+                self._post(None, glass_message(run, entry))
         for gate_id in _gates_of(entries):
             self._gate(gate_id, any(_opens(one, gate_id) for one in entries))
         if any(one.kind == "run.ended" for one in entries):

@@ -32,7 +32,7 @@ def gate_message(
     if gate.state != "open":
         return Message(
             title=f"{first_up(_CLOSED.get(gate.state, gate.state))}: {playbook}",
-            sections=(Section(first_up(closing(gate, votes))), *_votes(votes)),
+            sections=(Section(first_up(closing(gate))), *_votes(votes)),
             footer=f"{gate.id} of {gate.run_id}, plan {gate.fingerprint[:16]}",
         )
     plan = shown(document)
@@ -136,23 +136,18 @@ _CLOSED = {
     "expired": "expired",
     "void": "void",
     "withdrawn": "no longer asked",
+    "escalated": "asked of somebody else",
 }
 
 
-def closing(gate: GateRow, votes: Sequence[VoteRow]) -> str:
-    """Say when and by whom a gate was closed."""
+def closing(gate: GateRow) -> str:
+    """Say when, by whom and why a gate was closed."""
+    state = _CLOSED.get(gate.state, gate.state)
     at = f" at {format_time(gate.closed_at)[:19]}Z" if gate.closed_at else ""
-    who = sorted({vote.actor for vote in votes if vote.decision in _DECIDES.get(gate.state, ())})
-    by = f" by {', '.join(who)}" if who else ""
-    why = {
-        "expired": "nobody decided in time",
-        "void": "the world changed; it is asked again below",
-        "withdrawn": "the run ended or was stopped",
-    }.get(gate.state, "")
-    return f"{_CLOSED.get(gate.state, gate.state)}{at}{by}{f': {why}' if why else ''}"
-
-
-_DECIDES = {"approved": ("approve",), "rejected": ("reject",)}
+    by = f" by {gate.closed_by}" if gate.closed_by else ""
+    why = gate.closed_why
+    told = f": {why}" if why and not why.startswith(state) else ""
+    return f"{state}{at}{by}{told}"
 
 
 def shown(plan: Any) -> Mapping[str, Any] | None:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from engine.domain.entry import StoredEntry
 from engine.domain.message import Button, Message, Section
 from engine.domain.run import ENDS, RunState
-from engine.incidents.telling.scene import Scene
 from engine.incidents.telling.settings import Telling
 from engine.incidents.telling.words import clock, cut, lines
 from engine.incidents.timeline import describe
@@ -24,6 +23,9 @@ _TOLD = frozenset(
         "wait.started",
         "wait.ended",
         "gate.vote",
+        "gate.items",
+        "gate.escalated",
+        "run.replanned",
         "manual.opened",
         "manual.done",
         "drift.found",
@@ -82,9 +84,17 @@ def run_message(run: RunRow, telling: Telling) -> Message:
     )
 
 
-def manual_message(scene: Scene, run: RunRow, entry: StoredEntry) -> Message:
+def glass_message(run: RunRow, entry: StoredEntry) -> Message:
+    """Return what is shouted when somebody approves alone in an emergency."""
+    return Message(
+        title=f"BREAK-GLASS: {run.playbook}",
+        sections=(Section(cut(describe(entry), 2500)),),
+        footer=run.id,
+    )
+
+
+def manual_message(run: RunRow, entry: StoredEntry) -> Message:
     """Return what a person is asked to do, with the button that says it is done."""
-    del scene
     address = str(entry.body.get("address", ""))
     role = str(entry.body.get("role") or "")
     return Message(

@@ -95,7 +95,7 @@ def test_a_world_that_drifted_is_asked_about_again_with_the_difference(stage: St
     stage.press(stage.alice, WANTED, "approve")
     assert stage.state == "awaiting_approval"
     golden("drift.txt", shown(stage.message(WANTED)))
-    assert "the world changed" in shown(stage.message("Void: toys/raise"))
+    assert "the world drifted" in shown(stage.message("Void: toys/raise"))
     stage.press(stage.alice, WANTED, "approve")
     assert stage.state == "succeeded"
 
