@@ -34,13 +34,24 @@ _WIDTH = 100
 
 def plan_text(document: JsonObject) -> str:
     """Return a plan as the command line prints it, without colours."""
-    from rich.console import Console
-
     from engine.edges.cli.render.plan import plan
+
+    return _written(plan(document))
+
+
+def brakes_text(view: JsonObject) -> str:
+    """Return all brakes as the command line prints them."""
+    from engine.edges.cli.render.brakes import brakes
+
+    return _written(brakes(view))
+
+
+def _written(shown: Any) -> str:
+    from rich.console import Console
 
     written = io.StringIO()
     console = Console(file=written, width=_WIDTH, color_system=None, force_terminal=False)
-    console.print(plan(document))
+    console.print(shown)
     return "\n".join(line.rstrip() for line in written.getvalue().splitlines())
 
 
@@ -90,7 +101,7 @@ def chat_of(application: Any) -> ChatService:
         return actor_of_slack(application.config.directory, user, groups)
 
     desk = Desk(application)
-    hearing = Hearing(desk, Commands(desk, telling), forms, actor_of, chat.groups_of)
+    hearing = Hearing(desk, Commands(desk, telling, brakes_text), forms, actor_of, chat.groups_of)
     deliverer = Deliverer(store, chat, application.clock.monotonic)
     return ChatService(store, teller, deliverer, hearing, ports, routes, listener)
 

@@ -8,28 +8,21 @@ from dataclasses import dataclass
 from engine.domain.canonical import JsonObject
 from engine.domain.errors import InvalidInput, NotFound
 from engine.domain.message import Message, Section, say
-from engine.domain.people import Actor
 from engine.domain.run import ENDS, RunState
 from engine.edges.chat import answers
 from engine.edges.chat.grammar import Typed, nearest, read
+from engine.edges.chat.steering import Asker, Steering, need
 from engine.edges.desk.acting import Desk
-from engine.edges.desk.inputs import typed_inputs
 from engine.edges.desk.people import Level, require
 from engine.incidents.telling.gates import gate_message
 from engine.incidents.telling.settings import Telling
+from engine.incidents.telling.words import cut
 from engine.journal.rows import Page
 from engine.journal.store import Tx
 
+_LONG = 8000  # characters
 _SOME = Page(limit=20)
 _AT_WORK = [state.value for state in RunState if state not in ENDS] + [RunState.NEEDS_HUMAN.value]
-
-
-@dataclass(frozen=True)
-class Asker:
-    """Who asks, and from where: `incident` is the one whose channel they are in."""
-
-    actor: Actor
-    incident: str | None = None
 
 
 @dataclass(frozen=True)
@@ -47,12 +40,15 @@ class Command:
     options: tuple[str, ...] = ()
 
 
-class Commands:
+class Commands(Steering):
     """The words of `/stanch`."""
 
-    def __init__(self, desk: Desk, telling: Telling) -> None:
-        self._desk = desk
+    def __init__(
+        self, desk: Desk, telling: Telling, brakes_text: Callable[[JsonObject], str]
+    ) -> None:
+        super().__init__(desk)
         self._telling = telling
+        self._brakes_text = brakes_text
         self.words: Mapping[str, Command] = {
             "status": Command("[INCIDENT]", "how things stand", self._status),
             "incidents": Command("", "the open incidents", self._incidents),
@@ -81,6 +77,24 @@ class Commands:
                 options=("override",),
             ),
             "done": Command("RUN STEP what you did", "a manual task is done", self._done),
+            "hold": Command("RUN REASON", "nothing of it begins from now on", self._hold),
+            "release": Command("RUN [reason]", "let it go on", self._release),
+            "step": Command("RUN", "let one step of it go on", self._step, again=False),
+            "takeover": Command("RUN REASON", "the engine lets go, you act", self._takeover),
+            "handback": Command(
+                "RUN NOTE", "the engine goes on, told what you did", self._handback
+            ),
+            "choose": Command(
+                "GATE FINGERPRINT STEP=KEY,KEY … [--reason=WHY]",
+                "approve these items of a foreach, and no others",
+                self._choose,
+                options=("reason",),
+            ),
+            "glass": Command(
+                "GATE FINGERPRINT REASON",
+                "approve alone in an emergency; everybody reads it",
+                self._glass,
+            ),
             "pause": Command("REASON", "stop all effects: the kill switch", self._pause),
             "resume": Command("[REASON]", "release the kill switch", self._resume),
             "brakes": Command("", "every brake, who set it and why", self._brakes),
@@ -134,7 +148,7 @@ class Commands:
 
     def _show(self, asker: Asker, typed: Typed) -> Message:
         require(asker.actor, Level.VIEWER, "look at it")
-        found = self._desk.show(_need(typed, 0, "an id", "show ID"))
+        found = self._desk.show(need(typed, 0, "an id", "show ID"))
         kind, item = found["kind"], found["item"]
         if kind == "run":
             waiting = [gate["id"] for gate in item["gates"] if gate["state"] == "open"]
@@ -158,7 +172,7 @@ class Commands:
         return self._desk.app.store.read(work)
 
     def _plan(self, asker: Asker, typed: Typed) -> Message:
-        name = _need(typed, 0, "a playbook or a run", "plan PLAYBOOK name=value")
+        name = need(typed, 0, "a playbook or a run", "plan PLAYBOOK name=value")
         if "/" in name:
             inputs = self._inputs(name, typed)
             document = self._desk.preview(asker.actor, name, inputs)
@@ -171,8 +185,8 @@ class Commands:
     def _brakes(self, asker: Asker, typed: Typed) -> Message:
         require(asker.actor, Level.VIEWER, "look at the brakes")
         del typed
-        found = self._desk.brakes()["items"]
-        return answers.listing("Brakes", [*map(answers.brake_line, found)], "none was ever set")
+        text = self._brakes_text(self._desk.brakes())
+        return Message(title="Brakes", sections=(Section(code=cut(text, _LONG)),))
 
     # ------------------------------------------------------------ incidents
 
@@ -206,86 +220,6 @@ class Commands:
         names = "; ".join(answers.incident_line(row) for row in found) or "none is open"
         raise InvalidInput(f"name an incident, or ask in its channel: {names}")
 
-    # ------------------------------------------------------------ runs
-
-    def _run(self, asker: Asker, typed: Typed) -> Message:
-        name = _need(typed, 0, "a playbook", "run PLAYBOOK name=value")
-        priority = typed.options.get("priority", "5")
-        if not priority.isdigit():
-            raise InvalidInput(f"--priority is {priority!r}; it must be a number from 0 to 9")
-        line = self._desk.start(
-            asker.actor,
-            name,
-            self._inputs(name, typed),
-            mode=typed.options.get("mode", "approve"),
-            priority=int(priority),
-            incident=asker.incident,
-        )
-        hint = f"When it asks for approval: /stanch show {line['id']}"
-        return say(f"Started: {answers.run_line(line)}", footer=hint)
-
-    def _inputs(self, playbook: str, typed: Typed) -> JsonObject:
-        schema = self._desk.playbook(playbook)["inputs"]
-        return typed_inputs(typed.arguments[1:], schema, what="")
-
-    def _cancel(self, asker: Asker, typed: Typed) -> Message:
-        run = _need(typed, 0, "a run", "cancel RUN reason")
-        return say(answers.run_line(self._desk.cancel(asker.actor, run, typed.rest(1))))
-
-    def _retry(self, asker: Asker, typed: Typed) -> Message:
-        run = _need(typed, 0, "a run", "retry RUN reason")
-        return say(answers.run_line(self._desk.retry(asker.actor, run, typed.rest(1))))
-
-    def _undo(self, asker: Asker, typed: Typed) -> Message:
-        run = _need(typed, 0, "a run", "undo RUN")
-        override = typed.options.get("override", "")
-        line = self._desk.undo(asker.actor, run, typed.arguments[1:], override)
-        return say(f"The way back is planned as a run of its own: {answers.run_line(line)}")
-
-    def _done(self, asker: Asker, typed: Typed) -> Message:
-        run = _need(typed, 0, "a run", "done RUN STEP what you did")
-        step = _need(typed, 1, "a step", "done RUN STEP what you did")
-        return say(answers.run_line(self._desk.done(asker.actor, run, step, typed.rest(2))))
-
-    # ------------------------------------------------------------ gates and brakes
-
-    def _approve(self, asker: Asker, typed: Typed) -> Message:
-        if len(typed.arguments) < 2:
-            example = "approve GATE FINGERPRINT; the gate's message ends with both"
-            raise InvalidInput(f"say which plan you saw: /stanch {example}")
-        gate, fingerprint = typed.arguments[:2]
-        return decided(self._desk.approve(asker.actor, gate, fingerprint, typed.rest(2)))
-
-    def _reject(self, asker: Asker, typed: Typed) -> Message:
-        gate, start = self._gate_of(asker, typed)
-        return decided(self._desk.reject(asker.actor, gate, typed.rest(start)))
-
-    def _withdraw(self, asker: Asker, typed: Typed) -> Message:
-        gate, _ = self._gate_of(asker, typed)
-        return decided(self._desk.withdraw(asker.actor, gate))
-
-    def _gate_of(self, asker: Asker, typed: Typed) -> tuple[str, int]:
-        """The gate that is named first, else the only open one of the channel's incident."""
-        if typed.arguments and typed.arguments[0].startswith(("gate-", "run-")):
-            return typed.arguments[0], 1
-        found = [
-            row
-            for row in self._desk.approvals()["items"]
-            if asker.incident is None or row["incident"] == asker.incident
-        ]
-        if len(found) == 1:
-            return str(found[0]["id"]), 0
-        names = "; ".join(answers.gate_line(row) for row in found) or "none is open"
-        raise InvalidInput(f"name a gate: {names}")
-
-    def _pause(self, asker: Asker, typed: Typed) -> Message:
-        self._desk.pause(asker.actor, typed.rest(0))
-        return say("The kill switch is engaged: nothing begins an effect until /stanch resume.")
-
-    def _resume(self, asker: Asker, typed: Typed) -> Message:
-        self._desk.resume(asker.actor, typed.rest(0))
-        return say("The kill switch is released: what it held goes on.")
-
     # ------------------------------------------------------------ help
 
     def _help(self, asker: Asker, typed: Typed) -> Message:
@@ -310,16 +244,3 @@ class Commands:
             sections=(Section(f"There is no command {word[:40]!r}.{hint}", code=told),),
             footer="/stanch help lists them all",
         )
-
-
-def decided(gate: JsonObject) -> Message:
-    """Return what a gate has come to after a vote."""
-    votes = ", ".join(f"{vote['actor']} {vote['decision']}" for vote in gate["votes"])
-    missing = f"; {gate['missing']} more wanted" if gate["missing"] else ""
-    return say(f"Noted at {gate['id']} of {gate['playbook']}: {votes or 'no vote'}{missing}.")
-
-
-def _need(typed: Typed, place: int, what: str, usage: str) -> str:
-    if len(typed.arguments) <= place:
-        raise InvalidInput(f"name {what}: /stanch {usage}")
-    return typed.arguments[place]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Collection, Mapping
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import uuid4
 
 from engine.domain.canonical import JsonObject
@@ -17,7 +17,8 @@ from engine.domain.errors import InvalidInput, NotFound, Refused, StanchError, S
 from engine.domain.message import Message, say
 from engine.domain.people import Actor
 from engine.edges.chat import answers
-from engine.edges.chat.commands import Asker, Commands, decided
+from engine.edges.chat.commands import Commands
+from engine.edges.chat.steering import Asker, decided
 from engine.edges.desk.acting import Desk
 from engine.incidents.telling.gates import closing
 from engine.journal.parcels import Parcel, Received
@@ -141,6 +142,10 @@ class Hearing:
     def _approve(self, asker: Asker, body: JsonObject) -> Message:
         gate, fingerprint = _gate(body)
         comment = str(body.get("comment") or "")
+        only = chosen(body.get("items"), body.get("all") or ())
+        if only is not None:
+            left = self._desk.choose(asker.actor, gate, fingerprint, only=only, reason=comment)
+            return decided(left)
         return decided(self._desk.approve(asker.actor, gate, fingerprint, comment))
 
     def _reject(self, asker: Asker, body: JsonObject) -> Message:
@@ -205,6 +210,22 @@ def _gate(body: JsonObject) -> tuple[str, str]:
         return str(value["gate"]), str(value["fingerprint"])
     except (ValueError, TypeError, KeyError):
         raise InvalidInput("this button names no gate; use /stanch help") from None
+
+
+def chosen(items: Any, offered: Collection[str]) -> dict[str, list[str]] | None:
+    """Return the keys that were chosen by step, of items `step[key]`; None: all of them, or none were offered."""
+    if not isinstance(items, list) or not offered or set(items) == set(offered):
+        return None
+    only: dict[str, list[str]] = {}
+    for item in offered:
+        step, _, key = item.removesuffix("]").partition("[")
+        only.setdefault(step, []).extend([key] if item in items else [])
+    # A step of which all items stay is not asked about.
+    return {
+        step: keys
+        for step, keys in only.items()
+        if len(keys) < sum(one.startswith(f"{step}[") for one in offered)
+    }
 
 
 def _channel(body: JsonObject) -> str:

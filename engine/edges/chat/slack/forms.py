@@ -14,6 +14,9 @@ from engine.edges.chat.slack.errors import NETWORK, code_of
 
 TITLE = 24  # characters of a modal's title
 COMMENT = 3000
+ITEMS = 100  # of a select
+OPTION = 75  # characters of an option
+META = 2000  # characters of items that a form carries with it
 Block = dict[str, Any]
 
 
@@ -45,12 +48,12 @@ class SlackForms:
 
 def decide_view(channel: str, gate: JsonObject, plan: JsonObject | None) -> JsonObject:
     """Return the form of a decision."""
-    del plan
+    items = items_of(plan)
     head = f"{gate['playbook']}, {gate['address']}: {gate['missing']} more by {gate['role']}"
     value = canonical_json({"gate": gate["id"], "fingerprint": gate["fingerprint"]})
     return _view(
         "Decide",
-        {"action": "reject", "channel": channel, "value": value},
+        {"action": "reject", "channel": channel, "value": value, "items": items},
         [
             {"type": "section", "text": {"type": "mrkdwn", "text": cut(escape(head), 3000)}},
             {
@@ -63,9 +66,37 @@ def decide_view(channel: str, gate: JsonObject, plan: JsonObject | None) -> Json
                     "options": [_option("Approve", "approve"), _option("Reject", "reject")],
                 },
             },
+            *([_items(items)] if items else []),
             _comment("Comment, for the others and the record", optional=True),
         ],
     )
+
+
+def items_of(plan: JsonObject | None) -> list[str]:
+    """Return the items of foreach steps that the plan would do, as `step[key]`; none where they do not fit."""
+    found = dict.fromkeys(
+        step["address"].partition("]")[0] + "]"
+        for step in (plan or {}).get("steps", ())
+        if "[" in step["address"] and step["state"] != "skipped"
+    )
+    fits = len(found) <= ITEMS and sum(map(len, found)) <= META
+    return list(found) if fits and all(len(one) <= OPTION for one in found) else []
+
+
+def _items(items: list[str]) -> Block:
+    options = [_option(one, one) for one in items]
+    return {
+        "type": "input",
+        "block_id": "items",
+        "optional": True,
+        "label": _plain("Of these items"),
+        "element": {
+            "type": "multi_static_select",
+            "action_id": "items",
+            "options": options,
+            "initial_options": options,
+        },
+    }
 
 
 def done_view(channel: str, run: str, address: str) -> JsonObject:

@@ -72,6 +72,7 @@ def _submitted(payload: Mapping[str, Any], user: object) -> Request:
         "value": meta.get("value", ""),
         "comment": values.get("comment") or "",
         "items": values.get("items"),
+        "all": meta.get("items") or [],
         **_where(user, meta.get("channel"), {}),
     }
     return Request("press", body)

@@ -92,7 +92,7 @@ def test_nothing_that_is_typed_calls_or_links_or_runs(stage: Stage) -> None:
     told = stage.say(stage.alice, "brakes")
     assert "&lt;!channel&gt; &lt;http://evil.test|here&gt; {{ 7*7 }} &amp; `id`" in told
     stage.say(stage.alice, "resume all well")
-    assert "released by alice" in stage.say(stage.alice, "brakes")
+    assert "released" in stage.say(stage.alice, "brakes")
 
 
 def test_looking_and_steering(stage: Stage) -> None:
@@ -106,7 +106,7 @@ def test_looking_and_steering(stage: Stage) -> None:
         (f"show {stage.incident.id}", "opened by rule x-low"),
         ("plan toys/raise to=5", "value: 1 → 5"),
         (f"plan {run}", "value: 1 → 5"),
-        ("brakes", "none was ever set"),
+        ("brakes", "no brake has ever been set"),
         ("withdraw", "has not voted"),
         (f"undo {run}", "cancel it first"),
         ("ack", "acknowledged by alice"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from engine.running.services import ApprovalRule
+from tests.harness_programs import program
 from tests.unit.edges.chat.kit import Stage, golden
 from worlds.slack.people import button
 from worlds.slack.transcript import shown, transcript
@@ -135,3 +136,47 @@ def test_a_gate_can_be_shown_where_one_is(stage: Stage) -> None:
     answer = stage.say(stage.bob, f"show {stage.run.id}", channel="C00000000")
     assert WANTED in answer
     assert "[Approve]" in answer
+
+
+EACH = program(
+    {
+        "id": "each",
+        "action": "toy.set",
+        "foreach": {"items": "{{ ['a', 'b', 'c'] }}", "key": "{{ item }}"},
+        "with": {"name": "{{ item }}", "value": 9},
+    },
+    playbook="toys/raise",
+)
+
+
+def test_a_form_chooses_items_and_the_gate_is_asked_again_for_these(stage: Stage) -> None:
+    stage.app.table.values |= {"a": 1, "b": 1, "c": 1}
+    stage.app.engine.programs["toys/raise"] = EACH
+    stage.alert()
+    stage.press(stage.alice, WANTED, "decide")
+    (_, view) = stage.slack.views[-1]
+    kept = ["each[a]", "each[c]"]
+    assert stage.post(stage.alice.submit(view, decision="=approve", items=kept, comment="not b"))
+    stage.settle()
+    assert stage.state == "succeeded", stage.run.reason
+    assert stage.app.table.values == {"x": 1, "stuck": 1, "a": 9, "b": 1, "c": 9}
+    assert "not b" in transcript(stage.channel)
+
+
+def test_steering_by_command(stage: Stage) -> None:
+    stage.alert()
+    run, gate = stage.run.id, stage.gate
+    stage.say(stage.alice, f"hold {run} let me look")
+    assert stage.state == "held"
+    assert "let me look" in transcript(stage.channel)
+    stage.say(stage.alice, f"release {run}")
+    assert stage.state == "awaiting_approval"
+    for text, told in (
+        (f"choose {gate.id} {gate.fingerprint} up", "STEP=KEY"),
+        (f"choose {gate.id} {gate.fingerprint} up=a", "no items"),
+        (f"glass {gate.id} {gate.fingerprint} it burns", "break"),
+        (f"step {run}", run),
+        (f"takeover {run} I do it", run),
+        (f"handback {run} done by hand", run),
+    ):
+        assert told in stage.say(stage.alice, text), text
