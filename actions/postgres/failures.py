@@ -72,6 +72,8 @@ def failed(
     category = classify(error.sqlstate, text)
     if diagnostic.message_detail:
         text += f" ({diagnostic.message_detail})"
+    if diagnostic.message_hint:
+        text += f"; {diagnostic.message_hint}"
     if error.sqlstate == "55P03":
         text += "; another session holds the rows, the step may be tried again"
     if error.sqlstate == "42501":

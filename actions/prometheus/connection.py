@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, cast
 
@@ -88,7 +89,8 @@ class PrometheusClient:
         params: JsonObject = {"timeout": f"{self._settings.timeout:g}s"}
         if at is not None:
             params["time"] = repr(at)
-        return self._connect.custom_query(query, params, timeout=self._settings.timeout)
+        with self._held_to_shape():
+            return self._connect.custom_query(query, params, timeout=self._settings.timeout)
 
     def range(self, query: str, start: float, end: float, step: float) -> Any:
         """Return `data.result` of a range query from `start` to `end` every `step` seconds.
@@ -98,14 +100,24 @@ class PrometheusClient:
         """
         from datetime import UTC, datetime
 
-        return self._connect.custom_query_range(
-            query,
-            datetime.fromtimestamp(start, UTC),
-            datetime.fromtimestamp(end, UTC),
-            f"{step:g}",
-            {"timeout": f"{self._settings.timeout:g}s"},
-            timeout=self._settings.timeout,
-        )
+        with self._held_to_shape():
+            return self._connect.custom_query_range(
+                query,
+                datetime.fromtimestamp(start, UTC),
+                datetime.fromtimestamp(end, UTC),
+                f"{step:g}",
+                {"timeout": f"{self._settings.timeout:g}s"},
+                timeout=self._settings.timeout,
+            )
+
+    @contextmanager
+    def _held_to_shape(self) -> Iterator[None]:
+        """Classify an answer that is JSON and no result: the library takes its shape for granted."""
+        try:
+            yield
+        except (KeyError, TypeError, ValueError, AttributeError):
+            what = "answered 200 with no Prometheus result; is the url its base URL?"
+            raise self._fail(Category.CONFIGURATION, what) from None
 
     def version(self) -> str:
         """Return the server's version.
@@ -148,7 +160,12 @@ def _connect(
                 what = f"no answer within {settings.timeout:g} s"
                 raise fail(Category.TRANSIENT, what) from None
             except requests.exceptions.RequestException as error:
-                raise fail(Category.TRANSIENT, f"cannot be reached: {error}") from None
+                what = f"cannot be reached: {error}"
+                if (
+                    "Read timed out" in what
+                ):  # without retries the library hides it among the others
+                    what = f"no answer within {settings.timeout:g} s"
+                raise fail(Category.TRANSIENT, what) from None
             if answer._content is None:
                 what = f"the answer is larger than {settings.max_bytes} bytes; narrow the query"
                 raise fail(Category.DATA, what)

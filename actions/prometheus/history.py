@@ -16,6 +16,7 @@ from actions.prometheus.query import (
     limited,
     moment_of,
     number_of,
+    points_of,
     samples,
     time_text,
 )
@@ -170,7 +171,7 @@ class PrometheusFailureSpike(_OverTime):
         value = current[0]["value"] if current else None
         end = at - params.window
         past = limited(client.range(query, end - params.baseline, end, params.step), 1)
-        numbers = [number_of(text) for _, text in past[0]["values"]] if past else []
+        numbers = [number_of(text) for _, text in points_of(past[0])] if past else []
         points = [number for number in numbers if number is not None]
         return {"at": time_text(at), **judged(value, points, params)}
 
@@ -250,8 +251,8 @@ def _compared(present: JsonObject | None, past: JsonObject | None) -> JsonObject
 def _drawn(item: Any, start: float, step: float, params: SeriesParams) -> JsonObject:
     """Lay a series' points on the common times; gaps stay None."""
     values: list[float | None] = [None] * params.points
-    for at, text in item["values"]:
-        place = round((float(at) - start) / step)
+    for at, text in points_of(item):
+        place = round((at - start) / step)
         if 0 <= place < params.points:
             values[place] = number_of(text)
     known = [value for value in values if value is not None and math.isfinite(value)]

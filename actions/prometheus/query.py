@@ -134,7 +134,7 @@ class PrometheusRange(Read[RangeParams]):
         series = [
             {
                 "labels": dict(item["metric"]),
-                "points": [[time_text(float(at)), number_of(text)] for at, text in item["values"]],
+                "points": [[time_text(at), number_of(text)] for at, text in points_of(item)],
             }
             for item in result
         ]
@@ -161,10 +161,21 @@ def samples(result: Any) -> list[JsonObject]:
     """Read a vector, a scalar, or the last point of each series of a matrix."""
     if len(result) == 2 and not isinstance(result[0], dict):
         return [_sample({}, result[1])]
-    return [
-        _sample(item["metric"], (item["value"] if "value" in item else item["values"][-1])[1])
-        for item in result
-    ]
+    return [_sample(item["metric"], _last(item)[1]) for item in result]
+
+
+def _last(item: JsonObject) -> tuple[float, str]:
+    """Return time and text of an item's latest point; a histogram has no number."""
+    if "value" in item or item.get("values"):
+        at, text = item["value"] if "value" in item else item["values"][-1]
+        return float(at), str(text)
+    at, _ = item["histogram"] if "histogram" in item else item["histograms"][-1]
+    return float(at), "histogram"
+
+
+def points_of(item: JsonObject) -> list[tuple[float, str]]:
+    """Return the points of a series; of histograms there are none."""
+    return [(float(at), str(text)) for at, text in item.get("values") or ()]
 
 
 def _sample(labels: JsonObject, text: str) -> JsonObject:
@@ -184,8 +195,7 @@ def _seen_at(result: Any) -> float | None:
         return None
     if not isinstance(result[0], dict):
         return float(result[0])
-    first = result[0]
-    return float((first["value"] if "value" in first else first["values"][-1])[0])
+    return _last(result[0])[0]
 
 
 def time_text(moment: float) -> str:

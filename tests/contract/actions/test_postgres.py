@@ -197,6 +197,25 @@ def test_the_kind_refuses_tables_beyond_its_list() -> None:
         ("INSERT INTO other VALUES (1, 'twice')", {}, Category.DATA, "already exists"),
         ("UPDATE queue_jobs SET cost = 1 / 0", {}, Category.DATA, "division by zero"),
         ("UPDATE queue_jobs SET nope = 1", {}, Category.PERMANENT, "nope"),
+        ("DELETE FROM no_such_table", {}, Category.PERMANENT, "no_such_table"),
+        (
+            "UPDATE queue_jobs SET state = 'x' WHERE id = %(id)s",
+            {"params": {"id": "abc"}},
+            Category.DATA,
+            'invalid input syntax for type bigint: "abc"',
+        ),
+        (
+            "UPDATE queue_jobs SET state = 'x' WHERE kind = 1",
+            {},
+            Category.PERMANENT,
+            "operator does not exist: text = integer; No operator matches",
+        ),
+        (
+            "UPDATE queue_jobs SET at = 1",
+            {},
+            Category.PERMANENT,
+            "is of type timestamp with time zone but expression is of type integer; You will need",
+        ),
         (
             "UPDATE queue_jobs SET state = 'x' FROM generate_series(1, 100000000)",
             {"statement_timeout": "100ms"},
@@ -406,6 +425,13 @@ def test_a_wrong_password_is_a_configuration_mistake(tmp_path: Path) -> None:
             plan(made, "DELETE FROM x")
         assert caught.value.category is Category.CONFIGURATION
         assert secret not in str(caught.value)
+        with psycopg.connect(server.dsn, autocommit=True) as admin:
+            admin.execute("ALTER ROLE keen VALID UNTIL '2020-01-01'")
+        expired = connections(server.dsn_of("postgres", user="keen"), password={"env": "PASSWORD"})
+        expired = Connections(expired.settings, {**expired.secrets, "PASSWORD": "right"})
+        with pytest.raises(ActionFailed, match="password authentication failed") as caught:
+            plan(expired, "DELETE FROM x")
+        assert caught.value.category is Category.CONFIGURATION
     shutil.rmtree(shared)
 
 
