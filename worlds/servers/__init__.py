@@ -9,6 +9,7 @@ from worlds.servers.alertmanager import AlertmanagerServer
 from worlds.servers.postgres import PostgresServer
 from worlds.servers.process import ServerFailed, ServerProcess, free_port, free_ports
 from worlds.servers.prometheus import PrometheusServer
+from worlds.servers.redis import RedisServer
 from worlds.servers.s3 import Identity, S3Server
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "Identity",
     "PostgresServer",
     "PrometheusServer",
+    "RedisServer",
     "S3Server",
     "ServerFailed",
     "ServerProcess",

@@ -75,6 +75,14 @@ class Recorder:
         """The requests by methods that are not safe."""
         return [f"{method} {path}" for method, path in self.requests() if method not in _SAFE]
 
+    def redis_commands(self) -> list[str]:
+        """Every Redis command sent, in order, without its arguments."""
+        return [
+            words[0].decode("utf-8", "replace").upper()
+            for stream in self._streams
+            for words in _redis(bytes(stream))
+        ]
+
     def statements(self) -> list[str]:
         """Every SQL text sent, by either protocol, in order (PostgreSQL's frontend messages P and Q)."""
         return [text for stream in self._streams for text in _sql(bytes(stream))]
@@ -94,6 +102,21 @@ class Recorder:
                     inside = False
                     found.append(text)
         return found
+
+
+def _redis(stream: bytes) -> list[list[bytes]]:
+    """Return the commands of a stream of RESP arrays, as far as they are whole."""
+    found: list[list[bytes]] = []
+    rest = stream
+    while rest.startswith(b"*"):
+        head, _, rest = rest.partition(b"\r\n")
+        words = []
+        for _ in range(int(head[1:])):
+            size, _, rest = rest.partition(b"\r\n")
+            words.append(rest[: int(size[1:])])
+            rest = rest[int(size[1:]) + 2 :]
+        found.append(words)
+    return found
 
 
 def _sql(stream: bytes) -> list[str]:

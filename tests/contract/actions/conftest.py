@@ -16,7 +16,13 @@ from tests.contract.actions.recorder import Recorder
 from tests.contract.actions.service import Service
 from worlds.iam import IamServer
 from worlds.objects import ADMIN, Objects, ObjectsServer
-from worlds.servers import AlertmanagerServer, PostgresServer, PrometheusServer, S3Server
+from worlds.servers import (
+    AlertmanagerServer,
+    PostgresServer,
+    PrometheusServer,
+    RedisServer,
+    S3Server,
+)
 from worlds.servers.s3 import boto_client
 
 TABLES = """
@@ -153,6 +159,45 @@ def _fill(made: Buckets) -> None:
                 ContentType="text/csv",
                 Metadata={"owner": "alice"},
             )
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    need(RedisServer)
+    with RedisServer(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest.fixture
+def broker(redis_server: RedisServer) -> Iterator[Broker]:
+    import redis
+
+    client = redis.Redis(port=redis_server.port)
+    client.flushall()
+    client.rpush("dead:celery", *[f"message {n}\r\n\0\xff".encode("latin-1") for n in (1, 2, 2, 3)])
+    client.lpush("celery", b"waits")
+    client.lpush("celery\x06\x163", b"urgent", b"urgent too")
+    client.hset("unacked", "tag", b"in work")
+    with Recorder(redis_server.port) as recorder:
+        yield Broker(client, recorder)
+    client.close()
+
+
+@dataclass
+class Broker:
+    """A Redis with queues and failed messages, the direct way in, and the recorded one."""
+
+    client: Any
+    recorder: Recorder
+
+    def state(self) -> Any:
+        """Every list and hash, but for the tokens of steps."""
+        keys = sorted(key for key in self.client.scan_iter() if not key.startswith(b"stanch:"))
+        return {key: self.client.dump(key) for key in keys}
+
+    def writes(self) -> list[str]:
+        reads = {"PING", "LLEN", "LRANGE", "HLEN", "EXISTS", "PUBSUB", "AUTH", "SELECT", "CLIENT"}
+        return [one for one in self.recorder.redis_commands() if one not in reads]
 
 
 @dataclass

@@ -1,0 +1,85 @@
+"""redis.queues: how much waits, by priority, and whether anybody works on it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import Field
+
+from actions.redis.connection import RedisClient, right
+from engine.contract import ActionParams, Grant, Read, Target, World
+from engine.domain.canonical import Json
+
+SEPARATOR = "\x06\x16"  # between a queue's name and its priority, as Celery writes it
+_UNACKED = "unacked"
+_CONTROL = "celery.pidbox"
+
+
+class QueuesParams(ActionParams):
+    """Parameters of a look at queues."""
+
+    connection: str = Field(description="A redis connection", examples=["broker"])
+    queues: list[str] = Field(
+        description="The queues, by name", examples=[["celery", "backfill"]], min_length=1
+    )
+    priorities: list[int] = Field(
+        [],
+        description="Celery's priority steps; each but 0 is a list of its own. None: plain lists",
+        examples=[[0, 3, 6, 9]],
+    )
+    celery: bool = Field(
+        False,
+        description="Also count messages in work and the workers that listen for control",
+        examples=[True],
+    )
+
+
+class RedisQueues(Read[QueuesParams]):
+    """The lengths of queues.
+
+    Output: `queues` by name, each with `depth` and `by_priority`; `depth` of all; with `celery` also
+    `unacked` (handed to workers and not yet acknowledged) and `workers` (that listen for control now).
+    """
+
+    name = "redis.queues"
+    summary = "Look at queue depths by priority, and at workers"
+    Params = QueuesParams
+
+    def targets(self, params: QueuesParams) -> Sequence[Target]:
+        return tuple(Target(params.connection, queue) for queue in params.queues)
+
+    def grants(self, params: QueuesParams) -> Sequence[Grant]:
+        keys = [
+            key for queue in params.queues for key in lists_of(queue, params.priorities).values()
+        ]
+        found = [right(params.connection, ["LLEN"], keys)]
+        if params.celery:
+            found.append(right(params.connection, ["HLEN", "PUBSUB NUMSUB"], [_UNACKED]))
+        return found
+
+    def read(self, params: QueuesParams, world: World) -> Json:
+        client = world.client(params.connection, RedisClient)
+        queues: dict[str, Any] = {}
+        for queue in params.queues:
+            depths = {
+                str(priority): int(client.call("LLEN", key))
+                for priority, key in lists_of(queue, params.priorities).items()
+            }
+            queues[queue] = {"depth": sum(depths.values()), "by_priority": depths}
+        output: dict[str, Any] = {
+            "queues": queues,
+            "depth": sum(one["depth"] for one in queues.values()),
+        }
+        if params.celery:
+            channel = f"/{client.settings.database}.{_CONTROL}"
+            output["unacked"] = int(client.call("HLEN", _UNACKED))
+            output["workers"] = int(client.call("PUBSUB NUMSUB", channel)[0][1])
+        return output
+
+
+def lists_of(queue: str, priorities: Sequence[int]) -> dict[int, str]:
+    """Return the lists that make up a queue, by priority; Celery's step 0 is the queue itself."""
+    return {0: queue} | {
+        step: f"{queue}{SEPARATOR}{step}" for step in sorted(set(priorities)) if step
+    }
