@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC
 
 from actions.postgres.connection import PostgresSettings, Work
 from actions.postgres.parsing import Statement, Table
 from actions.postgres.refusals import outside_calls, unknown_functions
 from actions.postgres.tokens import TABLE
-from engine.contract import ActionFailed, Category, Unplannable
+from engine.contract import ActionFailed, Category, FreshChange, Unplannable
 
 # Lock modes that a writer takes; the two weaker ones are a reader's and a foreign key check's.
 _READ_MODES = {"AccessShareLock", "RowShareLock"}
@@ -194,6 +195,41 @@ def touched(work: Work) -> list[Touched]:
             raise Unplannable(f"{table} is a foreign table: what it writes is on another server")
         found[table] = found.get(table, False) or writes
     return [Touched(table, writes) for table, writes in found.items()]
+
+
+def _who(user: str, program: str) -> str:
+    return f"{user} ({program})" if program else user
+
+
+def uncommitted(work: Work, table: Table) -> tuple[FreshChange, ...]:
+    """Return the sessions that have changed the table for some seconds and not committed it yet.
+
+    Short transactions, as programs make them all the time, are left out. Whose session it is needs no
+    right; since when it lasts is shown to the same user and to `pg_read_all_stats`, and without it nothing
+    is told.
+    """
+    rows = work.run(
+        """
+        SELECT DISTINCT coalesce(a.usename::text, 'somebody') AS who, a.application_name AS program,
+               a.pid AS pid, greatest(a.xact_start, a.state_change) AS at
+          FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
+         WHERE l.locktype = 'relation' AND l.relation = to_regclass($1::text) AND l.granted
+           AND l.pid <> pg_backend_pid() AND a.backend_type = 'client backend'
+           AND l.mode IN ('RowExclusiveLock', 'ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock',
+                          'AccessExclusiveLock')
+           AND a.xact_start < clock_timestamp() - interval '5 seconds'
+         ORDER BY at DESC LIMIT 5
+        """,
+        [table.quoted],
+    )
+    return tuple(
+        FreshChange(
+            _who(row["who"], row["program"]),
+            row["at"].astimezone(UTC),
+            f"{table}, not committed yet, session {row['pid']}",
+        )
+        for row in rows
+    )
 
 
 def refuse_beyond_allowed(

@@ -137,6 +137,7 @@ class PostgresExecute(Change[ExecuteParams]):
             seen = catalogue.touched(work)
             catalogue.refuse_beyond_allowed(work, client.settings, seen, statement.written)
             carried = catalogue.cascades(work, statement)
+            others = catalogue.uncommitted(work, statement.written)
         _hold_to(params.max_rows, effect.rows)
         if not fired and not statement.functions:
             # Nothing but the statement itself writes: other tables are what earlier steps wrote.
@@ -168,6 +169,7 @@ class PostgresExecute(Change[ExecuteParams]):
             why_irreversible=why,
             sample=tuple(changing.sample(params.key, effect, _SAMPLE)),
             notes=tuple(notes),
+            fresh_changes=others,
         )
 
     def apply(self, planned: Planned, world: World, key: str) -> Receipt:

@@ -79,7 +79,9 @@ class FactFinder:
 
     def _brake(self, name: str) -> BrakeRow | None:
         if self._brakes is None:
-            self._brakes = {row.name: row for row in self._tx.brakes.list() if row.engaged}
+            self._brakes = {
+                row.name: row for row in self._tx.brakes.list() if row.in_force(self._now)
+            }
         return self._brakes.get(name)
 
     def _pause(self, name: str) -> Pause | None:
@@ -92,10 +94,7 @@ class FactFinder:
     def _cooldown(self, rule: Rule) -> Pause | None:
         """The cooldown that is not over, of the playbook or of the rule."""
         names = (f"cooldown:{rule.playbook}", f"cooldown:rule:{rule.name}")
-        for pause in map(self._pause, names):
-            if pause is not None and (pause.until is None or pause.until > self._now):
-                return pause
-        return None
+        return next((pause for pause in map(self._pause, names) if pause is not None), None)
 
     def _breaker(self, playbook: str) -> str | None:
         row = self._brake(f"breaker:{playbook}")

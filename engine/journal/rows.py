@@ -8,6 +8,7 @@ from datetime import datetime
 
 from engine.domain.alert import Alert
 from engine.domain.canonical import JsonObject
+from engine.domain.clock import parse_time
 from engine.domain.incident import IncidentState
 from engine.domain.run import RunMode, RunState
 
@@ -133,6 +134,11 @@ class BrakeRow:
     reason: str
     at: datetime
     body: JsonObject = field(default_factory=dict)
+
+    def in_force(self, now: datetime) -> bool:
+        """Whether it holds anything now: a cooldown ends with its time, although nobody ends it."""
+        until = self.body.get("until")
+        return self.engaged and (not until or parse_time(str(until)) > now)
 
 
 @dataclass(frozen=True)

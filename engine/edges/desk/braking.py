@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from engine.domain.canonical import JsonObject
-from engine.domain.clock import format_time, parse_time
+from engine.domain.clock import format_time
 from engine.domain.run import RunState
 from engine.edges.desk.rows import brake_view
 from engine.journal.rows import Page, PageRow
@@ -25,7 +25,7 @@ def brakes_view(tx: Tx, rules: BrakeRules, budgets: Mapping[str, Limit]) -> Json
     `windows`, `held` (runs, by whom and why), `delegations` and `pages` (unseen).
     """
     now = tx.now()
-    items = [_brake(brake_view(row), now) for row in tx.brakes.list()]
+    items = [{**brake_view(row), "engaged": row.in_force(now)} for row in tx.brakes.list()]
     locks = _locks(tx)
     return {
         "items": items,
@@ -45,14 +45,6 @@ def brakes_view(tx: Tx, rules: BrakeRules, budgets: Mapping[str, Limit]) -> Json
         ],
         "pages": [page_view(row) for row in tx.pages.list(limit=_MOST)],
     }
-
-
-def _brake(view: JsonObject, now: datetime) -> JsonObject:
-    """A cooldown that is over holds nothing any more, although nobody has ended it."""
-    until = view["body"].get("until")
-    if until and parse_time(until) <= now:
-        return {**view, "engaged": False}
-    return view
 
 
 def _budgets(tx: Tx, rules: BrakeRules, budgets: Mapping[str, Limit]) -> list[JsonObject]:

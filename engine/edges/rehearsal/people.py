@@ -96,7 +96,7 @@ class People:
         if form.does in ("retry", "undo"):
             return next((row.id for row in runs if row.state in _STOPPED), None)
         if form.does == "resume":
-            brakes = [brake for brake in tx.brakes.list() if brake.engaged]
+            brakes = [brake for brake in tx.brakes.list() if brake.in_force(tx.now())]
             return brakes[0].name if brakes else None
         return runs[0].id if runs else None
 

@@ -162,7 +162,7 @@ class _StoreGauges(Collector):
                     len(tx.gates.list()),
                     len(tx.incidents.list(Page(limit=10_000), open_only=True)),
                     len(tx.workers.alive()),
-                    sum(brake.engaged for brake in tx.brakes.list()),
+                    sum(brake.in_force(tx.now()) for brake in tx.brakes.list()),
                 )
             )
         except StanchError:

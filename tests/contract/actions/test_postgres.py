@@ -260,6 +260,20 @@ def test_a_lock_held_by_others_is_transient(database: Database, db: Connections)
     assert caught.value.category is Category.TRANSIENT
 
 
+def test_another_sessions_uncommitted_change_is_told(database: Database, db: Connections) -> None:
+    with psycopg.connect(database.direct, application_name="psql") as other:
+        other.execute("UPDATE queue_jobs SET state = 'taken' WHERE id = 1")
+        quick = plan(db, "UPDATE queue_jobs SET state = 'x' WHERE id = 2")
+        assert quick.fresh_changes == ()  # programs do this all the time
+        other.execute("SELECT pg_sleep(5.1)")
+        found = plan(db, "UPDATE queue_jobs SET state = 'x' WHERE id = 2").fresh_changes
+        other.rollback()
+    (change,) = found
+    assert "(psql)" in change.by
+    assert change.what.startswith("public.queue_jobs, not committed yet, session ")
+    assert plan(db, "UPDATE queue_jobs SET state = 'x' WHERE id = 2").fresh_changes == ()
+
+
 def test_a_constraint_at_apply_leaves_no_token(database: Database, db: Connections) -> None:
     planned = plan(db, "INSERT INTO other VALUES (2, 'b')", key=["id"])
     database.run("INSERT INTO other VALUES (2, 'others')")

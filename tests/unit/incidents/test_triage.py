@@ -383,6 +383,15 @@ def test_paused_is_a_skip_that_people_see(make: MakeKit) -> None:
     assert kit.said(after) == [("run", "matched")]
 
 
+def test_a_rules_own_cooldown_holds_that_rule_alone(make: MakeKit) -> None:
+    kit = make(rule(), rule("other", 'alertname="Other"'))
+    brake(kit, "cooldown:rule:down", True, until="2026-11-23T04:00:00Z")
+    (held,) = kit.post(firing())
+    assert kit.said(held) == [("skip", "cooldown")]
+    (free,) = kit.post(firing("Other"))
+    assert kit.said(free) == [("run", "matched")]
+
+
 def test_cooldown_and_breaker_come_from_the_brakes(make: MakeKit) -> None:
     kit = make(rule(mode="auto"))
     brake(kit, "cooldown:ops/repair", True, until="2026-11-23T04:00:00Z")

@@ -16,6 +16,7 @@ from engine.incidents.paging import Paging, acknowledge
 from engine.journal.rows import PageRow
 from engine.language.rules import Schedule
 from engine.planning.brakes import BrakeRules, Breaker, Fresh, Limit, Window
+from engine.running.requests import RunRequest
 from engine.running.services import Moment
 from tests.harness import ALICE, BOB, Harness
 from tests.harness_programs import program, setting
@@ -176,6 +177,22 @@ def test_a_run_s_end_starts_the_cooldown(h: Harness) -> None:
     assert row.body["until"] > "2"
     h.commands.rearm(ALICE, "cooldown:toys/up", "needed now")
     assert not brake(h, "cooldown:toys/up")
+
+
+def test_a_rules_cooldown_is_frozen_in_its_runs(h: Harness) -> None:
+    h.programs[UP.playbook] = UP
+    request = RunRequest(
+        playbook=UP.playbook, inputs={"to": 2}, rule="r", mode=RunMode.AUTO, cooldown=60.0
+    )
+    h.store.write(lambda tx: h.commands.create_run(tx, request))
+    h.settle()
+    assert brake(h, "cooldown:rule:r")
+    assert not brake(h, "cooldown:toys/up")
+    row = h.store.read(lambda tx: tx.brakes.get("cooldown:rule:r"))
+    assert row is not None
+    assert row.in_force(h.clock.now())
+    h.clock.advance(61)
+    assert not row.in_force(h.clock.now())
 
 
 # ---------------------------------------------------------------- places
