@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from actions.artifacts.leaving import Leaving, LeavingParams, leaving, named, place, receipt_of
 from actions.artifacts.store import ArtifactStore, Draft
 from actions.http.bodies import split
 from actions.http.connection import HttpClient
-from actions.http.settings import check_headers, check_path
+from actions.http.settings import StepHeaders, StepPath
 from engine.contract import ActionFailed, Category, Grant, Planned, Receipt, Target, World
 from engine.contract.fields import Bytes
 
@@ -22,14 +22,14 @@ class DownloadParams(LeavingParams):
     """Parameters of a download."""
 
     connection: str = Field(description="An http connection", examples=["openai"])
-    path: str = Field(
+    path: StepPath = Field(
         description="Path below the connection's URL, starting with /",
         examples=["/v1/files/file-abc/content"],
     )
     query: dict[str, Any] = Field(
         default_factory=dict, description="Query parameters", examples=[{"format": "jsonl"}]
     )
-    headers: dict[str, str] = Field(
+    headers: StepHeaders = Field(
         default_factory=dict, description="Headers", examples=[{"Accept": "application/jsonl"}]
     )
     expect: list[int] = Field(
@@ -50,17 +50,6 @@ class DownloadParams(LeavingParams):
         description="Longest line of json_lines",
         examples=["16Mi"],
     )
-
-    @field_validator("path")
-    @classmethod
-    def _path(cls, value: str) -> str:
-        return check_path(value)
-
-    @field_validator("headers")
-    @classmethod
-    def _headers(cls, value: dict[str, str]) -> dict[str, str]:
-        check_headers(value)
-        return value
 
 
 class HttpDownload(Leaving[DownloadParams]):

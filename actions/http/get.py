@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from actions.http.connection import HttpClient
-from actions.http.settings import check_headers, check_path
+from actions.http.settings import StepHeaders, StepPath
 from engine.contract import (
     ActionFailed,
     ActionParams,
@@ -26,7 +26,7 @@ class GetParams(ActionParams):
     """Parameters of a read."""
 
     connection: str = Field(description="An http connection", examples=["batches"])
-    path: str = Field(
+    path: StepPath = Field(
         description="Path below the connection's URL, starting with /", examples=["/v1/batches"]
     )
     method: Literal["GET", "HEAD", "POST"] = Field(
@@ -35,7 +35,7 @@ class GetParams(ActionParams):
     query: dict[str, Any] = Field(
         default_factory=dict, description="Query parameters", examples=[{"limit": 20}]
     )
-    headers: dict[str, str] = Field(
+    headers: StepHeaders = Field(
         default_factory=dict, description="Headers", examples=[{"Accept": "application/json"}]
     )
     body: Any = Field(None, description="JSON to send with a safe POST", examples=[{"q": "failed"}])
@@ -45,17 +45,6 @@ class GetParams(ActionParams):
         examples=[[200, 404]],
     )
     max_bytes: Bytes = Field(2**20, gt=0, description="Largest answer taken", examples=["1Mi"])
-
-    @field_validator("path")
-    @classmethod
-    def _path(cls, value: str) -> str:
-        return check_path(value)
-
-    @field_validator("headers")
-    @classmethod
-    def _headers(cls, value: dict[str, str]) -> dict[str, str]:
-        check_headers(value)
-        return value
 
 
 class HttpGet(Read[GetParams]):

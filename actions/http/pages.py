@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, Self
 from urllib.parse import parse_qs, urljoin, urlsplit
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from actions.http.bodies import Answer, field_of
 from actions.http.connection import HttpClient
-from actions.http.settings import check_headers, check_path
+from actions.http.settings import StepHeaders, StepPath
 from engine.contract import ActionFailed, ActionParams, Category, Grant, Read, Target, World
 from engine.contract.fields import Bytes
 from engine.domain.canonical import Json, JsonObject, canonical_json
@@ -20,7 +20,7 @@ class PagesParams(ActionParams):
     """Parameters of a paged read."""
 
     connection: str = Field(description="An http connection", examples=["batches"])
-    path: str = Field(
+    path: StepPath = Field(
         description="Path below the connection's URL, starting with /", examples=["/v1/batches"]
     )
     query: dict[str, Any] = Field(
@@ -28,7 +28,7 @@ class PagesParams(ActionParams):
         description="Query parameters of every page; those that turn it are added",
         examples=[{"status": "failed"}],
     )
-    headers: dict[str, str] = Field(
+    headers: StepHeaders = Field(
         default_factory=dict, description="Headers", examples=[{"Accept": "application/json"}]
     )
     items: str | None = Field(
@@ -70,17 +70,6 @@ class PagesParams(ActionParams):
     max_bytes: Bytes = Field(
         4 * 2**20, gt=0, description="Most that the items may take, as JSON", examples=["4Mi"]
     )
-
-    @field_validator("path")
-    @classmethod
-    def _path(cls, value: str) -> str:
-        return check_path(value)
-
-    @field_validator("headers")
-    @classmethod
-    def _headers(cls, value: dict[str, str]) -> dict[str, str]:
-        check_headers(value)
-        return value
 
     @model_validator(mode="after")
     def _turned(self) -> Self:

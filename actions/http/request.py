@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 from urllib.parse import quote
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 from actions.http.bodies import Answer, field_of
 from actions.http.connection import HttpClient
-from actions.http.settings import SAFE_METHODS, check_headers, check_path
+from actions.http.settings import SAFE_METHODS, StepHeaders, StepPath
 from engine.contract import (
     ActionFailed,
     ActionParams,
@@ -41,7 +41,7 @@ class ConfirmBy(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    path: str = Field(description="Path to get", examples=["/v1/batches/b-1"])
+    path: StepPath = Field(description="Path to get", examples=["/v1/batches/b-1"])
     query: dict[str, Any] = Field(default_factory=dict, description="Query parameters")
     present: list[int] = Field([200], description="Statuses that show the effect")
     absent: list[int] = Field([404, 410], description="Statuses that show that it is not there")
@@ -50,11 +50,6 @@ class ConfirmBy(BaseModel):
         description="Fields (dotted) of the JSON answer and their values once the effect is there",
         examples=[{"state": "paused"}],
     )
-
-    @field_validator("path")
-    @classmethod
-    def _path(cls, value: str) -> str:
-        return check_path(value)
 
 
 class UndoBy(BaseModel):
@@ -65,17 +60,12 @@ class UndoBy(BaseModel):
     method: Literal["POST", "PUT", "PATCH", "DELETE"] = Field(
         description="Method", examples=["DELETE"]
     )
-    path: str = Field(
+    path: StepPath = Field(
         description="Path; {name} stands for a field of the answer to the request",
         examples=["/v1/batches/{id}"],
     )
     body: Any = Field(None, description="JSON to send")
     expect: list[int] = Field(default_factory=list, description="Statuses that are no failure")
-
-    @field_validator("path")
-    @classmethod
-    def _path(cls, value: str) -> str:
-        return check_path(value)
 
 
 class RequestParams(ActionParams):
@@ -83,14 +73,14 @@ class RequestParams(ActionParams):
 
     connection: str = Field(description="An http connection", examples=["batches"])
     method: Method = Field(description="Method; http.get is the read", examples=["POST"])
-    path: str = Field(
+    path: StepPath = Field(
         description="Path below the connection's URL, starting with /",
         examples=["/v1/batches/b-1/cancel"],
     )
     query: dict[str, Any] = Field(
         default_factory=dict, description="Query parameters", examples=[{"force": "true"}]
     )
-    headers: dict[str, str] = Field(
+    headers: StepHeaders = Field(
         default_factory=dict, description="Headers", examples=[{"X-Reason": "incident"}]
     )
     body: Any = Field(
@@ -120,17 +110,6 @@ class RequestParams(ActionParams):
         description="The request that takes the effect back; without it the step is irreversible",
         examples=[{"method": "DELETE", "path": "/v1/batches/{id}"}],
     )
-
-    @field_validator("path")
-    @classmethod
-    def _path(cls, value: str) -> str:
-        return check_path(value)
-
-    @field_validator("headers")
-    @classmethod
-    def _headers(cls, value: dict[str, str]) -> dict[str, str]:
-        check_headers(value)
-        return value
 
 
 class HttpRequest(Change[RequestParams]):

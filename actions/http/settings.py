@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from engine.contract import SecretRef
 from engine.contract.fields import Bytes, Seconds
@@ -161,3 +161,12 @@ def check_headers(headers: Mapping[str, str]) -> None:
             )
         if not value.isprintable():
             raise ValueError(f"header {name!r} holds a control character")
+
+
+def _checked_headers(headers: dict[str, str]) -> dict[str, str]:
+    check_headers(headers)
+    return headers
+
+
+StepPath = Annotated[str, AfterValidator(check_path)]
+StepHeaders = Annotated[dict[str, str], AfterValidator(_checked_headers)]

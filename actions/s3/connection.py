@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, Self, cast
+from typing import Any, cast
 from urllib.parse import unquote
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 
-from actions.aws import client as aws
 from actions.aws.failures import failed
+from actions.aws.settings import AwsSettings
 from actions.s3.policy import policy
 from engine.contract import (
     ActionFailed,
@@ -20,11 +19,8 @@ from engine.contract import (
     ConnectionKind,
     Grant,
     Opening,
-    SecretRef,
     Target,
 )
-from engine.contract.fields import Seconds
-from engine.contract.redact import Redactor
 
 READS = frozenset(
     {
@@ -58,34 +54,10 @@ class S3Allow(BaseModel):
         )
 
 
-class S3Settings(BaseModel):
+class S3Settings(AwsSettings):
     """Settings of an `s3` connection."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    endpoint_url: str | None = Field(
-        None,
-        description="The server; Amazon's own where missing",
-        pattern=r"^https?://[^/?#@\s]+(/[^?#\s]*)?$",
-        examples=["http://127.0.0.1:8333"],
-    )
-    region: str = Field("us-east-1", description="Region that requests are signed for")
-    access_key: SecretRef | None = Field(None, description="Access key id")
-    secret_key: SecretRef | None = Field(None, description="Secret access key")
-    session_token: SecretRef | None = Field(None, description="Token of temporary credentials")
-    ca: Path | None = Field(None, description="CA bundle to verify the server with")
-    verify: bool = Field(True, description="Whether to verify the server's certificate")
-    timeout: Seconds = Field(20.0, gt=0, le=300, description="Longest wait for one answer")
-    connect_timeout: Seconds = Field(5.0, gt=0, le=60, description="Longest wait for a connection")
     allow: S3Allow | None = Field(None, description="Buckets and prefixes it may touch")
-
-    @model_validator(mode="after")
-    def _both_keys(self) -> Self:
-        if (self.access_key is None) != (self.secret_key is None):
-            raise ValueError(
-                "give access_key and secret_key, or neither for the machine's own role"
-            )
-        return self
 
 
 class S3Client:
@@ -95,23 +67,15 @@ class S3Client:
         self.name = opening.name
         self.settings = cast(S3Settings, opening.settings)
         self.writable = opening.writable
-        secrets: list[str] = []
-
-        def secret(reference: SecretRef | None) -> str | None:
-            if reference is None:
-                return None
-            secrets.append(opening.secret(reference))
-            return secrets[-1]
-
-        # The key id only names who signs, and servers repeat it in errors; it is masked all the same.
-        access, key = secret(self.settings.access_key), secret(self.settings.secret_key)
-        token = secret(self.settings.session_token)
-        self._redactor = Redactor(secrets)
-        self._boto = _boto(self.settings, access, key, token)
-        if (
-            opening.transport is not None
-        ):  # a rehearsal's world, which answers this client's requests
-            opening.transport(self._boto)
+        self._boto, self._redactor = self.settings.open(
+            "s3",
+            opening,
+            s3={"addressing_style": "path" if self.settings.endpoint_url else "auto"},
+            signature_version="s3v4",
+            # Servers other than Amazon's refuse the newer checksum trailers.
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+        )
         events = self._boto.meta.events
         events.register("before-parameter-build.s3", self._guard)
 
@@ -210,25 +174,6 @@ def _source(given: Any) -> list[tuple[str, str]]:
         return [(str(given["Bucket"]), str(given["Key"]))]
     bucket, _, key = unquote(str(given).partition("?versionId=")[0]).lstrip("/").partition("/")
     return [(bucket, key)]
-
-
-def _boto(settings: S3Settings, access: str | None, key: str | None, token: str | None) -> Any:
-    return aws.opened(
-        "s3",
-        region=settings.region,
-        access_key=access,
-        secret_key=key,
-        session_token=token,
-        connect_timeout=settings.connect_timeout,
-        read_timeout=settings.timeout,
-        endpoint_url=settings.endpoint_url,
-        verify=str(settings.ca) if settings.ca else settings.verify,
-        s3={"addressing_style": "path" if settings.endpoint_url else "auto"},
-        signature_version="s3v4",
-        # Servers other than Amazon's refuse the newer checksum trailers.
-        request_checksum_calculation="when_required",
-        response_checksum_validation="when_required",
-    )
 
 
 class S3Kind(ConnectionKind):
