@@ -16,12 +16,13 @@ from engine.edges.chat.delivering import Deliverer
 from engine.edges.chat.hearing import Forms, Hearing
 from engine.edges.chat.outgoing import OutgoingChat
 from engine.edges.chat.port import Chat
-from engine.edges.chat.service import ChatService, Listener
+from engine.edges.chat.service import ChatService, Listener, Tells
 from engine.edges.desk.acting import Desk
 from engine.edges.desk.directory import Directory
 from engine.edges.desk.people import actor_of_slack
 from engine.edges.settings.chat import ChatConfig
 from engine.edges.settings.slack import SlackConfig
+from engine.incidents.telling.elsewhere import Elsewhere
 from engine.incidents.telling.settings import Telling
 from engine.incidents.telling.teller import Teller
 from engine.journal.rows import RunRow
@@ -103,7 +104,10 @@ def chat_of(application: Any) -> ChatService:
     desk = Desk(application)
     hearing = Hearing(desk, Commands(desk, telling, brakes_text), forms, actor_of, chat.groups_of)
     deliverer = Deliverer(store, chat, application.clock.monotonic)
-    return ChatService(store, teller, deliverer, hearing, ports, routes, listener)
+    tellers: list[Tells] = [teller]
+    if slack is not None and slack.home is not None:
+        tellers.append(Elsewhere(store, telling, slack.home, slack.channels[slack.home]))
+    return ChatService(store, tellers, deliverer, hearing, ports, routes, listener)
 
 
 def _slack(

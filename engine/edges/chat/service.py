@@ -14,7 +14,6 @@ from engine.contract.ports import Ports
 from engine.domain.errors import StanchError
 from engine.edges.chat.delivering import Deliverer
 from engine.edges.chat.hearing import Hearing
-from engine.incidents.telling.teller import Teller
 from engine.journal.rows import RunRow
 from engine.journal.store import Store
 
@@ -35,20 +34,28 @@ class Listener(Protocol):
     def stop(self) -> None: ...
 
 
+class Tells(Protocol):
+    """Hands to the outbox what is to be said."""
+
+    def step(self) -> int:
+        """Return of how many things there was something to tell."""
+        ...
+
+
 class ChatService:
-    """Teller, deliverer, hearing, and the ways in."""
+    """Tellers, deliverer, hearing, and the ways in."""
 
     def __init__(
         self,
         store: Store,
-        teller: Teller,
+        tellers: Sequence[Tells],
         deliverer: Deliverer,
         hearing: Hearing,
         ports: Callable[[RunRow], Ports],
         routes: Sequence[BaseRoute] = (),
         listener: Listener | None = None,
     ) -> None:
-        self.teller = teller
+        self.tellers = tuple(tellers)
         self.deliverer = deliverer
         self.hearing = hearing
         self.ports = ports
@@ -66,12 +73,16 @@ class ChatService:
     def step(self) -> bool:
         """Tell, hear and deliver once; False where nothing was to be done."""
         heard = self.hearing.step()
-        told = self.teller.step() > 0
+        told = self.tell()
         return self.deliverer.step() or told or heard
+
+    def tell(self) -> bool:
+        """Hand what is new to the outbox."""
+        return sum(teller.step() for teller in self.tellers) > 0
 
     def start(self) -> None:
         """Work in threads of its own until `stop`."""
-        self._spawn("chat-tell", lambda: self.teller.step() > 0, _GATHER)
+        self._spawn("chat-tell", self.tell, _GATHER)
         self._spawn("chat-hear", self.hearing.step)
         for n in range(_SENDERS):
             self._spawn(f"chat-send-{n}", self.deliverer.step)

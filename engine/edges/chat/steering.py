@@ -43,7 +43,7 @@ class Steering:
             priority=int(priority),
             incident=asker.incident,
         )
-        hint = f"When it asks for approval: /stanch show {line['id']}"
+        hint = f"If it asks for approval: /stanch show {line['id']}"
         return say(f"Started: {answers.run_line(line)}", footer=hint)
 
     def _inputs(self, playbook: str, typed: Typed) -> JsonObject:

@@ -32,6 +32,11 @@ class SlackConfig(Form):
         description="Channels that actions may post to besides an incident's own, with their ids",
         examples=[{"updates": "C024BE7LH"}],
     )
+    home: str | None = Field(
+        None,
+        description="The one of channels where gates of runs without an incident are asked",
+        examples=["updates"],
+    )
     base_url: Url = Field("https://slack.com/api", description="Slack's Web API")
 
 
@@ -40,6 +45,9 @@ def check_slack(root: Node, report: Report) -> None:
     slack = root.get("slack")
     if slack is None or not isinstance(slack.value, dict):
         return
+    home, channels = slack.get("home"), slack.value.get("channels")
+    if home is not None and home.value not in (channels if isinstance(channels, dict) else {}):
+        report.error(home, f"slack.channels has no {home.value!r}", hint="add it with its id")
     mode = slack.value.get("mode", "http")
     needed = {"http": "signing_secret", "socket": "app_token"}.get(str(mode))
     if needed is not None and needed not in slack.value:

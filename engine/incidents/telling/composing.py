@@ -24,10 +24,28 @@ from engine.incidents.telling.steps import (
 )
 from engine.incidents.telling.updates import reminder, update, wants_reminder
 from engine.incidents.telling.words import channel_name
+from engine.incidents.timeline import describe
 from engine.journal.parcels import Parcel, Room
 from engine.journal.rows import GateRow, RunRow
 
 _GATE_NEWS = frozenset({"gate.opened", "gate.vote", "gate.items", "gate.closed"})
+# Of an incident's own entries, those that everybody should read; the others show in updates.
+_SAID = frozenset(
+    {
+        "incident.severity",
+        "incident.title",
+        "incident.role",
+        "incident.artifact",
+        "incident.merged",
+        "incident.break_glass",
+        "call.opened",
+        "call.raised",
+        "call.acknowledged",
+        "postmortem.due",
+        "postmortem.reminded",
+        "postmortem.written",
+    }
+)
 _RUN_NEWS = frozenset({"run.state", "run.ended"})
 
 
@@ -170,6 +188,8 @@ class Composing:
                 by = entry.body.get("by") or entry.body.get("actor")
                 head = f"Note by {by}" if by else "Note"
                 self._post(None, say(str(entry.body.get("text", "")), title=head))
+            elif entry.kind in _SAID:
+                self._post(None, say(describe(entry)))
 
     def _rhythm(self, body: JsonObject) -> Room:
         """Post what the clock asks for, and say when to look again."""

@@ -76,6 +76,7 @@ def config(api: str, **chat: Any) -> Config:
         token=SecretRef(env="TOKEN"),
         signing_secret=SecretRef(env="SECRET"),
         channels={"updates": "C00000001"},
+        home="updates",
         base_url=api,
     )
     told = {"invite": ["sre"], "commander": "sre", "pages": "https://stanch.internal", **chat}

@@ -102,7 +102,7 @@ def test_who_dies_while_posting_leaves_no_double(stage: Stage) -> None:
     stage.alert()
     stage.app.commands.cancel(stage.run.id, _alice(stage), "wrong one")
     stage.app.settle()
-    stage.chat.teller.step()
+    stage.chat.tell()
     while True:
         stage.clock.advance(2)
         found = stage.app.store.write(lambda tx: tx.outbox.claim("dead", 60))

@@ -180,3 +180,25 @@ def test_steering_by_command(stage: Stage) -> None:
         (f"handback {run} done by hand", run),
     ):
         assert told in stage.say(stage.alice, text), text
+
+
+def test_a_run_without_an_incident_asks_in_the_home_channel(stage: Stage) -> None:
+    home = stage.slack.add_channel("updates", "UADMIN", "UBOT")
+    stage.app.services.approval = ApprovalRule("sre", 2, 3600.0)
+    stage.post(stage.carol.command("run toys/raise to=6"))  # refused: says nothing here
+    stage.post(stage.alice.command("run toys/raise to=4"))
+    stage.settle()
+    (wanted,) = home.messages
+    assert WANTED in shown(wanted)
+    stage.post(stage.alice.press(home, wanted, "approve"))
+    stage.settle()
+    assert "another person must decide" in stage.answered
+    stage.post(stage.bob.press(home, wanted, "reject"))
+    stage.settle()
+    (closed,) = home.messages
+    assert "by bob" in shown(closed)
+    with pytest.raises(LookupError):
+        button(closed, "approve")
+    stage.restart()
+    stage.pass_time(60)
+    assert len(home.messages) == 1
