@@ -24,6 +24,7 @@ from engine.edges.cli.commands import (
     look,
     operate,
     plugins,
+    record,
     rehearse,
     start,
 )
@@ -81,7 +82,7 @@ def options(
     context.obj = Session(as_json=as_json, debug=debug, config=config, server=server)
 
 
-for _room in (author, plugins, grants, rehearse, start, look, act, hands, operate):
+for _room in (author, plugins, grants, rehearse, record, start, look, act, hands, operate):
     _room.register(app, COMMON)
 
 _FLAGS = frozenset({"--json", "--debug"})

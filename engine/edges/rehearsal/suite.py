@@ -21,7 +21,9 @@ from engine.edges.rehearsal.stage import Ground, clean_up, prepare
 from engine.language.diagnostics import InvalidProject, arranged
 from engine.language.explain import Report
 from engine.language.project import load_project, shown
+from engine.language.rehearsalforms import RehearsalFile
 from engine.language.rehearsalreading import Rehearsal, read_rehearsals, rehearsal_files
+from engine.language.yamlsource import compose
 
 
 @dataclass(frozen=True)
@@ -120,6 +122,17 @@ def play(ground: Ground, rehearsal: Rehearsal, service: Callable[[str], str]) ->
         took = ((run.row.ended_at or seen.ended) - run.row.created_at).total_seconds()
     lines = tuple(timeline(seen)) if misses else ()
     return Result(rehearsal.name, rehearsal.place, covers, passed(), took, misses, lines)
+
+
+def play_text(ground: Ground, text: str, path: Path) -> Result:
+    """Play one rehearsal that stands in no file yet; `path` is where it will."""
+    root, found = compose(text, path.name)
+    form = RehearsalFile.model_validate(root.value) if root is not None and not found else None
+    assert root is not None
+    assert form is not None
+    one = Rehearsal(root, form, path)
+    with prepared(ground, [one]) as service:
+        return play(ground, one, service)
 
 
 def play_all(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -18,7 +19,10 @@ def register(app: typer.Typer, epilog: str) -> None:
     panel = "Operate"
     app.command("serve", epilog=epilog, rich_help_panel=panel)(serve)
     app.command("doctor", epilog=epilog, rich_help_panel=panel)(doctor)
-    app.command("demo", epilog=epilog, rich_help_panel=panel)(demo)
+    shown = typer.Typer(rich_markup_mode=None, invoke_without_command=True, epilog=epilog)
+    shown.callback(epilog=epilog)(demo)
+    shown.command("cluster", epilog=epilog)(demo_cluster)
+    app.add_typer(shown, name="demo", rich_help_panel=panel)
     audit = typer.Typer(no_args_is_help=True, help="Verify the journal.", rich_markup_mode=None)
     audit.command("verify", epilog=epilog)(audit_verify)
     app.add_typer(audit, name="audit", rich_help_panel=panel)
@@ -89,10 +93,50 @@ def demo(
     Examples:
       stanch demo
       stanch demo --auto --json
+      stanch demo cluster --kubeconfig cluster.kubeconfig
     """
+    if context.invoked_subcommand is not None:
+        return
     from engine.edges.demo import run
 
     raise typer.Exit(run(auto=auto, as_json=session_of(context).as_json, stand_ins=stand_ins))
+
+
+def demo_cluster(
+    port: Annotated[
+        int, typer.Option("--port", min=0, max=65535, help="Port on 127.0.0.1; 0 takes a free one.")
+    ] = 0,
+    objects: Annotated[
+        list[Path] | None,
+        typer.Option("--objects", help="A YAML file of objects to create; repeat it."),
+    ] = None,
+    kubeconfig: Annotated[
+        Path | None,
+        typer.Option("--kubeconfig", help="Write a kubeconfig with contexts admin and operator."),
+    ] = None,
+    speed: Annotated[
+        float, typer.Option("--speed", min=0.001, help="How many times as fast its time runs.")
+    ] = 1.0,
+) -> None:
+    """Run the in-memory cluster of rehearsals as a process of its own, until it is ended.
+
+    It prints its address. The engine can be killed and started again while it goes on.
+
+    \b
+    Examples:
+      stanch demo cluster --kubeconfig cluster.kubeconfig
+      stanch demo cluster --port 8001 --objects scene.yaml --speed 60
+    """
+    from worlds.cluster.process import main
+
+    arguments = ["--port", str(port), "--speed", str(speed)]
+    for path in objects or ():
+        if not path.is_file():
+            raise InvalidInput(f"there is no file {path}")
+        arguments += ["--objects", str(path)]
+    if kubeconfig is not None:
+        arguments += ["--kubeconfig", str(kubeconfig)]
+    main(arguments)
 
 
 def audit_verify(
