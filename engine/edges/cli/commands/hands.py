@@ -147,7 +147,9 @@ def break_glass(
     with session.backend() as backend:
         seen = fingerprint or look_and_ask(session, backend, target)
         session.show(backend.break_glass(target, seen, reason), gate)
-        session.tell("the glass is broken: the run goes on with the plan that you saw, and all are told")
+        session.tell(
+            "the glass is broken: the run goes on with the plan that you saw, and all are told"
+        )
 
 
 def delegate(
