@@ -190,16 +190,22 @@ class Application:
             on_end=on_run_end,
             stopping=self._stop.is_set,
         )
-        if self.chat is not None:
-            services.ports = self.chat.ports
+        if self._chats:
+            from engine.edges.chat.building import ports_of
+
+            services.ports = ports_of(self)
         if self._fault is not None:
             services.on_moment = self._fault.on_moment
         return services
 
+    @property
+    def _chats(self) -> bool:
+        return self.config.slack is not None or self.config.chat.console
+
     @cached_property
     def chat(self) -> ChatService | None:
         """What speaks to people, where a chat is configured."""
-        if self.config.slack is None and not self.config.chat.console:
+        if not self._chats:
             return None
         from engine.edges.chat.building import chat_of  # its client: not for those without a chat
 

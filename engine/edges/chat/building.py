@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any
 
 from engine.contract.ports import Ports
@@ -94,10 +94,6 @@ def chat_of(application: Any) -> ChatService:
     telling = telling_of(config.chat)
     teller = Teller(store, telling)
 
-    def ports(row: RunRow) -> Ports:
-        channels = slack.channels if slack is not None else {}
-        return Ports(chat=OutgoingChat(store, row.incident_id, channels, teller.ensure))
-
     def actor_of(user: str, groups: Collection[str]) -> Actor:
         return actor_of_slack(application.config.directory, user, groups)
 
@@ -107,7 +103,19 @@ def chat_of(application: Any) -> ChatService:
     tellers: list[Tells] = [teller]
     if slack is not None and slack.home is not None:
         tellers.append(Elsewhere(store, telling, slack.home, slack.channels[slack.home]))
-    return ChatService(store, tellers, deliverer, hearing, ports, routes, listener)
+    return ChatService(store, tellers, deliverer, hearing, routes, listener)
+
+
+def ports_of(application: Any) -> Callable[[RunRow], Ports]:
+    """Return what gives each run its chat: the outbox alone, so that no secret of the chat is needed."""
+    config, store = application.config, application.store
+    channels = config.slack.channels if config.slack is not None else {}
+    telling = telling_of(config.chat)
+
+    def ensure(incident_id: str) -> None:
+        Teller(store, telling).ensure(incident_id)
+
+    return lambda row: Ports(chat=OutgoingChat(store, row.incident_id, channels, ensure))
 
 
 def _slack(

@@ -10,11 +10,9 @@ from typing import Protocol
 
 from starlette.routing import BaseRoute
 
-from engine.contract.ports import Ports
 from engine.domain.errors import StanchError
 from engine.edges.chat.delivering import Deliverer
 from engine.edges.chat.hearing import Hearing
-from engine.journal.rows import RunRow
 from engine.journal.store import Store
 
 _LOG = logging.getLogger("stanch.chat")
@@ -51,14 +49,12 @@ class ChatService:
         tellers: Sequence[Tells],
         deliverer: Deliverer,
         hearing: Hearing,
-        ports: Callable[[RunRow], Ports],
         routes: Sequence[BaseRoute] = (),
         listener: Listener | None = None,
     ) -> None:
         self.tellers = tuple(tellers)
         self.deliverer = deliverer
         self.hearing = hearing
-        self.ports = ports
         self._store = store
         self._routes = tuple(routes)
         self._listener = listener

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from engine.domain.canonical import JsonObject
@@ -51,12 +52,10 @@ class Steering:
         return typed_inputs(typed.arguments[1:], schema, what="")
 
     def _cancel(self, asker: Asker, typed: Typed) -> Message:
-        run = need(typed, 0, "a run", "cancel RUN reason")
-        return say(answers.run_line(self._desk.cancel(asker.actor, run, typed.rest(1))))
+        return _steered(self._desk.cancel, asker, typed, "cancel RUN reason")
 
     def _retry(self, asker: Asker, typed: Typed) -> Message:
-        run = need(typed, 0, "a run", "retry RUN reason")
-        return say(answers.run_line(self._desk.retry(asker.actor, run, typed.rest(1))))
+        return _steered(self._desk.retry, asker, typed, "retry RUN reason")
 
     def _undo(self, asker: Asker, typed: Typed) -> Message:
         run = need(typed, 0, "a run", "undo RUN")
@@ -70,24 +69,20 @@ class Steering:
         return say(answers.run_line(self._desk.done(asker.actor, run, step, typed.rest(2))))
 
     def _hold(self, asker: Asker, typed: Typed) -> Message:
-        run = need(typed, 0, "a run", "hold RUN REASON")
-        return say(answers.run_line(self._desk.hold(asker.actor, run, typed.rest(1))))
+        return _steered(self._desk.hold, asker, typed, "hold RUN REASON")
 
     def _release(self, asker: Asker, typed: Typed) -> Message:
-        run = need(typed, 0, "a run", "release RUN")
-        return say(answers.run_line(self._desk.release(asker.actor, run, typed.rest(1))))
+        return _steered(self._desk.release, asker, typed, "release RUN")
 
     def _step(self, asker: Asker, typed: Typed) -> Message:
         run = need(typed, 0, "a run", "step RUN")
         return say(answers.run_line(self._desk.step(asker.actor, run)))
 
     def _takeover(self, asker: Asker, typed: Typed) -> Message:
-        run = need(typed, 0, "a run", "takeover RUN REASON")
-        return say(answers.run_line(self._desk.takeover(asker.actor, run, typed.rest(1))))
+        return _steered(self._desk.takeover, asker, typed, "takeover RUN REASON")
 
     def _handback(self, asker: Asker, typed: Typed) -> Message:
-        run = need(typed, 0, "a run", "handback RUN NOTE")
-        return say(answers.run_line(self._desk.handback(asker.actor, run, typed.rest(1))))
+        return _steered(self._desk.handback, asker, typed, "handback RUN NOTE")
 
     # ------------------------------------------------------------ gates and brakes
 
@@ -144,6 +139,14 @@ class Steering:
     def _resume(self, asker: Asker, typed: Typed) -> Message:
         self._desk.resume(asker.actor, typed.rest(0))
         return say("The kill switch is released: what it held goes on.")
+
+
+def _steered(
+    act: Callable[[Actor, str, str], JsonObject], asker: Asker, typed: Typed, usage: str
+) -> Message:
+    """Do something to the run that is named first, with the rest as the reason."""
+    run = need(typed, 0, "a run", usage)
+    return say(answers.run_line(act(asker.actor, run, typed.rest(1))))
 
 
 def decided(gate: JsonObject) -> Message:

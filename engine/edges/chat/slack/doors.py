@@ -70,7 +70,11 @@ class Doors:
 
         try:
             fresh = await asyncio.wait_for(asyncio.to_thread(take), _SOON)
-        except (StanchError, TimeoutError):
+        except TimeoutError:
+            return _said(
+                "It is not sure that this was stored. Look with /stanch status before you say it again."
+            )
+        except StanchError:
             return _said(
                 "This could not be stored, so nothing will be done. Say it again in a moment."
             )

@@ -16,7 +16,7 @@ from starlette.applications import Starlette
 
 from engine.contract.world import SecretRef
 from engine.domain.alert import Alert, AlertStatus, Delivery
-from engine.edges.chat.building import chat_of
+from engine.edges.chat.building import chat_of, ports_of
 from engine.edges.chat.service import ChatService
 from engine.edges.desk.directory import Directory, Role
 from engine.edges.desk.directory import Person as Known
@@ -97,7 +97,7 @@ class Stage:
         self.clock = self.app.engine.clock
         self.slack.clock = self.clock
         self.chat: ChatService = chat_of(self.app)
-        self.app.services.ports = self.chat.ports
+        self.app.services.ports = ports_of(self.app)
         self.alice, self.bob, self.carol, self.stranger = (
             Person(name, self.slack, server.base)
             for name in ("UALICE", "UBOB", "UCAROL", "USTRANGE")
@@ -106,7 +106,7 @@ class Stage:
     def restart(self) -> None:
         """The process ends and another one begins, on the same store."""
         self.chat = chat_of(self.app)
-        self.app.services.ports = self.chat.ports
+        self.app.services.ports = ports_of(self.app)
 
     def close(self) -> None:
         self.app.store.close()

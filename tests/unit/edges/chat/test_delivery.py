@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import pairwise
 
 import pytest
 
 from engine.domain.people import Actor
+from engine.edges.chat.building import chat_of
 from engine.edges.chat.slack.client import METHODS
 from engine.edges.desk.people import actor_of_slack
 from engine.journal.parcels import Delivery, Settled
@@ -176,3 +178,20 @@ def _settle(delivery: Delivery, settled: Settled, tx: Tx) -> bool:
 
 def _alice(stage: Stage) -> Actor:
     return actor_of_slack(stage.app.config.directory, "UALICE")
+
+
+def test_two_processes_tell_and_deliver_everything_once(stage: Stage) -> None:
+    other = chat_of(stage.app)
+    stage.slack.down = True
+    stage.alert()
+    stage.app.commands.cancel(stage.run.id, _alice(stage), "wrong one")
+    stage.app.settle()
+    stage.slack.down = False
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(80):
+            moved = [pool.submit(chat.step) for chat in (stage.chat, other) for _ in range(2)]
+            assert [one.result(20) for one in moved]
+            stage.clock.advance(1.1)
+    stage.settle()
+    assert_told_once(stage)
+    assert "wrong one" in transcript(stage.channel)
