@@ -27,3 +27,18 @@ def test_a_quick_run_measures_everything() -> None:
     lines = json.loads(done.stdout)
     assert len(lines) >= 14
     assert all(line["value"] > 0 for line in lines), lines
+
+
+def test_the_cost_of_actions_over_bare_calls_is_measured() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.actions", "--rounds", "3", "--json"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
+    )
+    assert done.returncode == 0, done.stderr[-6000:]
+    costs = {cost["action"]: cost for cost in json.loads(done.stdout)}
+    assert {"kubernetes.scale", "s3.put", "http.request"} <= set(costs)
+    assert all(cost[name] > 0 for cost in costs.values() for name in ("bare", "plan", "apply"))
