@@ -39,6 +39,7 @@ _CODES = {
 }
 # botocore's own, by the name of the exception
 _LOCAL = {
+    "ResponseParserError": Category.TRANSIENT,  # a broken-off answer
     "NoCredentialsError": Category.CONFIGURATION,
     "PartialCredentialsError": Category.CONFIGURATION,
     "SSLError": Category.CONFIGURATION,

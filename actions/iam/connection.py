@@ -69,10 +69,11 @@ class IamClient:
     @contextmanager
     def _calling(self) -> Iterator[Any]:
         import botocore.exceptions as problems
+        from botocore.parsers import ResponseParserError
 
         try:
             yield self._boto
-        except (problems.ClientError, problems.BotoCoreError) as error:
+        except (problems.ClientError, problems.BotoCoreError, ResponseParserError) as error:
             raise failed(error, self.name, self._redactor, writes=False, kind="iam") from None
 
     def failure(self, category: Category, what: str) -> ActionFailed:

@@ -109,10 +109,11 @@ class S3Client:
             ActionFailed: classified.
         """
         import botocore.exceptions as problems
+        from botocore.parsers import ResponseParserError
 
         try:
             yield self._boto
-        except (problems.ClientError, problems.BotoCoreError) as error:
+        except (problems.ClientError, problems.BotoCoreError, ResponseParserError) as error:
             raise failed(error, self.name, self._redactor, writes=writes) from None
 
     def head(self, bucket: str, key: str, version: str | None = None) -> dict[str, Any] | None:
@@ -126,13 +127,17 @@ class S3Client:
         extra = {"VersionId": version} if version else {}
         with self.calling() as boto:
             try:
-                return cast(dict[str, Any], boto.head_object(Bucket=bucket, Key=key, **extra))
+                found = cast(dict[str, Any], boto.head_object(Bucket=bucket, Key=key, **extra))
             except problems.ClientError as error:
                 status = error.response["ResponseMetadata"].get("HTTPStatusCode")
                 if status not in (404, 405):  # 405: that version is a delete marker
                     raise
-            boto.head_bucket(Bucket=bucket)  # a HEAD has no body: is it the key or the bucket?
-        return None
+                boto.head_bucket(Bucket=bucket)  # a HEAD has no body: is it the key or the bucket?
+                return None
+        if "ETag" not in found:
+            what = f"{bucket}/{key}: the answer has no ETag; is the endpoint that of an S3 server?"
+            raise self.failure(Category.TRANSIENT, what)
+        return found
 
     def versioned(self, bucket: str) -> bool:
         """Whether overwritten and deleted objects are kept as versions; no where that may not be asked."""
