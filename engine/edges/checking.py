@@ -9,7 +9,7 @@ from pathlib import Path
 from engine.contract.plugins import BrokenPlugin
 from engine.contract.registry import Registry, load_registry
 from engine.edges.config import Config, check_config, load_config, locate_config, read_config
-from engine.edges.rehearsal.checking import check_world
+from engine.edges.rehearsal.checking import check_world, holds_target
 from engine.language.diagnostics import Diagnostic, InvalidProject, arranged
 from engine.language.explain import Report
 from engine.language.project import check_paths, kind_of_file, read_source, shown
@@ -48,6 +48,7 @@ def check_files(
         context=context,
         config=check,
         world=check_world,
+        holds=holds_target,
     )
     broken = [_of_plugin(one) for one in actions.broken]
     return arranged([*found, *ground.mistakes, *broken])

@@ -25,6 +25,8 @@ def schema(name: str, registry: Registry | None = None) -> JsonObject:
     Raises:
         KeyError: there is no such kind of file.
     """
+    if name == "rehearsal":
+        return _with_worlds(language.schema(name, registry))
     if name != "config":
         return language.schema(name, registry)
     definitions = definitions_of([ConfigFile])
@@ -49,6 +51,22 @@ def schema(name: str, registry: Registry | None = None) -> JsonObject:
             )
     definitions["ConnectionSettings"] = connection
     return {"$schema": DIALECT, **top, "title": "Stanch configuration", "$defs": definitions}
+
+
+def _with_worlds(found: JsonObject) -> JsonObject:
+    """Complete a rehearsal's `world:` by what the shipped worlds take; plugins' own stay open."""
+    from engine.edges.rehearsal.answers import AnswersForm
+    from worlds.rehearsal.kinds import WORLDS
+
+    definitions = found["$defs"]
+    add_model(definitions, "answers.world", AnswersForm, templates=False)
+    entries: list[JsonObject] = [{"$ref": "#/$defs/answers.world"}]
+    for kind, offer in WORLDS.items():
+        add_model(definitions, f"{kind}.world", offer.model(), templates=False)
+        entry: JsonObject = {"$ref": f"#/$defs/{kind}.world"}
+        entries.append({"type": "array", "items": entry} if offer.many else entry)
+    found["properties"]["world"]["additionalProperties"] = {"anyOf": [*entries, {}]}
+    return found
 
 
 def written(name: str, registry: Registry) -> str:

@@ -16,7 +16,7 @@ from engine.language.mutations import is_mutations, read_mutations
 from engine.language.playbookcheck import check_playbook
 from engine.language.program import Program
 from engine.language.reading import Playbook, read_playbook
-from engine.language.rehearsalcheck import Ground, WorldCheck, check_rehearsal
+from engine.language.rehearsalcheck import Ground, TargetCheck, WorldCheck, check_rehearsal
 from engine.language.rehearsalreading import is_rehearsal, read_rehearsals
 from engine.language.rulecheck import check_names, check_rules
 from engine.language.rulereading import RuleFile, read_rules
@@ -115,6 +115,7 @@ def check_paths(
     context: Iterable[Path | str] = (),
     config: ConfigCheck | None = None,
     world: WorldCheck | None = None,
+    holds: TargetCheck | None = None,
 ) -> list[Diagnostic]:
     """Check files of any kind and return every mistake and warning in them, arranged.
 
@@ -122,7 +123,7 @@ def check_paths(
         paths: files or folders; each file's kind is recognised by its top-level key.
         context: further files that may be named; mistakes in them are not returned.
         config: checks a configuration file; without it such files are not accepted.
-        world: checks what stands for a connection in a rehearsal.
+        world: checks what stands for a connection in a rehearsal; `holds` tells whether it has a target.
     """
     paths = list(paths)
     given = _Files(config)
@@ -138,7 +139,7 @@ def check_paths(
     files.report.diagnostics += given.report.diagnostics
     known = _known(files, registry, connections, roles, secrets)
     _check(files, known)
-    names |= _check_rehearsals(paths, Ground.of(files.rules, world), known, files.report)
+    names |= _check_rehearsals(paths, Ground.of(files.rules, world, holds), known, files.report)
     return arranged(one for one in files.report.diagnostics if one.file in names)
 
 

@@ -32,6 +32,9 @@ _KEY = re.compile(r"\[[^\]]*\]")
 # Checks one entry of `world:`: connection, its kind, the entry.
 WorldCheck = Callable[[str, str, Node], list[Diagnostic]]
 
+# Tells whether a world has a target at its beginning: kind, entry, target; None: it cannot be told.
+TargetCheck = Callable[[str, object, str], bool | None]
+
 
 @dataclass(frozen=True)
 class Ground:
@@ -39,10 +42,13 @@ class Ground:
 
     rules: Mapping[str, ReadRule]
     world: WorldCheck | None = None
+    holds: TargetCheck | None = None
 
     @classmethod
-    def of(cls, files: Sequence[RuleFile], world: WorldCheck | None) -> Ground:
-        return cls({rule.name: rule for file in files for rule in file.rules}, world)
+    def of(
+        cls, files: Sequence[RuleFile], world: WorldCheck | None, holds: TargetCheck | None
+    ) -> Ground:
+        return cls({rule.name: rule for file in files for rule in file.rules}, world, holds)
 
 
 def check_rehearsal(rehearsal: Rehearsal, ground: Ground, known: Known, report: Report) -> None:
@@ -74,6 +80,7 @@ class _Check:
         self._order()
         self._took()
         self._incident()
+        self._targets()
 
     # ---- what starts it -----------------------------------------------------------------------
 
@@ -312,6 +319,26 @@ class _Check:
             return
         known = tail in _STEP_EVENTS or tail in GATE_STATES
         self._step(head if head and known else name, node)
+
+    def _targets(self) -> None:
+        """What changes or goes must be there at the beginning, in one of the worlds."""
+        holds = self.ground.holds
+        if holds is None:
+            return
+        for index, change in enumerate(self.form.expect.changes or ()):
+            if change.created or change.requests is not None or "*" in change.target:
+                continue
+            held = [
+                holds(self.known.connections[name], entry, change.target)
+                for name, entry in self.form.world.items()
+                if name in self.known.connections and change.connection in (None, name)
+            ]
+            if not any(one is None or one for one in held):
+                self.report.error(
+                    self.root.at("expect", "changes", index, "target"),
+                    f"no world holds {clipped(change.target)} at the beginning, so it cannot change",
+                    hint="a target is named as the plan names it: namespace/Kind/name, schema.table, bucket/key",
+                )
 
     def _took(self) -> None:
         took = self.form.expect.took

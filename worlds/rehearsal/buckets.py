@@ -9,45 +9,15 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from pydantic import Field
-
 from engine.domain.canonical import Json
 from engine.domain.clock import ManualClock
 from engine.domain.errors import InvalidInput
 from engine.domain.rehearsed import Message, NetChange, Scene
 from worlds.objects import Identity, Objects, attach
-from worlds.rehearsal.specs import Span, Spec
+from worlds.rehearsal.bucketspec import BucketsSpec, ObjectSpec
 
 _KEY, _SECRET = "REHEARSAL_KEY", "REHEARSAL_SECRET"
 SHOWN = 200  # bytes of an object that differences show
-
-
-class ObjectSpec(Spec):
-    """An object: exactly one of text, json, base64, file and size."""
-
-    text: str | None = None
-    json_: Any = Field(None, alias="json")
-    base64: str | None = None
-    file: str | None = Field(None, description="A file beside the rehearsal")
-    size: int | None = Field(None, ge=0, description="So many bytes, whatever they are")
-    content_type: str = "binary/octet-stream"
-    metadata: dict[str, str] = {}
-    age: Span = Field(0.0, description="How long ago it was written")
-
-
-class BucketSpec(Spec):
-    """A bucket."""
-
-    versioned: bool = Field(False, description="Whether versions are kept")
-    objects: dict[str, str | ObjectSpec] = Field(
-        {}, description="Objects by key; a text is its data"
-    )
-
-
-class BucketsSpec(Spec):
-    """An S3 service."""
-
-    buckets: dict[str, BucketSpec] = Field(description="Buckets by name")
 
 
 class BucketsWorld:

@@ -6,10 +6,9 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import yaml
-from pydantic import Field
 
 from engine.domain.canonical import Json, JsonObject
 from engine.domain.clock import ManualClock
@@ -18,7 +17,7 @@ from engine.domain.rehearsed import Message, NetChange, Scene
 from worlds.cluster import Cluster, Fate, InProcess, Ran
 from worlds.cluster.kinds import KINDS, by_kind
 from worlds.cluster.status import ApiError
-from worlds.rehearsal.specs import Span, Spec
+from worlds.rehearsal.clusterspec import ClusterSpec, FateSpec
 
 MANAGER = "stanch"  # the field manager of the engine's writes
 _NOISE = ("deployment.kubernetes.io/", "fake-kubelet/", "stanch")
@@ -27,57 +26,6 @@ _WRITTEN = re.compile(r"/(?P<plural>[a-z]+)/(?P<name>[^/]+)(?:/(?:scale|eviction
 _NAMESPACE = re.compile(r"/namespaces/([^/]+)/")
 
 Place = tuple[str, str, str]  # namespace, kind, name
-
-
-class FateSpec(Spec):
-    """What becomes of a pod: of those whose `when` holds, the first that is not used up."""
-
-    state: Literal["Running", "ImagePullBackOff", "Unschedulable", "NotReady"] = Field(
-        "Running", description="NotReady runs and never becomes ready"
-    )
-    exit_code: int | None = Field(None, description="How its containers end")
-    reason: str | None = Field(None, description="Why", examples=["OOMKilled"])
-    after: Span | None = Field(None, description="How long it runs", examples=["4m"])
-    ready_after: Span = Field(0.0, description="How long after its start it is ready")
-    logs: str = Field("", description="What it writes at its end")
-    container: str | None = Field(None, description="Only this container; all where left out")
-    when: str | None = Field(
-        None,
-        description="An expression over limits, requests, env, image, args (of the container, or the first) "
-        "and pod",
-        examples=["limits.memory | quantity < '2Gi' | quantity"],
-    )
-    times: int | None = Field(None, ge=1, description="To how many pods; all where left out")
-
-
-class ProgramSpec(Spec):
-    """How a program ends that is run in a pod."""
-
-    exit_code: int = 0
-    stdout: str = ""
-    stderr: str = ""
-    seconds: Span = 0.0
-
-
-class ClusterSpec(Spec):
-    """A cluster."""
-
-    namespace: str = Field("default", description="Of objects that name none")
-    objects: list[dict[str, Any]] = Field(
-        [],
-        description="Kubernetes objects; apiVersion may be left out, `name:` stands for metadata",
-    )
-    files: list[str] = Field([], description="Files of objects beside the rehearsal")
-    jobs: dict[str, list[FateSpec]] = Field(
-        {}, description="What becomes of the pods of a CronJob or Job, by its name"
-    )
-    pods: dict[str, list[FateSpec]] = Field(
-        {}, description="What becomes of the pods of a Deployment or other workload, by its name"
-    )
-    programs: dict[str, ProgramSpec] = Field(
-        {}, description="What programs say that are run in pods, by name"
-    )
-    settle: Span = Field(120.0, description="How long it has been running at the beginning; 2m")
 
 
 class ClusterWorld:

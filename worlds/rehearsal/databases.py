@@ -60,6 +60,11 @@ class DatabaseSpec(Spec):
         description="Statements that are run before, or names of .sql files beside the rehearsal",
     )
 
+    def holds(self, target: str) -> bool | None:
+        if self.sql:
+            return None
+        return target in {name if "." in name else f"public.{name}" for name in self.tables}
+
 
 class DatabaseWorld:
     """A scratch database, its beginning, and what differs from it."""

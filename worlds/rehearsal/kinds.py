@@ -19,13 +19,12 @@ class Offer:
     """A world of one kind.
 
     Attributes:
-        module: in this package. spec: its model of an entry of `world:`. many: an entry is a list of them.
-        world: its class.
+        spec: the model of an entry of `world:`, module and class. many: an entry is a list of them.
+        world: the world's module and class.
         unasked: the entry that stands for a connection which a rehearsal does not name.
         service: the shared server that an entry needs, given the entry as it was written.
     """
 
-    module: str
     spec: str
     world: str
     many: bool = False
@@ -48,19 +47,20 @@ class Offer:
         return world
 
     def _of(self, name: str) -> Any:
-        return getattr(importlib.import_module(f"worlds.rehearsal.{self.module}"), name)
+        module, _, attribute = name.partition(".")
+        return getattr(importlib.import_module(f"worlds.rehearsal.{module}"), attribute)
 
 
 WORLDS: Mapping[str, Offer] = {
-    "command": Offer("tools", "Tool", "ToolsWorld", many=True),
-    "decisions": Offer("ledger", "LedgerSpec", "LedgerWorld", unasked={}),
-    "http": Offer("web", "Call", "WebWorld", many=True),
-    "kubernetes": Offer("clusters", "ClusterSpec", "ClusterWorld"),
-    "mail": Offer("postbox", "PostboxSpec", "PostboxWorld", unasked={}),
+    "command": Offer("tools.Tool", "tools.ToolsWorld", many=True),
+    "decisions": Offer("ledger.LedgerSpec", "ledger.LedgerWorld", unasked={}),
+    "http": Offer("calls.Call", "web.WebWorld", many=True),
+    "kubernetes": Offer("clusterspec.ClusterSpec", "clusters.ClusterWorld"),
+    "mail": Offer("postbox.PostboxSpec", "postbox.PostboxWorld", unasked={}),
     "postgres": Offer(
-        "databases", "DatabaseSpec", "DatabaseWorld", service=lambda _entry: "postgres"
+        "databases.DatabaseSpec", "databases.DatabaseWorld", service=lambda _entry: "postgres"
     ),
-    "prometheus": Offer("metrics", "Metric", "MetricsWorld", many=True),
-    "s3": Offer("buckets", "BucketsSpec", "BucketsWorld"),
-    "webhook": Offer("web", "Call", "HookWorld", many=True, unasked=[]),
+    "prometheus": Offer("metrics.Metric", "metrics.MetricsWorld", many=True),
+    "s3": Offer("bucketspec.BucketsSpec", "buckets.BucketsWorld"),
+    "webhook": Offer("calls.Call", "web.HookWorld", many=True, unasked=[]),
 }

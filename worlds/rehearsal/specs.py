@@ -41,6 +41,11 @@ class Spec(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
+    def holds(self, target: str) -> bool | None:
+        """Tell whether `target` is there at the beginning; None: it cannot be told before it is played."""
+        del target
+        return False
+
 
 class After(Spec):
     """Holds once a step was done, and from `in` so long after."""

@@ -60,6 +60,9 @@ class AnswersForm(Spec):
 
     answers: list[Answer]
 
+    def holds(self, target: str) -> bool | None:
+        return any(one.planned is not None and one.planned.target == target for one in self.answers)
+
 
 ANSWERS: TypeAdapter[AnswersForm] = TypeAdapter(AnswersForm)
 

@@ -11,6 +11,7 @@ from engine.language.explain import Report, report_errors
 
 if TYPE_CHECKING:
     from engine.language.yamlsource import Node
+    from worlds.rehearsal.specs import Spec
 
 
 def check_world(name: str, kind: str, node: Node) -> list[Diagnostic]:
@@ -53,3 +54,22 @@ def _check(model: type[BaseModel], node: Node, report: Report, what: str) -> Non
     except ValidationError as error:
         errors = error.errors(include_url=False, include_input=False)
         report_errors(model, node, errors, report, what=what)
+
+
+def holds_target(kind: str, entry: object, target: str) -> bool | None:
+    """Tell whether a world's entry has a target at its beginning; None: it cannot be told."""
+    from engine.edges.rehearsal.answers import AnswersForm, is_answers
+    from worlds.rehearsal.kinds import WORLDS
+
+    offer = WORLDS.get(kind)
+    try:
+        if is_answers(entry):
+            return AnswersForm.model_validate(entry).holds(target)
+        if offer is None:
+            return None  # a plugin's own
+        if offer.many:
+            return False  # answers to calls and queries hold no targets
+        spec: Spec = offer.reader().validate_python(entry)
+    except ValidationError:
+        return None  # reported where it stands
+    return spec.holds(target)
