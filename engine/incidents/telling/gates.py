@@ -32,7 +32,7 @@ def gate_message(
     if gate.state != "open":
         return Message(
             title=f"{first_up(_CLOSED.get(gate.state, gate.state))}: {playbook}",
-            sections=(Section(first_up(closing(gate))), *_votes(votes)),
+            sections=(Section(first_up(closing(gate))), *_votes(votes), *_agreed(gate, document)),
             footer=f"{gate.id} of {gate.run_id}, plan {gate.fingerprint[:16]}",
         )
     plan = shown(document)
@@ -128,6 +128,12 @@ def _votes(votes: Sequence[VoteRow]) -> list[Section]:
         for vote in votes[-10:]
     ]
     return [Section("\n".join(told))]
+
+
+def _agreed(gate: GateRow, document: Any) -> list[Section]:
+    """What people said yes to stays readable once the buttons are gone."""
+    changes = outline(document) if gate.state == "approved" and document else ""
+    return [Section("What was approved:", code=changes)] if changes else []
 
 
 _CLOSED = {

@@ -73,7 +73,7 @@ def look(tx: Tx, incident: IncidentRow, cursors: Mapping[str, int]) -> Scene:
         entry.body.get("gate")
         for found in entries.values()
         for entry in found
-        if entry.kind == "gate.opened"
+        if entry.kind in {"gate.opened", "gate.closed"}
     }
     plans = {
         gate.fingerprint: tx.blobs.plan(gate.run_id, gate.fingerprint)

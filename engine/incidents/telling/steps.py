@@ -74,13 +74,13 @@ def run_message(run: RunRow, telling: Telling) -> Message:
         buttons.append(Button("Retry", "retry", run.id))
     if telling.pages:
         buttons.append(Button("Open the page", "page", url=telling.link("runs", run.id)))
-    mentions = ("sre",) if run.state is RunState.NEEDS_HUMAN else ()
+    stuck = run.state is RunState.NEEDS_HUMAN and not over
     return Message(
         title=f"{run.playbook}: {run.state.value.replace('_', ' ')}",
         sections=tuple(sections),
         buttons=tuple(buttons),
         footer=run.id,
-        mentions=mentions,
+        mentions=(telling.commander,) if stuck and telling.commander else (),
     )
 
 

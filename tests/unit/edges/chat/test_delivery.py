@@ -190,7 +190,8 @@ def test_two_processes_tell_and_deliver_everything_once(stage: Stage) -> None:
     with ThreadPoolExecutor(4) as pool:
         for _ in range(80):
             moved = [pool.submit(chat.step) for chat in (stage.chat, other) for _ in range(2)]
-            assert [one.result(20) for one in moved]
+            for one in moved:
+                one.result(20)
             stage.clock.advance(1.1)
     stage.settle()
     assert_told_once(stage)
