@@ -54,7 +54,8 @@ class Submitting(Change[P]):
         return (Target(params.connection, f"{BATCHES}/{_batch(params)}"),)
 
     def grants(self, params: P) -> Sequence[Grant]:
-        found = [path.partition(" ") for path in asked(params)]
+        own = f"GET {BATCHES}/{_batch(params)}"  # one of all batches, which it asks after as well
+        found = [path.partition(" ") for path in asked(params) if path != own]
         return tuple(
             Grant(params.connection, "http", {"method": method, "path": path})
             for method, _, path in found
