@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from engine.contract.registry import load_registry
@@ -43,6 +44,28 @@ steps:
   - id: calm
     wait: {query: {query: "sum(rate(errors[5m]))"}, becomes: "< 0.1", within: 30m, every: 1m}
 """,
+    "shop/sql": """
+playbook: shop/sql
+defaults: {postgres: {connection: warehouse}}
+steps:
+  - id: due
+    action: postgres.query
+    with: {sql: "SELECT count(*) AS n, now()::text AS now FROM public.jobs WHERE run_after <= now()"}
+  - id: later
+    wait: {for: 1h}
+  - id: due_later
+    action: postgres.query
+    with: {sql: "SELECT count(*) AS n FROM public.jobs WHERE run_after <= now()"}
+  - id: reset
+    action: postgres.execute
+    with:
+      sql: UPDATE public.jobs SET state = 'ready' WHERE run_after <= now()
+      table: public.jobs
+      key: [id]
+      max_rows: 9
+    bounds: {rows: {max: 9}}
+outputs: {now: "{{ steps.due.row.now }}", before: "{{ steps.due.row.n }}", after: "{{ steps.due_later.row.n }}"}
+""",
     "shop/all": """
 playbook: shop/all
 steps:
@@ -76,12 +99,14 @@ def make_ground(folder: Path) -> Ground:
     return suite.lay_ground(load_config(folder / "stanch.yaml", registry), registry)
 
 
-def played(ground: Ground, folder: Path, text: str) -> Result:
+def played(
+    ground: Ground, folder: Path, text: str, service: Callable[[str], str] = lambda name: name
+) -> Result:
     """Play the one rehearsal that a text holds."""
     path = folder / "one.rehearsal.yaml"
     path.write_text(text)
     (rehearsal,) = suite.find([path])
-    return suite.play(ground, rehearsal, lambda name: f"no {name}")
+    return suite.play(ground, rehearsal, service)
 
 
 def seen(result: Result) -> dict[str, str]:

@@ -1,0 +1,41 @@
+"""The database of a rehearsal: filled from YAML, CSV and SQL, on the rehearsal's clock, compared row by row."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.unit.edges.rehearsal.kit import make_ground, played, seen
+from worlds.servers import PostgresServer
+
+SQL = """
+rehearsal: due jobs are reset
+playbook: shop/sql
+clock: "2026-03-01T10:00:00Z"
+world:
+  warehouse:
+    sql: ["CREATE TYPE state AS ENUM ('ready', 'stuck')", more.sql]
+    tables: {jobs: {file: jobs.csv, columns: {state: state}}}
+expect:
+  run: succeeded
+  outputs: {now: "2026-03-01 10:00:00+00", before: 1, after: 2}
+  changes: [{target: public.jobs, rows: 2, set: {state: [stuck, ready]}}]
+"""
+CSV = "id,state,run_after\n1,stuck,2026-03-01T09:59:00Z\n2,stuck,2026-03-01T10:30:00Z\n3,stuck,2026-03-01T12:00:00Z\n"
+
+
+def test_rows_of_a_file_change_by_the_rehearsals_clock(
+    tmp_path: Path, postgres_server: PostgresServer
+) -> None:
+    ground = make_ground(tmp_path)
+    (tmp_path / "jobs.csv").write_text(CSV)
+    (tmp_path / "more.sql").write_text("CREATE TABLE notes (id bigint PRIMARY KEY)")
+    result = played(ground, tmp_path, SQL, lambda _: postgres_server.dsn)
+    assert result.ok, (result.error, result.misses)
+    off = played(ground, tmp_path, SQL.replace("rows: 2", "rows: 3"), lambda _: postgres_server.dsn)
+    assert "2 of them" in seen(off)["the change of public.jobs"]
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path, postgres_server: PostgresServer) -> None:
+    result = played(make_ground(tmp_path), tmp_path, SQL, lambda _: postgres_server.dsn)
+    assert "there is no file" in result.error
+    assert "more.sql" in result.error
