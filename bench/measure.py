@@ -156,6 +156,7 @@ class Bench:
         stanch = StanchProcess(self.folder / "crash", self.effects, steps=20)
         with stanch:
             _wait_for_load(self, stanch, runs)
+            _wait_for_runs(stanch, runs)
             assert stanch.process is not None
             stanch.process.send_signal(signal.SIGKILL)
             stanch.process.wait()
@@ -207,6 +208,15 @@ def _wait_for_load(bench: Bench, stanch: StanchProcess, runs: int) -> None:
     )
     if figures["refused"]:
         raise RuntimeError(f"{figures['refused']} posts were refused\n{stanch.tail()}")
+
+
+def _wait_for_runs(stanch: StanchProcess, runs: int) -> None:
+    """Return once every alert has its run; most of them are then in the middle of their steps."""
+    until = time.monotonic() + 60
+    while len(stanch.open_runs()) + stanch.ended_runs() < runs:
+        if time.monotonic() > until:
+            raise RuntimeError(f"not all of {runs} alerts were decided\n{stanch.tail()}")
+        time.sleep(0.005)
 
 
 def _complete(

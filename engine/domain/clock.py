@@ -71,4 +71,6 @@ def parse_time(text: str) -> datetime:
 
 def format_time(value: datetime) -> str:
     """Write a time as RFC 3339 in UTC with a trailing Z, to the microsecond where it has any."""
-    return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    if value.tzinfo is not UTC:
+        value = value.astimezone(UTC)
+    return value.isoformat()[: -len("+00:00")] + "Z"

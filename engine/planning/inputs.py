@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from engine.domain.canonical import JsonObject
@@ -63,17 +64,20 @@ class _Check:
 
     program: Program
     plain: tuple[frozenset[str], Mapping[str, frozenset[type]]] | None
-    validator: Any
+
+    @cached_property
+    def validator(self) -> Any:
+        from jsonschema import Draft202012Validator
+
+        return Draft202012Validator(self.program.inputs)
 
 
 def _check(program: Program) -> _Check:
     found = _CHECKS.get(id(program))
     if found is None or found.program is not program:
-        from jsonschema import Draft202012Validator
-
         if len(_CHECKS) >= _MOST:
             _CHECKS.clear()
-        found = _Check(program, _plain(program.inputs), Draft202012Validator(program.inputs))
+        found = _Check(program, _plain(program.inputs))
         _CHECKS[id(program)] = found
     return found
 

@@ -23,7 +23,8 @@ from engine.edges.problems import OK
 from engine.edges.web.address import serve_refusal, split_address
 
 GRACE = 10  # seconds for requests in flight once told to stop
-GARBAGE = 20_000  # young objects until the collector looks; Python's own is 700
+GARBAGE = 50_000  # young objects until the collector looks; Python's own is 700
+SOON = 1.0  # seconds after the start, when it is ready
 SWITCH = 0.02  # seconds; Python's own is 0.005
 _LOG = logging.getLogger("stanch")
 
@@ -40,6 +41,7 @@ def serve(session: Session, listen: str | None) -> int:
     sys.setswitchinterval(SWITCH)
     application = session.application()
     try:
+        gc.disable()  # what is loaded now stays; `_settle_down` lets the collector in again
         if listen is not None:
             application.config = application.config.model_copy(update={"listen": listen})
         config, _ = (
@@ -58,6 +60,7 @@ def serve(session: Session, listen: str | None) -> int:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 runner.run(_serve(application, web, listener))
     finally:
+        gc.enable()
         application.stop()
     session.tell("stopped")
     return OK
@@ -153,12 +156,15 @@ def _announce(session: Session, application: Any, listener: socket.socket) -> No
 def _settle_down() -> None:
     """What is loaded by now stays: the collector need not look at it again and again.
 
-    And what the first alert would load in the middle of its decision is loaded beside the start.
+    And what the first alert may load in the middle of its decision is loaded soon after the start.
     """
-    threading.Thread(target=importlib.import_module, args=("jsonschema",), daemon=True).start()
+    loading = threading.Timer(SOON, importlib.import_module, args=("jsonschema",))
+    loading.daemon = True
+    loading.start()
     gc.collect()
     gc.freeze()
     gc.set_threshold(GARBAGE, 20, 50)
+    gc.enable()
 
 
 def _log_to_stderr() -> None:
