@@ -10,6 +10,7 @@ import time
 import pytest
 
 from engine.domain.entry import Entry
+from engine.domain.errors import StaleOwner
 from engine.journal.audit import verify
 from engine.journal.chains import GENESIS, link
 from engine.journal.codec import dumps
@@ -17,7 +18,7 @@ from engine.journal.database import Database
 from engine.journal.keys import KeyRing, Keys, key_id
 from engine.journal.seals import BATCH, Sealer, message, seal
 from engine.journal.store import Tx
-from tests.contract.store.conftest import KEYS, Place, make_run
+from tests.contract.store.conftest import KEYS, Place, make_run, owned
 
 
 def story(tx: Tx) -> list[str]:
@@ -42,6 +43,41 @@ def found(store: Database, **given: object) -> str:
     report = verify(store, **given)  # type: ignore[arg-type]
     assert report.ok == (not report.findings)
     return "\n".join(map(str, report.findings))
+
+
+def test_a_chain_that_two_nodes_take_turns_at_stays_whole(place: Place) -> None:
+    """A head that a node remembers is checked against the one that is there: others append too, and a
+    work that failed leaves a memory of what was never kept."""
+    nodes = [place.open(), place.open()]
+
+    def append(n: int, name: str) -> int:
+        return nodes[n].write(lambda tx: tx.journal.append("node:a", [Entry(name), Entry(name)]))
+
+    def fail(tx: Tx) -> None:
+        tx.journal.append("node:a", [Entry("never")])
+        raise KeyError("mine")
+
+    assert [append(n, f"of {n}") for n in (0, 0, 1, 0, 1, 1)] == [2, 4, 6, 8, 10, 12]
+    with pytest.raises(KeyError):
+        nodes[1].write(fail)
+    assert [append(n, f"of {n}") for n in (0, 1, 1)] == [14, 16, 18]
+    assert verify(nodes[0]).ok
+    kinds = [entry.kind for entry in nodes[0].read(lambda tx: tx.journal.read("node:a"))]
+    assert kinds[::2] == [f"of {n}" for n in (0, 0, 1, 0, 1, 1, 0, 1, 1)]
+
+
+def test_a_remembered_head_lets_no_former_owner_write(place: Place, store: Database) -> None:
+    run = owned(store, "w1")
+    store.write(lambda tx: tx.journal.append(run.id, [Entry("step.intent")], epoch=1))
+    place.advance(6)
+    store.write(lambda tx: tx.workers.recover())
+    with pytest.raises(StaleOwner):
+        store.write(lambda tx: tx.journal.append(run.id, [Entry("late")], epoch=1))
+    (again,) = store.write(lambda tx: tx.runs.claim("w2", 9))
+    store.write(lambda tx: tx.journal.append(run.id, [Entry("next")], epoch=again.epoch))
+    kinds = [entry.kind for entry in store.read(lambda tx: tx.journal.read(run.id))]
+    assert kinds == ["run.created", "step.intent", "next"]
+    assert verify(store).ok
 
 
 def test_an_untouched_journal_is_whole(store: Database) -> None:

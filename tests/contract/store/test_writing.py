@@ -14,7 +14,7 @@ from engine.domain.clock import ManualClock
 from engine.domain.entry import Entry
 from engine.domain.errors import InvalidInput, StaleOwner, StanchError, StoreUnavailable
 from engine.journal.database import Database, open_store
-from engine.journal.rows import BrakeRow
+from engine.journal.rows import BrakeRow, DecisionRow, Page
 from engine.journal.store import Tx
 from tests.contract.store.conftest import KEYS, START, Place, alert, delivery, owned
 
@@ -74,6 +74,59 @@ def test_a_wrong_statement_fails_alone_too(store: Database) -> None:
     with pytest.raises(Exception, match=r"(?i)unique"):
         futures[1].result(10)
     assert store.read(lambda tx: tx.tokens.list()) == []
+
+
+def test_a_row_that_was_put_off_and_is_refused_fails_its_own_work_alone(store: Database) -> None:
+    """Inserts of a group go in together at its end; which work a bad one came from is found all the same."""
+
+    def decide(name: str) -> Callable[[Tx], str]:
+        def work(tx: Tx) -> str:
+            tx.decisions.add(DecisionRow(name, None, "etl", "run", "r", START))
+            note(tx)
+            return name
+
+        return work
+
+    go = hold(store)
+    futures = [store.submit(work) for work in (decide("d1"), decide("d2"), decide("d1"), note)]
+    go()
+    assert (futures[0].result(10), futures[1].result(10)) == ("d1", "d2")
+    assert futures[3].result(10) == 3
+    with pytest.raises(Exception, match=r"(?i)unique"):
+        futures[2].result(10)
+    decided = store.read(lambda tx: tx.decisions.list(Page(), rule="etl"))
+    assert [row.id for row in decided] == ["d2", "d1"]
+
+
+def test_what_was_put_off_is_seen_by_what_reads_it_in_the_same_work(store: Database) -> None:
+    def work(tx: Tx) -> tuple[list[str], int]:
+        tx.decisions.add(DecisionRow("d1", None, "etl", "run", "r", START))
+        note(tx)
+        note(tx)
+        listed = [row.id for row in tx.decisions.list(Page(), rule="etl")]
+        return listed, len(tx.journal.read("node:a"))
+
+    assert store.write(work) == (["d1"], 2)
+
+
+def test_a_handed_in_work_is_told_of_its_end(store: Database) -> None:
+    told: list[tuple[object, BaseException | None]] = []
+    done = threading.Event()
+
+    def tell(result: object, error: BaseException | None) -> None:
+        told.append((result, error))
+        if len(told) == 3:
+            done.set()
+
+    def wrong(tx: Tx) -> int:
+        note(tx)
+        raise KeyError("mine")
+
+    for work in (note, wrong, note):
+        store.hand_in(work, tell)
+    assert done.wait(10)
+    assert [result for result, _ in told] == [1, None, 2]
+    assert [type(error) for _, error in told] == [type(None), KeyError, type(None)]
 
 
 def test_works_of_many_threads_all_count_once(store: Database) -> None:
