@@ -18,7 +18,7 @@ from engine.edges.rehearsal.player import Player
 from engine.edges.rehearsal.services import Servers, needed
 from engine.edges.rehearsal.sidebyside import side_by_side
 from engine.edges.rehearsal.stage import Ground, clean_up, prepare
-from engine.language.diagnostics import InvalidProject, arranged
+from engine.language.diagnostics import Diagnostic, InvalidProject, arranged
 from engine.language.explain import Report
 from engine.language.project import load_project, shown
 from engine.language.rehearsalforms import RehearsalFile
@@ -73,7 +73,14 @@ def find(paths: Iterable[Path], wanted: str | None = None) -> list[Rehearsal]:
     """
     report = Report()
     found: list[Rehearsal] = []
-    for path in rehearsal_files(paths):
+    given = list(paths)
+    for path in given:
+        if not path.exists():
+            message = "there is no such file or folder"
+            report.diagnostics.append(
+                Diagnostic(path.as_posix(), 1, 1, message, hint="check the path")
+            )
+    for path in rehearsal_files(given):
         found += read_rehearsals(path, shown(path), report)
     if report.failed:
         raise InvalidProject(arranged(report.diagnostics))

@@ -82,6 +82,7 @@ def rehearse(  # noqa: PLR0917  the command's own options
         session.show(_index(found), _index_table)
         raise typer.Exit(OK)
     ground = suite.lay_ground(config)
+    _hold_to_check(session, ground, found)
     if mutations:
         _plant(session, ground, found, paths or config.playbooks)
     if chaos:
@@ -100,6 +101,20 @@ def rehearse(  # noqa: PLR0917  the command's own options
     }
     session.show(data, lambda _: _summary(results))
     raise typer.Exit(FAILED if failed or not results else OK)
+
+
+def _hold_to_check(session: Session, ground: Ground, found: list[Rehearsal]) -> None:
+    """Refuse rehearsals in which `stanch check` finds mistakes: they would miss for the wrong reason."""
+    from engine.edges.checking import check_files
+    from engine.language.diagnostics import InvalidProject
+
+    files = list(dict.fromkeys(one.path for one in found))
+    if not files:
+        return
+    diagnostics = check_files(files, config_path=session.config, registry=ground.registry)
+    wrong = [one for one in diagnostics if one.is_error]
+    if wrong:
+        raise InvalidProject(wrong)
 
 
 def _plant(session: Session, ground: Ground, found: list[Rehearsal], paths: list[Path]) -> None:
