@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -57,7 +56,7 @@ def slack() -> Iterator[SlackServer]:
 
 
 @pytest.fixture
-def place(tmp_path: Path, slack: SlackServer) -> Place:
+def place(tmp_path: Path, slack: SlackServer, monkeypatch: pytest.MonkeyPatch) -> Place:
     (tmp_path / "stanch.yaml").write_text(
         f"""
 store: sqlite:///var/stanch.db
@@ -73,7 +72,8 @@ slack: {{token: {{env: T}}, signing_secret: {{env: S}}, base_url: "{slack.api}"}
         file = tmp_path / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
-    os.environ |= {"T": TOKEN, "S": SECRET}
+    monkeypatch.setenv("T", TOKEN)
+    monkeypatch.setenv("S", SECRET)
     return Place(tmp_path)
 
 
