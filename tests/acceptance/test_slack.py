@@ -111,6 +111,7 @@ def test_a_whole_incident_to_the_archived_channel(place: Place, slack: SlackServ
         return found[-1] if found else None
 
     with place.serving() as (url, process):
+        until(lambda: httpx.get(f"{url}/readyz").status_code == 200)
         assert httpx.post(f"{url}/hooks/alertmanager", json=alert("firing")).status_code == 200
         until(lambda: said("Approval wanted") is not None)
         (channel,) = workspace.channels.values()
@@ -119,6 +120,7 @@ def test_a_whole_incident_to_the_archived_channel(place: Place, slack: SlackServ
         until(lambda: said("alice approved") is not None)
         process.kill()
     with place.serving() as (url, _):
+        until(lambda: httpx.get(f"{url}/readyz").status_code == 200)
         send(url, bob.press(channel, pressed(channel, "Approval wanted"), "approve"))
         until(lambda: said("and a list is below") is not None)
         until(lambda: said("ended: succeeded") is not None)
