@@ -81,10 +81,14 @@ class Firing:
         answers = Answers(self.query)
         for rule in book.querying:
             fired += self._ask(book, rule, now, answers, counts)
-        names = {rule.name for rule in (*book.scheduled, *book.querying)}
-        times = [at for name, at in self._next.items() if name in names and at is not None]
-        self.next_due = min(times, default=None)
+        self.next_due = self.next_of(book)
         return fired
+
+    def next_of(self, book: RuleBook, *, queries: bool = True) -> datetime | None:
+        """When the next of the loaded rules is due; without `queries`, of the schedules alone."""
+        rules = (*book.scheduled, *book.querying) if queries else book.scheduled
+        times = [self._next[rule.name] for rule in rules if rule.name in self._next]
+        return min((at for at in times if at is not None), default=None)
 
     # ------------------------------------------------------------ by the clock
 

@@ -212,6 +212,16 @@ class Triage:
         if topic in ("alerts", "runs") and not self._wake.is_set():
             self._wake.set()
 
+    def next_due(self, *, queries: bool = True) -> datetime | None:
+        """When something is due by itself, as of now: an alert that waits, a schedule, a query.
+
+        Args:
+            queries: whether the slots of query triggers count.
+        """
+        waits = self._store.read(lambda tx: tx.decisions.next_due())
+        fires = self._firing.next_of(self._book, queries=queries)
+        return min((time for time in (waits, fires) if time is not None), default=None)
+
     # ------------------------------------------------------------ before the transaction
 
     def _prepare(self, book: RuleBook, row: AlertRow, answers: Answers) -> Prepared:

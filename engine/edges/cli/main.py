@@ -23,6 +23,7 @@ from engine.edges.cli.commands import (
     hands,
     look,
     operate,
+    past,
     plugins,
     record,
     rehearse,
@@ -82,7 +83,7 @@ def options(
     context.obj = Session(as_json=as_json, debug=debug, config=config, server=server)
 
 
-for _room in (author, plugins, grants, rehearse, record, start, look, act, hands, operate):
+for _room in (author, past, plugins, grants, rehearse, record, start, look, act, hands, operate):
     _room.register(app, COMMON)
 
 _FLAGS = frozenset({"--json", "--debug"})

@@ -1,0 +1,1 @@
+"""Backtests: where the past comes from, and one question answered."""
