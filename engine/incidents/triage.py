@@ -212,14 +212,10 @@ class Triage:
         if topic in ("alerts", "runs") and not self._wake.is_set():
             self._wake.set()
 
-    def next_due(self, *, queries: bool = True) -> datetime | None:
-        """When something is due by itself, as of now: an alert that waits, a schedule, a query.
-
-        Args:
-            queries: whether the slots of query triggers count.
-        """
+    def due_without_queries(self) -> datetime | None:
+        """When something is due by itself, as of now: an alert that waits, or a schedule."""
         waits = self._store.read(lambda tx: tx.decisions.next_due())
-        fires = self._firing.next_of(self._book, queries=queries)
+        fires = self._firing.next_of(self._book, queries=False)
         return min((time for time in (waits, fires) if time is not None), default=None)
 
     # ------------------------------------------------------------ before the transaction

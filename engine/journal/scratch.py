@@ -48,6 +48,16 @@ class ScratchStore:
             future.set_exception(error)
         return future
 
+    def hand_in(
+        self, work: Callable[[Tx], T], told: Callable[[T | None, BaseException | None], None]
+    ) -> None:
+        try:
+            result = self.write(work)
+        except Exception as error:  # noqa: BLE001  as it is told
+            told(None, error)
+        else:
+            told(result, None)
+
     def read(self, work: Callable[[Tx], T]) -> T:
         self._tx.renew()
         return work(self._tx)

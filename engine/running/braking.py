@@ -12,7 +12,7 @@ from engine.domain.run import RunMode, RunState
 from engine.journal.rows import WARNING, BrakeRow, RunRow
 from engine.journal.store import Tx
 from engine.language.program import Program
-from engine.planning.brakes import OpenWindow
+from engine.planning.brakes import BrakeRules, OpenWindow
 from engine.planning.document import PlanDocument
 from engine.running.services import Services
 from engine.running.session import Session
@@ -111,16 +111,22 @@ def fresh_changes(
 
 
 def at_end(
-    tx: Tx, services: Services, program: Program, row: RunRow, state: RunState, cooldown: float
+    tx: Tx,
+    rules: BrakeRules,
+    node: str,
+    program: Program,
+    row: RunRow,
+    state: RunState,
+    cooldown: float,
 ) -> None:
     """Start the cooldowns that a run's end starts, and count a failure for the circuit breaker.
 
     Args:
+        node: names the chain that tells of it.
         cooldown: seconds, of the run's rule.
     """
     if row.mode is RunMode.DRY_RUN or row.parent is not None:
         return
-    rules = services.brakes
     own = rules.cooldown_of(program)
     if own:
         _cool(tx, row, f"cooldown:{row.playbook}", own, state)
@@ -139,7 +145,7 @@ def at_end(
     if present is not None and present.engaged:
         return
     reason = f"{failures} failed runs within {breaker.within:g} s, the last is {row.id}"
-    engage(tx, services.node, BrakeRow(name, True, "stanch", reason, now, {"run": row.id}))
+    engage(tx, node, BrakeRow(name, True, "stanch", reason, now, {"run": row.id}))
     tx.pages.open(
         name,
         f"the circuit breaker of {row.playbook} has opened: {reason}; people approve its runs until "

@@ -82,7 +82,8 @@ class Parking:
     def _brakes(self, tx: Tx, state: RunState) -> None:
         session = self.session
         cooldown = session.progress.cooldown
-        at_end(tx, self.services, session.program, session.row, state, cooldown)
+        services, row = self.services, session.row
+        at_end(tx, services.brakes, services.node, session.program, row, state, cooldown)
 
     def _let_go(self) -> None:
         self._release(None)

@@ -215,9 +215,10 @@ class Backtest:
                 clock,
                 project.rules,
                 project.playbooks,
-                recorded,
-                self._lasting(question),
-                settings,
+                recorded=recorded,
+                duration=self._lasting(question),
+                settings=settings,
+                brakes=self._app.brake_rules,
             )
             return replay.play(ground.events, ground.since, ground.until)
 
@@ -290,7 +291,7 @@ class Backtest:
                 for name in used
                 if name in self._durations
             },
-            "brakes": "kill switch and breakers are taken as released",
+            "brakes": "the kill switch and breakers are taken as released; cooldowns hold",
             "step": question.step if question.prometheus else None,
             "off": sorted(name for name, mode in modes.items() if mode == "off"),
             "notes": ground.notes,

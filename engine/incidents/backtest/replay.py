@@ -26,6 +26,8 @@ from engine.journal.store import Store, Tx
 from engine.language.program import Program
 from engine.language.rules import Rule
 from engine.language.units import holds
+from engine.planning.brakes import BrakeRules
+from engine.running.braking import at_end
 from engine.running.commands import Commands
 from engine.running.requests import RunRequest
 
@@ -78,15 +80,20 @@ class Replay:
         clock: ManualClock,
         rules: Sequence[Rule],
         playbooks: Mapping[str, Program],
+        *,
         recorded: Recorded,
         duration: Callable[[str], float],
         settings: TriageSettings,
+        brakes: BrakeRules,
     ) -> None:
         self._store = store
         self._clock = clock
         self._rules = rules
         self._duration = duration
         self._recorded = recorded
+        self._playbooks = playbooks
+        self._brakes = brakes
+        self._cooldowns: dict[str, float] = {}
         self._commands = Commands(store, lambda: playbooks)
         self._triage = Triage(store, rules, self._create, query=recorded, settings=settings)
         self._running: list[tuple[datetime, str]] = []
@@ -100,9 +107,7 @@ class Replay:
         self._triage.drain()
         place = 0
         while True:
-            times = [
-                one for one in (self._next(asked), self._triage.next_due(queries=False)) if one
-            ]
+            times = [one for one in (self._next(asked), self._triage.due_without_queries()) if one]
             if place < len(coming):
                 times.append(coming[place].at)
             now = min(times, default=None)
@@ -147,6 +152,7 @@ class Replay:
 
     def _create(self, tx: Tx, request: RunRequest) -> str:
         run_id = self._commands.create_run(tx, request)
+        self._cooldowns[run_id] = request.cooldown
         now = tx.now()
         lasts = 0.0 if request.mode is RunMode.DRY_RUN else self._duration(request.playbook)
         until = now + timedelta(seconds=lasts)
@@ -158,7 +164,21 @@ class Replay:
     def _end_runs(self) -> None:
         while self._running and self._running[0][0] <= self._clock.now():
             _, run_id = heapq.heappop(self._running)
-            self._store.write(_ended(run_id))
+            self._store.write(self._ended(run_id))
+
+    def _ended(self, run_id: str) -> Callable[[Tx], None]:
+        def work(tx: Tx) -> None:
+            tx.runs.claim("backtest", _PAGE)  # only its owner may end a run, here as in life
+            row = tx.runs.get(run_id)
+            assert row is not None
+            done = RunState.SUCCEEDED
+            tx.runs.update(run_id, row.epoch, state=done, reason="assumed", ended=True)
+            on_run_end(tx, row, done, "assumed", verified=False)
+            program, cooldown = self._playbooks[row.playbook], self._cooldowns.get(run_id, 0.0)
+            at_end(tx, self._brakes, "backtest", program, row, done, cooldown)
+            tx.runs.release(run_id, row.epoch)
+
+        return work
 
     # ------------------------------------------------------------ query triggers
 
@@ -217,18 +237,6 @@ def _decided(tx: Tx, row: DecisionRow) -> Decided:
     name = f"{alert.alert.name} ({shown})" if shown else alert.alert.name
     key = (alert.alert.fingerprint, format_time(alert.alert.starts_at))
     return Decided(row.at, row.rule, row.verdict, code, text, name, key)
-
-
-def _ended(run_id: str) -> Callable[[Tx], None]:
-    def work(tx: Tx) -> None:
-        tx.runs.claim("backtest", _PAGE)  # only its owner may end a run, here as in life
-        row = tx.runs.get(run_id)
-        assert row is not None
-        tx.runs.update(run_id, row.epoch, state=RunState.SUCCEEDED, reason="assumed", ended=True)
-        on_run_end(tx, row, RunState.SUCCEEDED, "assumed", verified=False)
-        tx.runs.release(run_id, row.epoch)
-
-    return work
 
 
 def start_of(moment: datetime) -> ManualClock:

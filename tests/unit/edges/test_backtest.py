@@ -144,6 +144,14 @@ def test_how_long_runs_last_decides_what_is_busy(app: Application, here: Path) -
     assert long["assumed"]["durations"]["one"]["why"] == "as you said"
 
 
+def test_a_cooldown_begins_when_a_run_would_have_ended(app: Application, here: Path) -> None:
+    (here / "playbooks" / "one.yaml").write_text(PLAYBOOK + "cooldown: 4h\n")
+    app.reload()
+    found = Backtest(app).answer(Question(webhooks=here / "past.jsonl"))
+    assert found["rules"][0]["runs"] == 1
+    assert found["rules"][0]["reasons"] == {"cooldown": 3}
+
+
 def test_two_rule_sets_are_compared_alert_by_alert(app: Application, here: Path) -> None:
     changed = here / "changed.yaml"
     changed.write_text(RULES.replace("every: 2h", "every: 4h"))
@@ -182,6 +190,9 @@ def test_the_past_of_the_store(here: Path) -> None:
 
 
 # ---------------------------------------------------------------- Prometheus
+
+
+Points = list[tuple[int, float | None]]
 
 
 class Asked:
@@ -223,7 +234,7 @@ def past(asked: Asked, days: int = 1) -> PrometheusPast:
 
 def test_stretches_of_alerts_become_deliveries() -> None:
     labels = {"__name__": "ALERTS", "alertstate": "firing", "alertname": "Spike", "ns": "a"}
-    points = [(minute, 1.0) for minute in (*range(10, 20), *range(100, 103))]
+    points: Points = [(minute, 1.0) for minute in (*range(10, 20), *range(100, 103))]
     found = past(Asked({'ALERTS{alertstate="firing"}': [(labels, points)]})).fired()
     assert [(one.since, one.until) for one in found] == [
         (DAY + timedelta(minutes=10), DAY + timedelta(minutes=20)),
@@ -236,7 +247,7 @@ def test_stretches_of_alerts_become_deliveries() -> None:
 
 
 def test_what_still_fires_at_the_end_has_no_end() -> None:
-    points = [(minute, 1.0) for minute in range(1430, 1441)]
+    points: Points = [(minute, 1.0) for minute in range(1430, 1441)]
     found = past(Asked({'ALERTS{alertstate="firing"}': [({"alertname": "S"}, points)]})).fired()
     assert [one.until for one in found] == [None]
 
