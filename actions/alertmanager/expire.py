@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from pydantic import Field
 
+from actions.alertmanager import byhand
 from actions.alertmanager.api import (
     IDENTITY,
     LIST,
@@ -50,6 +51,7 @@ class AlertmanagerExpire(Change[ExpireParams]):
     """Ends one silence. Undo sets the same again, under a new id, until its old end."""
 
     name = "alertmanager.expire"
+    manual = byhand.expire
     summary = "End a silence"
     Params = ExpireParams
     protection = Protection.CONDITIONAL

@@ -7,6 +7,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
+from actions.alertmanager import byhand
 from actions.alertmanager.api import Matcher, Silences, is_live, ordered, paths, same_moment, shown
 from engine.contract import (
     ActionFailed,
@@ -66,6 +67,7 @@ class AlertmanagerSilence(Change[SilenceParams]):
     """
 
     name = "alertmanager.silence"
+    manual = byhand.silence
     summary = "Silence alerts for the length of a repair"
     Params = SilenceParams
     protection = Protection.TOKEN

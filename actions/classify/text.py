@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from pydantic import Field
 
+from actions.classify import byhand
 from actions.classify.patterns import Hit, Patterns
 from engine.contract import ActionParams, Category, Grant, Read, Target, World
 from engine.contract.status import category_of
@@ -44,6 +45,7 @@ class ClassifyText(Read[TextParams]):
     """
 
     name = "classify.text"
+    manual = byhand.text
     summary = "Sort an error text into a class and a category"
     Params = TextParams
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from actions.command import byhand
 from actions.command.connection import Commands
 from actions.command.process import Ended
 from engine.contract import (
@@ -70,6 +71,7 @@ class CommandRun(Change[RunParams]):
     """
 
     name = "command.run"
+    manual = byhand.run
     summary = "Run a local program from the allow-list"
     Params = RunParams
     protection = Protection.UNPROTECTED

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from actions.artifacts.leaving import Leaving, LeavingParams, leaving, named, place, receipt_of
 from actions.artifacts.store import ArtifactStore, Draft
+from actions.http import byhand
 from actions.http.bodies import split
 from actions.http.connection import HttpClient
 from actions.http.settings import StepHeaders, StepPath
@@ -59,6 +60,7 @@ class HttpDownload(Leaving[DownloadParams]):
     """
 
     name = "http.download"
+    manual = byhand.download
     summary = "Download a document of any size into an artifact"
     Params = DownloadParams
 

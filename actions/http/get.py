@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from actions.http import byhand
 from actions.http.connection import HttpClient
 from actions.http.settings import StepHeaders, StepPath
 from engine.contract import (
@@ -51,6 +52,7 @@ class HttpGet(Read[GetParams]):
     """One request by a safe method. Output: `status`, `headers`, `body` (JSON where it is, else text)."""
 
     name = "http.get"
+    manual = byhand.get
     summary = "Get a document over HTTP"
     Params = GetParams
 

@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urljoin, urlsplit
 
 from pydantic import Field, model_validator
 
+from actions.http import byhand
 from actions.http.bodies import Answer, field_of
 from actions.http.connection import HttpClient
 from actions.http.settings import StepHeaders, StepPath
@@ -87,6 +88,7 @@ class HttpPages(Read[PagesParams]):
     """
 
     name = "http.pages"
+    manual = byhand.pages
     summary = "Get a list page by page over HTTP"
     Params = PagesParams
 

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from actions.http import byhand
 from actions.http.bodies import Answer, field_of
 from actions.http.connection import HttpClient
 from actions.http.settings import SAFE_METHODS, StepHeaders, StepPath
@@ -120,6 +121,7 @@ class HttpRequest(Change[RequestParams]):
     """
 
     name = "http.request"
+    manual = byhand.request
     summary = "Send a request that changes something"
     Params = RequestParams
     protection = Protection.UNPROTECTED

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
+from actions.iam import byhand
 from actions.iam.connection import IamClient
 from engine.contract import ActionParams, Grant, Read, Target, World
 from engine.domain.canonical import Json, JsonObject
@@ -46,6 +47,7 @@ class IamSimulate(Read[SimulateParams]):
     """
 
     name = "iam.simulate"
+    manual = byhand.simulate
     summary = "Ask whether a principal's policies allow requests"
     Params = SimulateParams
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pydantic import Field
 
-from actions.kubernetes import changing
+from actions.kubernetes import byhand, changing
 from actions.kubernetes.params import InCluster
 from engine.contract import Read, Target, World
 from engine.domain.canonical import Json
@@ -34,6 +34,7 @@ class KubernetesCanI(Read[CanIParams]):
     """Asks the server by SelfSubjectAccessReview. Output: `allowed` (all of them), `verbs`, `denied`."""
 
     name = "kubernetes.can_i"
+    manual = byhand.can_i
     summary = "Ask whether the connection has a right"
     Params = CanIParams
 

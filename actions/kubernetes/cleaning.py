@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from actions.kubernetes import changing
+from actions.kubernetes import byhand, changing
 from actions.kubernetes.client import KubernetesClient
 from actions.kubernetes.failures import Refused
 from actions.kubernetes.jobstate import FINISHED, ended_at, made_by, state_of
@@ -62,6 +62,7 @@ class KubernetesJobsClean(Change[JobsCleanParams]):
     """Deletes finished jobs and their pods: those that the plan lists, by uid, and no others."""
 
     name = "kubernetes.jobs_clean"
+    manual = byhand.jobs_clean
     summary = "Delete finished jobs and their pods"
     Params = JobsCleanParams
     protection = Protection.CONDITIONAL

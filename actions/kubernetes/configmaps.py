@@ -6,6 +6,7 @@ from typing import Any, Self
 
 from pydantic import Field, model_validator
 
+from actions.kubernetes import byhand
 from actions.kubernetes.changing import MERGE
 from actions.kubernetes.client import KubernetesClient
 from actions.kubernetes.params import OfKind
@@ -59,6 +60,7 @@ class KubernetesConfigMapMerge(Patching[ConfigMapMergeParams]):
     """
 
     name = "kubernetes.configmap_merge"
+    manual = byhand.configmap_merge
     summary = "Set keys of a ConfigMap, also inside YAML it holds"
     Params = ConfigMapMergeParams
 

@@ -7,7 +7,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from actions.kubernetes import containers
+from actions.kubernetes import byhand, containers
 from actions.kubernetes.client import KubernetesClient
 from actions.kubernetes.params import OfKind
 from actions.kubernetes.patching import Patch, Patching
@@ -85,6 +85,7 @@ class KubernetesCronJobSuspend(Patching[CronJobParams]):
     """Lets a CronJob start no more jobs. Jobs that run go on."""
 
     name = "kubernetes.cronjob_suspend"
+    manual = byhand.cronjob_suspend
     summary = "Let a CronJob start no more jobs"
     Params = CronJobParams
     risk = "low"
@@ -104,6 +105,7 @@ class KubernetesCronJobResume(Patching[CronJobParams]):
     """
 
     name = "kubernetes.cronjob_resume"
+    manual = byhand.cronjob_resume
     summary = "Let a CronJob start jobs again"
     Params = CronJobParams
     risk = "low"
@@ -122,6 +124,7 @@ class KubernetesCronJobSet(Patching[CronJobSetParams]):
     """Changes a CronJob's schedule, limits, and what its jobs run with. Jobs that run keep what they have."""
 
     name = "kubernetes.cronjob_set"
+    manual = byhand.cronjob_set
     summary = "Change a CronJob's schedule, limits and resources"
     Params = CronJobSetParams
 

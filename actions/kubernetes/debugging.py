@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from actions.kubernetes import changing
+from actions.kubernetes import byhand, changing
 from actions.kubernetes.making import Making
 from actions.kubernetes.params import InCluster, grant
 from engine.contract import ActionParams, Grant, Planned, Target, Unknown, World
@@ -80,6 +80,7 @@ class KubernetesDebugPod(Making[DebugPodParams]):
     """
 
     name = "kubernetes.debug_pod"
+    manual = byhand.debug_pod
     summary = "Run a command in a pod of its own"
     Params = DebugPodParams
     makes = "Pod"

@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from actions.kubernetes import changing
+from actions.kubernetes import byhand, changing
 from actions.kubernetes.client import KubernetesClient
 from actions.kubernetes.params import InCluster, Named, grant
 from actions.kubernetes.resources import Resource, built_in
@@ -53,6 +53,7 @@ class KubernetesEvents(Read[EventsParams]):
     """
 
     name = "kubernetes.events"
+    manual = byhand.events
     summary = "Read what happened to objects"
     Params = EventsParams
 
@@ -112,6 +113,7 @@ class KubernetesDescribe(Read[DescribeParams]):
     """
 
     name = "kubernetes.describe"
+    manual = byhand.describe
     summary = "Sum up an object, its pods and events"
     Params = DescribeParams
 

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from actions.kubernetes import changing
+from actions.kubernetes import byhand, changing
 from actions.kubernetes.changing import Object
 from actions.kubernetes.client import KubernetesClient
 from actions.kubernetes.params import OfKind, grant
@@ -114,6 +114,7 @@ class KubernetesExec(Change[ExecParams]):
     """
 
     name = "kubernetes.exec"
+    manual = byhand.execute
     summary = "Run a command in a container"
     Params = ExecParams
     protection = Protection.UNPROTECTED

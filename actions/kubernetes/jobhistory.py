@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from pydantic import Field
 
-from actions.kubernetes import changing
+from actions.kubernetes import byhand, changing
 from actions.kubernetes.jobstate import ended_at, made_by, state_of
 from actions.kubernetes.params import OfKind, grant
 from actions.kubernetes.resources import Resource, built_in
@@ -39,6 +39,7 @@ class KubernetesCronJobHistory(Read[HistoryParams]):
     """
 
     name = "kubernetes.cronjob_history"
+    manual = byhand.cronjob_history
     summary = "Sum up a CronJob's latest jobs"
     Params = HistoryParams
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from pydantic import Field
 
-from actions.kubernetes import changing, containers
+from actions.kubernetes import byhand, changing, containers
 from actions.kubernetes.making import Making
 from actions.kubernetes.params import OfKind, grant
 from engine.contract import Grant, Planned, Target, Unknown, World
@@ -43,6 +43,7 @@ class KubernetesJobFromCronJob(Making[JobFromCronJobParams]):
     """
 
     name = "kubernetes.job_from_cronjob"
+    manual = byhand.job_from_cronjob
     summary = "Run a CronJob's job once, now"
     Params = JobFromCronJobParams
     makes = "Job"

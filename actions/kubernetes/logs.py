@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from pydantic import Field, model_validator
 
-from actions.kubernetes import changing
+from actions.kubernetes import byhand, changing
 from actions.kubernetes.client import KubernetesClient
 from actions.kubernetes.failures import Refused
 from actions.kubernetes.params import InCluster, grant
@@ -77,6 +77,7 @@ class KubernetesLogs(Read[LogsParams]):
     """
 
     name = "kubernetes.logs"
+    manual = byhand.logs
     summary = "Read what containers wrote"
     Params = LogsParams
 

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from actions.kubernetes import byhand
 from actions.kubernetes.changing import JSON_PATCH, MERGE, STRATEGIC
 from actions.kubernetes.client import KubernetesClient
 from actions.kubernetes.params import Named
@@ -36,6 +37,7 @@ class KubernetesPatch(Patching[PatchParams]):
     """Changes fields of one object of any kind."""
 
     name = "kubernetes.patch"
+    manual = byhand.patch
     summary = "Change fields of a Kubernetes object"
     Params = PatchParams
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pydantic import Field
 
-from actions.kubernetes import changing, fields
+from actions.kubernetes import byhand, changing, fields
 from actions.kubernetes.failures import Refused
 from actions.kubernetes.params import InCluster, Named, grant
 from engine.contract import ActionFailed, Category, Grant, Read, Target, World
@@ -29,6 +29,7 @@ class KubernetesGet(Read[GetParams]):
     """One object. Output: `found`, `object` (without managedFields; of a Secret only the keys)."""
 
     name = "kubernetes.get"
+    manual = byhand.get
     summary = "Read a Kubernetes object"
     Params = GetParams
 
@@ -70,6 +71,7 @@ class KubernetesList(Read[ListParams]):
     """Objects of a kind. Output: `items`, `names`, `count`, `truncated` (there are more)."""
 
     name = "kubernetes.list"
+    manual = byhand.listed
     summary = "List Kubernetes objects by labels and fields"
     Params = ListParams
 

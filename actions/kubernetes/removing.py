@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 
 from pydantic import Field
 
-from actions.kubernetes import changing
+from actions.kubernetes import byhand, changing
 from actions.kubernetes.changing import Object
 from actions.kubernetes.client import KubernetesClient
 from actions.kubernetes.failures import Refused
@@ -161,6 +161,7 @@ class KubernetesDeletePod(_Removing[PodParams]):
     """Deletes one pod, whatever disruption budgets say; `kubernetes.evict` asks them."""
 
     name = "kubernetes.delete_pod"
+    manual = byhand.delete_pod
     summary = "Delete a pod"
     Params = PodParams
 
@@ -181,6 +182,7 @@ class KubernetesEvict(_Removing[PodParams]):
     """
 
     name = "kubernetes.evict"
+    manual = byhand.evict
     summary = "Evict a pod within its disruption budgets"
     Params = PodParams
 

@@ -8,6 +8,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from actions.kubernetes import byhand
 from actions.kubernetes.changing import JSON_PATCH
 from actions.kubernetes.client import KubernetesClient
 from actions.kubernetes.params import Named, grant
@@ -46,6 +47,7 @@ class KubernetesRolloutUndo(Patching[RolloutUndoParams]):
     """
 
     name = "kubernetes.rollout_undo"
+    manual = byhand.rollout_undo
     summary = "Roll a Deployment or a StatefulSet back to an older revision"
     Params = RolloutUndoParams
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pydantic import Field
 
-from actions.kubernetes import changing, fields
+from actions.kubernetes import byhand, changing, fields
 from actions.kubernetes.changing import STRATEGIC
 from actions.kubernetes.ownership import others_changes
 from actions.kubernetes.params import Named, grant
@@ -122,6 +122,7 @@ class KubernetesRolloutRestart(Change[RestartParams]):
     """
 
     name = "kubernetes.rollout_restart"
+    manual = byhand.rollout_restart
     summary = "Replace a workload's pods, a few at a time"
     Params = RestartParams
     protection = Protection.CONDITIONAL
@@ -202,6 +203,7 @@ class KubernetesRolloutStatus(Read[StatusParams]):
     """
 
     name = "kubernetes.rollout_status"
+    manual = byhand.rollout_status
     summary = "See how far a rollout is"
     Params = StatusParams
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import Field
 
-from actions.kubernetes import changing, rollouts
+from actions.kubernetes import byhand, changing, rollouts
 from actions.kubernetes.changing import MERGE, TRIES, Object
 from actions.kubernetes.client import KubernetesClient
 from actions.kubernetes.failures import Refused
@@ -67,6 +67,7 @@ class KubernetesScale(Change[ScaleParams]):
     """
 
     name = "kubernetes.scale"
+    manual = byhand.scale
     summary = "Set how many replicas a workload wants"
     Params = ScaleParams
     protection = Protection.CONDITIONAL

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field
 
-from actions.kubernetes import changing
+from actions.kubernetes import byhand, changing
 from actions.kubernetes.changing import MERGE
 from actions.kubernetes.client import KubernetesClient
 from actions.kubernetes.failures import Refused
@@ -44,6 +44,7 @@ class KubernetesSecretCheck(Read[SecretCheckParams]):
     """
 
     name = "kubernetes.secret_check"
+    manual = byhand.secret_check
     summary = "Check that a Secret's keys are there and well-formed"
     Params = SecretCheckParams
 
@@ -172,6 +173,7 @@ class KubernetesSecretSet(Patching[SecretSetParams]):
     """
 
     name = "kubernetes.secret_set"
+    manual = byhand.secret_set
     summary = "Set keys of a Secret from references"
     Params = SecretSetParams
     risk = "high"

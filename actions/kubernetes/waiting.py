@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from pydantic import Field
 
-from actions.kubernetes import changing, rollouts
+from actions.kubernetes import byhand, changing, rollouts
 from actions.kubernetes.failures import Refused
 from actions.kubernetes.jobstate import state_of
 from actions.kubernetes.logs import KubernetesLogs, LogsParams
@@ -71,6 +71,7 @@ class KubernetesRolloutWait(Read[RolloutWaitParams]):
     """
 
     name = "kubernetes.rollout_wait"
+    manual = byhand.rollout_wait
     summary = "Wait until a rollout is done or stuck"
     Params = RolloutWaitParams
 
@@ -121,6 +122,7 @@ class KubernetesJobWait(Read[JobWaitParams]):
     """
 
     name = "kubernetes.job_wait"
+    manual = byhand.job_wait
     summary = "Wait for a job's end and read its logs"
     Params = JobWaitParams
 

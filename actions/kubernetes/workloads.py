@@ -6,7 +6,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from actions.kubernetes import containers
+from actions.kubernetes import byhand, containers
 from actions.kubernetes.client import KubernetesClient
 from actions.kubernetes.params import Named
 from actions.kubernetes.patching import Patch, Patching
@@ -86,6 +86,7 @@ class KubernetesSetImage(Patching[SetImageParams]):
     """Sets the image of one container of a workload."""
 
     name = "kubernetes.set_image"
+    manual = byhand.set_image
     summary = "Set a container's image"
     Params = SetImageParams
 
@@ -101,6 +102,7 @@ class KubernetesSetResources(Patching[SetResourcesParams]):
     """Sets requests and limits of one container of a workload."""
 
     name = "kubernetes.set_resources"
+    manual = byhand.set_resources
     summary = "Set a container's requests and limits"
     Params = SetResourcesParams
 
@@ -118,6 +120,7 @@ class KubernetesSetEnv(Patching[SetEnvParams]):
     """Sets environment variables of one container of a workload."""
 
     name = "kubernetes.set_env"
+    manual = byhand.set_env
     summary = "Set a container's environment variables"
     Params = SetEnvParams
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from pydantic import Field, field_validator
 
+from actions.log import byhand
 from actions.log.file import DecisionsLog
 from engine.contract import ActionParams, Grant, Notify, Target, World
 from engine.domain.canonical import Json
@@ -51,6 +52,7 @@ class LogDecision(Notify[DecisionParams]):
     """
 
     name = "log.decision"
+    manual = byhand.decision
     summary = "Write a line into the decisions log"
     Params = DecisionParams
 

@@ -10,6 +10,7 @@ from email.utils import format_datetime
 
 from pydantic import Field, field_validator
 
+from actions.mail import byhand
 from actions.mail.connection import ADDRESS, Mailer
 from engine.contract import ActionFailed, ActionParams, Grant, Notify, Target, World
 from engine.domain.canonical import Json
@@ -56,6 +57,7 @@ class MailSend(Notify[SendParams]):
     """
 
     name = "mail.send"
+    manual = byhand.send
     summary = "Send an e-mail"
     Params = SendParams
     risk = "low"

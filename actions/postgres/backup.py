@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from actions.artifacts.leaving import Leaving, LeavingParams, leaving, named, place, receipt_of
 from actions.artifacts.store import ArtifactStore
-from actions.postgres import catalogue
+from actions.postgres import byhand, catalogue
 from actions.postgres.connection import PostgresClient, Work
 from actions.postgres.parsing import Statement, Table, parse, quoted
 from actions.postgres.query import SQL
@@ -77,6 +77,7 @@ class PostgresBackup(Leaving[BackupParams]):
     """
 
     name = "postgres.backup"
+    manual = byhand.backup
     summary = "Back up a table or a query into an artifact"
     Params = BackupParams
 

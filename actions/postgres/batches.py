@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import Field
 
-from actions.postgres import catalogue
+from actions.postgres import byhand, catalogue
 from actions.postgres.batched import Batch, Batched, of_plan, part_of, rows_of
 from actions.postgres.connection import PostgresClient
 from actions.postgres.execute import ExecuteParams, replay
@@ -66,6 +66,7 @@ class ExecuteBatches(Batched[BatchesParams]):
     """
 
     name = "postgres.execute_batches"
+    manual = byhand.execute_batches
     summary = "Change many rows in batches, with progress"
     Params = BatchesParams
     risk = "high"

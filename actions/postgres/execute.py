@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
-from actions.postgres import catalogue, changing, tokens, undoing
+from actions.postgres import byhand, catalogue, changing, tokens, undoing
 from actions.postgres.connection import PostgresClient, Work
 from actions.postgres.parsing import CHANGES, Statement, Table, parse
 from actions.postgres.query import SQL
@@ -84,6 +84,7 @@ class PostgresExecute(Change[ExecuteParams]):
     """
 
     name = "postgres.execute"
+    manual = byhand.execute
     summary = "Change rows with one INSERT, UPDATE, DELETE or MERGE"
     Params = ExecuteParams
     protection = Protection.TOKEN

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
+from actions.postgres import byhand
 from actions.postgres.connection import PostgresClient, Work
 from actions.postgres.query import PostgresQuery, QueryParams
 from actions.postgres.recipes import TableParams, ago, column, conditions, table
@@ -59,6 +60,7 @@ class PostgresHealth(Read[HealthParams]):
     """
 
     name = "postgres.health"
+    manual = byhand.health
     summary = "Look at latency, connections, locks and long transactions"
     Params = HealthParams
 
@@ -92,6 +94,7 @@ class QueueHealth(Read[QueueParams]):
     """
 
     name = "postgres.queue_health"
+    manual = byhand.queue_health
     summary = "Look at a queue table: states, ages, stuck and failed rows"
     Params = QueueParams
 

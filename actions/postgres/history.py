@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from pydantic import Field
 
+from actions.postgres import byhand
 from actions.postgres.batched import Batch, Batched, of_plan, part_of, rows_of
 from actions.postgres.connection import PostgresClient
 from actions.postgres.execute import ExecuteParams
@@ -59,6 +60,7 @@ class CleanHistory(Batched[CleanParams]):
     """
 
     name = "postgres.clean_history"
+    manual = byhand.clean_history
     summary = "Delete old rows in batches"
     Params = CleanParams
     risk = "high"

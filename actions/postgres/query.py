@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import Field
 from pydantic.config import JsonDict
 
+from actions.postgres import byhand
 from actions.postgres.catalogue import refuse_beyond_allowed, refuse_unknown_functions, touched
 from actions.postgres.connection import PostgresClient
 from actions.postgres.parsing import Statement, parse
@@ -60,6 +61,7 @@ class PostgresQuery(Read[QueryParams]):
     """One SELECT. Output: `rows` (objects by column), `row` (the first, or null), `count`."""
 
     name = "postgres.query"
+    manual = byhand.query
     summary = "Read rows with one SELECT"
     Params = QueryParams
 

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from pydantic import Field
 
+from actions.postgres import byhand
 from actions.postgres.execute import ExecuteParams, PostgresExecute
 from actions.postgres.parsing import Table, quoted
 from engine.contract import (
@@ -152,6 +153,7 @@ class ReleaseOrphans(Recipe[ReleaseParams]):
     """Gives rows that stay in processing back to the queue. Undo by key."""
 
     name = "postgres.release_orphans"
+    manual = byhand.release_orphans
     summary = "Give rows stuck in processing back to the queue"
     Params = ReleaseParams
 
@@ -175,6 +177,7 @@ class ResetFailed(Recipe[ResetParams]):
     """Lets failed rows be tried again, a limited number. Undo by key."""
 
     name = "postgres.reset_failed"
+    manual = byhand.reset_failed
     summary = "Let failed rows be tried again"
     Params = ResetParams
 

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from actions.artifacts.reference import ArtifactRef
 from actions.artifacts.store import ArtifactStore
-from actions.postgres import catalogue, changing, tokens
+from actions.postgres import byhand, catalogue, changing, tokens
 from actions.postgres.connection import PostgresClient, Work
 from actions.postgres.execute import PostgresExecute, replay
 from actions.postgres.parsing import Table, parse
@@ -86,6 +86,7 @@ class PostgresRestore(Change[RestoreParams]):
     """
 
     name = "postgres.restore"
+    manual = byhand.restore
     summary = "Restore rows of a table from a backup"
     Params = RestoreParams
     protection = Protection.TOKEN

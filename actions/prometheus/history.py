@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
+from actions.prometheus import byhand
 from actions.prometheus.connection import PrometheusClient
 from actions.prometheus.query import (
     PROMQL,
@@ -124,6 +125,7 @@ class PrometheusCompare(_OverTime):
     """
 
     name = "prometheus.compare"
+    manual = byhand.compare
     summary = "Compare a query with its value some time ago"
     Params = CompareParams
 
@@ -158,6 +160,7 @@ class PrometheusFailureSpike(_OverTime):
     """
 
     name = "prometheus.failure_spike"
+    manual = byhand.spike
     summary = "Tell whether a failure rate stands out from its recent baseline"
     Params = SpikeParams
     paths = ("/api/v1/query", "/api/v1/query_range")
@@ -184,6 +187,7 @@ class PrometheusSeries(_OverTime):
     """
 
     name = "prometheus.series"
+    manual = byhand.stretch
     summary = "Get a query's course for a chart"
     Params = SeriesParams
     paths = ("/api/v1/query_range",)

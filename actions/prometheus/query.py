@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import Field
 from pydantic.config import JsonDict
 
+from actions.prometheus import byhand
 from actions.prometheus.connection import PrometheusClient
 from engine.contract import (
     ActionFailed,
@@ -85,6 +86,7 @@ class PrometheusQuery(Read[QueryParams]):
     """
 
     name = "prometheus.query"
+    manual = byhand.query
     summary = "Ask Prometheus an instant query"
     Params = QueryParams
 
@@ -113,6 +115,7 @@ class PrometheusRange(Read[RangeParams]):
     """One range query. Output: `series` of `{labels, points: [[at, value], ...]}`, `empty`."""
 
     name = "prometheus.range"
+    manual = byhand.stretch
     summary = "Ask Prometheus for a stretch of time"
     Params = RangeParams
 

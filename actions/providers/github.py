@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from pydantic import Field
 
+from actions.providers import byhand
 from actions.providers.reading import fetch, grants, targets, time_of
 from engine.contract import ActionFailed, ActionParams, Category, Grant, Read, Target, World
 from engine.domain.canonical import Json
@@ -33,6 +34,7 @@ class GithubRateLimit(Read[LimitParams]):
     """
 
     name = "github.rate_limit"
+    manual = byhand.rate_limit
     summary = "Read how much of GitHub's rate limit is left"
     Params = LimitParams
 

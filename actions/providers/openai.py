@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
+from actions.providers import byhand
 from actions.providers.reading import fetch, grants, targets, text_of, time_of
 from engine.contract import ActionFailed, ActionParams, Category, Grant, Read, Target, World
 from engine.domain.canonical import Json, JsonObject
@@ -56,6 +57,7 @@ class OpenaiBatches(Read[BatchesParams]):
     """
 
     name = "openai.batches"
+    manual = byhand.batches
     summary = "List OpenAI batches"
     Params = BatchesParams
 
@@ -84,6 +86,7 @@ class OpenaiBatch(Read[BatchParams]):
     """
 
     name = "openai.batch"
+    manual = byhand.batch
     summary = "Look at one OpenAI batch"
     Params = BatchParams
 

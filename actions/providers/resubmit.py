@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pydantic import Field
 
 from actions.http.connection import HttpClient
+from actions.providers import byhand
 from actions.providers.openai import BATCH, BATCHES, BatchParams, one_batch
 from actions.providers.results import FilesParams, content, results_of, sifted
 from actions.providers.submitting import ENDED, Submitting, cancel, submission
@@ -62,6 +63,7 @@ class OpenaiRetryBatch(Submitting[RetryParams]):
     """
 
     name = "openai.retry_batch"
+    manual = byhand.retry_batch
     summary = "Submit the failed items of an OpenAI batch again"
     Params = RetryParams
 
@@ -82,6 +84,7 @@ class OpenaiSplitBatch(Submitting[SplitParams]):
     """
 
     name = "openai.split_batch"
+    manual = byhand.split_batch
     summary = "Submit a large OpenAI batch again in smaller ones"
     Params = SplitParams
 
@@ -106,6 +109,7 @@ class OpenaiCancelBatch(Change[BatchParams]):
     """Cancels a batch that has not ended; what it did so far is kept by the provider. Irreversible."""
 
     name = "openai.cancel_batch"
+    manual = byhand.cancel_batch
     summary = "Cancel an OpenAI batch"
     Params = BatchParams
     protection = Protection.CONDITIONAL

@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import Field
 
 from actions.http.connection import HttpClient
+from actions.providers import byhand
 from actions.providers.openai import BATCH, BATCHES, one_batch
 from actions.providers.reading import grants, targets, text_of
 from engine.contract import ActionFailed, ActionParams, Category, Grant, Read, Target, World
@@ -60,6 +61,7 @@ class OpenaiResults(Read[ResultsParams]):
     """
 
     name = "openai.results"
+    manual = byhand.results
     summary = "Find the failed items of an OpenAI batch"
     Params = ResultsParams
 

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import Field, field_validator
 
 from actions.http.settings import check_path
+from actions.providers import byhand
 from actions.providers.reading import fetch, grants, targets, text_of
 from engine.contract import ActionParams, Grant, Read, Target, World
 from engine.domain.canonical import Json, JsonObject
@@ -48,6 +49,7 @@ class StatuspageRead(Read[StatusParams]):
     """
 
     name = "statuspage.read"
+    manual = byhand.statuspage
     summary = "Read a provider's status page"
     Params = StatusParams
 

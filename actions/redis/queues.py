@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
+from actions.redis import byhand
 from actions.redis.connection import RedisClient, right
 from engine.contract import ActionParams, Grant, Read, Target, World
 from engine.domain.canonical import Json
@@ -43,6 +44,7 @@ class RedisQueues(Read[QueuesParams]):
     """
 
     name = "redis.queues"
+    manual = byhand.queues
     summary = "Look at queue depths by priority, and at workers"
     Params = QueuesParams
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
+from actions.redis import byhand
 from actions.redis.connection import RedisClient, right
 from engine.contract import (
     ActionParams,
@@ -93,6 +94,7 @@ class RedisRequeue(Change[RequeueParams]):
     """
 
     name = "redis.requeue"
+    manual = byhand.requeue
     summary = "Put failed messages back into their queue"
     Params = RequeueParams
     protection = Protection.TOKEN

@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from pydantic import Field, model_validator
 
+from actions.s3 import byhand
 from actions.s3.connection import S3Client
 from actions.s3.listing import BUCKET
 from actions.s3.written import KEY_NOTE, Written, earlier_state, overtaken, receipt_of
@@ -65,6 +66,7 @@ class S3Copy(Written[CopyParams]):
     """
 
     name = "s3.copy"
+    manual = byhand.copy
     summary = "Copy one object"
     Params = CopyParams
     risk = "medium"

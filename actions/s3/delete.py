@@ -8,7 +8,7 @@ from typing import Any, Self
 from pydantic import Field, model_validator
 
 from actions.aws.failures import category_of_code
-from actions.s3 import current
+from actions.s3 import byhand, current
 from actions.s3.connection import S3Client
 from actions.s3.listing import BUCKET
 from actions.s3.written import REMOVING
@@ -66,6 +66,7 @@ class S3Delete(Change[DeleteParams]):
     """
 
     name = "s3.delete"
+    manual = byhand.delete
     summary = "Delete objects by key or prefix"
     Params = DeleteParams
     protection = Protection.CONDITIONAL

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from actions.artifacts.leaving import Leaving, LeavingParams, leaving, named, place, receipt_of
 from actions.artifacts.store import ArtifactStore
+from actions.s3 import byhand
 from actions.s3.connection import S3Client
 from actions.s3.listing import BUCKET
 from actions.s3.upload import DIGEST_NOTE
@@ -39,6 +40,7 @@ class S3Download(Leaving[DownloadParams]):
     """
 
     name = "s3.download"
+    manual = byhand.download
     summary = "Download an object into an artifact"
     Params = DownloadParams
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from pydantic import Field
 
+from actions.s3 import byhand
 from actions.s3.connection import S3Client
 from engine.contract import ActionParams, Grant, Read, Target, World
 from engine.domain.canonical import Json
@@ -33,6 +34,7 @@ class S3List(Read[ListParams]):
     """
 
     name = "s3.list"
+    manual = byhand.listed
     summary = "List objects below a prefix"
     Params = ListParams
 
@@ -89,6 +91,7 @@ class S3Head(Read[HeadParams]):
     """
 
     name = "s3.head"
+    manual = byhand.head
     summary = "Look whether an object or a bucket is there"
     Params = HeadParams
 

@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from pydantic import Field, model_validator
 
+from actions.s3 import byhand
 from actions.s3.connection import S3Client
 from actions.s3.listing import BUCKET
 from actions.s3.written import BEFORE_NOTE, KEY_NOTE, Written, earlier_state, overtaken, receipt_of
@@ -86,6 +87,7 @@ class S3Put(Written[PutParams]):
     """
 
     name = "s3.put"
+    manual = byhand.put
     summary = "Write one object"
     Params = PutParams
     risk = "medium"

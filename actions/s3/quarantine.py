@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from pydantic import Field, model_validator
 
+from actions.s3 import byhand
 from actions.s3.connection import S3Client
 from actions.s3.delete import Selection, delete_batch, listed, without_earlier
 from actions.s3.listing import BUCKET
@@ -59,6 +60,7 @@ class S3Quarantine(Change[QuarantineParams]):
     """
 
     name = "s3.quarantine"
+    manual = byhand.quarantine
     summary = "Move objects into quarantine"
     Params = QuarantineParams
     protection = Protection.CONDITIONAL

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from actions.artifacts.reference import ArtifactRef
 from actions.artifacts.store import ArtifactStore
+from actions.s3 import byhand
 from actions.s3.connection import S3Client
 from actions.s3.listing import BUCKET
 from actions.s3.written import KEY_NOTE, Written, earlier_state, overtaken, receipt_of
@@ -51,6 +52,7 @@ class S3Upload(Written[UploadParams]):
     """
 
     name = "s3.upload"
+    manual = byhand.upload
     summary = "Upload an artifact as a new object"
     Params = UploadParams
     risk = "low"

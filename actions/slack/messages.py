@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field, field_validator
 
+from actions.slack import byhand
 from engine.contract import ActionParams, Notify, World
 from engine.domain.canonical import Json
 from engine.domain.message import Message, Section
@@ -66,6 +67,7 @@ class SlackMessage(Notify[PostParams]):
     """
 
     name = "slack.message"
+    manual = byhand.message
     summary = "Post a message in the incident's channel or a named one"
     Params = PostParams
     risk = "low"
@@ -97,6 +99,7 @@ class SlackUpdate(Notify[UpdateParams]):
     """
 
     name = "slack.update"
+    manual = byhand.update
     summary = "Edit a message that an earlier step posted"
     Params = UpdateParams
     risk = "low"
@@ -144,6 +147,7 @@ class SlackFile(Notify[FileParams]):
     """
 
     name = "slack.file"
+    manual = byhand.file
     summary = "Put a text file into the incident's channel or a named one"
     Params = FileParams
     risk = "low"

@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from pydantic import Field
 
+from actions.webhook import byhand
 from actions.webhook.connection import Webhook
 from engine.contract import ActionFailed, ActionParams, Grant, Notify, Target, World
 from engine.domain.canonical import Json, JsonObject
@@ -62,6 +63,7 @@ class WebhookSend(Notify[SendParams]):
     """
 
     name = "webhook.send"
+    manual = byhand.send
     summary = "Send a page (PagerDuty, Opsgenie) or a webhook"
     Params = SendParams
     risk = "low"

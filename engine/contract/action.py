@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
+from engine.contract.byhand import ByHand, Given, Hand
 from engine.contract.world import Grant, World
 from engine.domain.canonical import Json
 from engine.domain.plan import Effect, Planned, Receipt, Target
@@ -95,6 +96,16 @@ class Action(ABC, Generic[P]):
     summary: ClassVar[str]
     effect: ClassVar[Effect]
     risk: ClassVar[str] = "low"
+
+    def manual(self, given: Given, at: ByHand) -> Hand:
+        """Return how a person does it by hand: commands for a shell, quoted, without secrets.
+
+        Args:
+            given: the step's parameters as the playbook has them; a template that is not known stands
+                as `<steps.rate.value>`, whatever the parameter's type.
+        """
+        del given, at
+        return Hand(())
 
     def targets(self, params: P) -> Sequence[Target]:
         """Return what the action will read or touch, for allow-lists; asked before anything else."""

@@ -22,6 +22,7 @@ from engine.edges.cli.commands import (
     grants,
     hands,
     look,
+    manual,
     operate,
     past,
     plugins,
@@ -83,7 +84,20 @@ def options(
     context.obj = Session(as_json=as_json, debug=debug, config=config, server=server)
 
 
-for _room in (author, past, plugins, grants, rehearse, record, start, look, act, hands, operate):
+for _room in (
+    author,
+    manual,
+    past,
+    plugins,
+    grants,
+    rehearse,
+    record,
+    start,
+    look,
+    act,
+    hands,
+    operate,
+):
     _room.register(app, COMMON)
 
 _FLAGS = frozenset({"--json", "--debug"})

@@ -1,0 +1,1 @@
+"""A playbook as a manual, for the night when Stanch is down."""
