@@ -19,6 +19,7 @@ from engine.domain.errors import StanchError
 from engine.edges.cli.commands import (
     act,
     author,
+    begin,
     grants,
     hands,
     look,
@@ -29,6 +30,7 @@ from engine.edges.cli.commands import (
     record,
     rehearse,
     start,
+    top,
 )
 from engine.edges.cli.session import Session
 from engine.edges.problems import FAILED, OK, USAGE, problem_of
@@ -85,6 +87,7 @@ def options(
 
 
 for _room in (
+    begin,
     author,
     manual,
     past,
@@ -94,12 +97,14 @@ for _room in (
     record,
     start,
     look,
+    top,
     act,
     hands,
     operate,
 ):
     _room.register(app, COMMON)
 
+COMPLETION = "_STANCH_COMPLETE"  # set by a shell that asks for completions (`stanch completion`)
 _FLAGS = frozenset({"--json", "--debug"})
 _VALUED = frozenset({"--config", "--server"})
 
@@ -123,6 +128,10 @@ def hoist(arguments: Sequence[str]) -> list[str]:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command line and return its exit code."""
+    if COMPLETION in os.environ:
+        from typer._completion_classes import completion_init
+
+        completion_init()
     ordered = hoist(arguments)
     as_json = "--json" in ordered
     debug = "--debug" in ordered

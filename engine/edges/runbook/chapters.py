@@ -92,6 +92,7 @@ class Manual:
             "each": self._each(node, known),
             "text": [],
             "do": [],
+            "verify": None,
             "undo": [],
             "steps": [],
             "on_failure": _ON_FAILURE[node.on_failure],
@@ -154,10 +155,11 @@ class Manual:
                 step["text"].append("It is not taken back after a failure.")
         if node.verify is not None:
             judged = format_comparison(node.verify.becomes)
-            step["text"].append(
-                f"Then it must become {judged} within {self._time(node.verify.within, known)}; ask:"
-            )
-            step["do"] += self._query(node.verify.query, known)
+            within = self._time(node.verify.within, known)
+            step["verify"] = {
+                "text": f"Then see whether it helped: it must become {judged} within {within}; ask:",
+                "do": self._query(node.verify.query, known),
+            }
 
     def _query(self, query: Query, known: Known) -> list[str]:
         kind = self._kinds.get(query.connection, "")

@@ -65,6 +65,10 @@ def _step(step: JsonObject, number: str, level: int) -> Iterator[str]:
         yield _safe(text)
         yield ""
     yield from _block(step["do"])
+    if step["verify"]:
+        yield _safe(step["verify"]["text"])
+        yield ""
+        yield from _block(step["verify"]["do"])
     if step["undo"]:
         yield "Way back:"
         yield ""

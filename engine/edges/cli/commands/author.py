@@ -29,6 +29,9 @@ def check(
             metavar="[PATHS]...", help="Files or folders; left out, the configuration's."
         ),
     ] = None,
+    watching: Annotated[
+        bool, typer.Option("--watch", help="Again after every change; Ctrl-C ends it.")
+    ] = False,
 ) -> None:
     """Report every mistake of every file in one go.
 
@@ -38,10 +41,15 @@ def check(
     Examples:
       stanch check
       stanch check playbooks/etl rules/etl.yaml --json
+      stanch check --watch
     """
     from engine.edges.checking import check_files
 
     session = session_of(context)
+    if watching:
+        from engine.edges.cli.watching import keep_at_it
+
+        raise typer.Exit(keep_at_it(session, paths, lambda: check(context, paths)))
     diagnostics = check_files(paths or (), config_path=session.config)
     print_diagnostics(diagnostics, as_json=session.as_json)
     raise typer.Exit(USAGE if any(one.is_error for one in diagnostics) else OK)

@@ -61,6 +61,9 @@ def rehearse(  # noqa: PLR0917  the command's own options
     covers: Annotated[
         bool, typer.Option("--covers", help="Only list which rehearsals show which rows.")
     ] = False,
+    watching: Annotated[
+        bool, typer.Option("--watch", help="Again after every change; Ctrl-C ends it.")
+    ] = False,
 ) -> None:
     """Play rehearsals: the engine as it is, a world that is played, hours in milliseconds.
 
@@ -76,6 +79,13 @@ def rehearse(  # noqa: PLR0917  the command's own options
     from engine.edges.rehearsal import suite
 
     session = session_of(context)
+    if watching:
+        from engine.edges.cli.watching import keep_at_it
+
+        def again() -> None:
+            rehearse(context, paths, name, jobs, junit, mutations, chaos, covers)
+
+        raise typer.Exit(keep_at_it(session, paths, again))
     config = session.configuration()
     found = suite.find(paths or config.playbooks, name)
     if covers:

@@ -1,0 +1,80 @@
+"""The live view for a terminal."""
+
+from __future__ import annotations
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from engine.domain.canonical import JsonObject
+from engine.edges.cli.render.style import clean, state_text, table, when
+from engine.planning.decision import spell
+
+_ROWS = 25
+
+
+def top(found: JsonObject) -> RenderableType:
+    """Return the whole view."""
+    parts: list[RenderableType] = [_head(found), Text()]
+    parts += [
+        Text(f"{clean(brake['name'])}: {clean(brake.get('reason', ''))}", style="bold red")
+        for brake in found["brakes"]
+    ]
+    if found["active"]:
+        parts.append(
+            table(
+                ("RUN", "P", "PLAYBOOK", "STATE", "AGE", "WHY"),
+                (
+                    (
+                        run["id"],
+                        str(run["priority"]),
+                        run["playbook"],
+                        state_text(run["state"]),
+                        spell(run["age"]),
+                        run["reason"],
+                    )
+                    for run in found["active"][:_ROWS]
+                ),
+            )
+        )
+    else:
+        parts.append(Text("no run is under way"))
+    more = len(found["active"]) - _ROWS
+    if more > 0:
+        parts.append(Text(f"{more} more: stanch runs", style="dim"))
+    if found["gates"]:
+        parts += [Text(), Text("waits for people", style="bold")]
+        parts.append(
+            table(
+                ("GATE", "PLAYBOOK", "ROLE", "MISSING", "UNTIL"),
+                (
+                    (
+                        gate["id"],
+                        gate["playbook"] or "",
+                        gate["role"],
+                        str(gate["missing"]),
+                        when(gate["expires_at"]),
+                    )
+                    for gate in found["gates"]
+                ),
+            )
+        )
+    return Group(*parts)
+
+
+def _head(found: JsonObject) -> Text:
+    recent = found["recent"]
+    text = Text(f"Stanch  {when(found['at'])}", style="bold")
+    text.append(f"  {clean(found['where'])}\n", style="dim")
+    states = ", ".join(
+        f"{number} {state.replace('_', ' ')}" for state, number in found["states"].items()
+    )
+    text.append(f"under way: {states or 'nothing'}")
+    if found["queues"]:
+        waits = ", ".join(
+            f"{number} of priority {name}" for name, number in found["queues"].items()
+        )
+        text.append(f"\nqueued: {waits}")
+    if recent["ended"]:
+        text.append(f"\nlast 24 h: {recent['ended']} ended, {recent['success']:.0%} well")
+        text.append(f", median {spell(recent['median_seconds'])}")
+    return text
