@@ -167,7 +167,7 @@ class Backtest:
         past = PrometheusPast(
             _asking(world, self._app.registry),
             ground.since,
-            ground.until,
+            ground.until.replace(microsecond=0),
             question.step,
             NAMED if address else named,
             only=address,
