@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Callable, Mapping
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.contract.registry import Registry, load_registry
@@ -147,6 +148,12 @@ class Application:
         store = open_store(url, keys=keys, on_commit=hook)
         self._opened = True
         return store
+
+    def has_store(self) -> bool:
+        """Whether the store is there already; asking makes none. A database server is taken to be there."""
+        url = self.config.store_url(self.reference)
+        file = url.removeprefix("sqlite:///")
+        return self._opened or file == url or Path(file).exists()
 
     def _ring(self, reference: SecretRef) -> KeyRing:
         if reference.file is not None:

@@ -246,9 +246,7 @@ class Backtest:
 
     def _past_runs(self) -> Callable[[str], float | None]:
         """Asks the store where there is one already; a backtest never makes one."""
-        store = self._config.store
-        file = store.removeprefix("sqlite:///") if isinstance(store, str) else ""
-        if file and file != store and not Path(file).exists():
+        if not self._app.has_store():
             return lambda _playbook: None
         try:
             return usual_time(self._app.store)

@@ -24,6 +24,7 @@ from engine.edges.cli.commands import (
     hands,
     look,
     manual,
+    nodes,
     operate,
     past,
     plugins,
@@ -101,6 +102,7 @@ for _room in (
     act,
     hands,
     operate,
+    nodes,
 ):
     _room.register(app, COMMON)
 

@@ -36,7 +36,7 @@ def serve(session: Session, listen: str | None) -> int:
         Refused: the address can be reached by others and there is no authentication.
         InvalidInput: the address is malformed or taken.
     """
-    _log_to_stderr()
+    log_to_stderr()
     # Every thread here soon waits for the journal by itself; forced switches in between only cost.
     sys.setswitchinterval(SWITCH)
     application = session.application()
@@ -167,7 +167,8 @@ def _settle_down() -> None:
     gc.enable()
 
 
-def _log_to_stderr() -> None:
+def log_to_stderr() -> None:
+    """Write what the engine logs to stderr, with times."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger()

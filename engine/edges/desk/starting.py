@@ -85,7 +85,7 @@ class Starting(Reading):
             if unit in units
         }
         used: dict[str, int | None] = {}
-        for unit, (_, within) in configured.items():
+        for unit, (_, within) in configured.items() if self.app.has_store() else ():
             try:
                 used[unit] = self._used(unit, within)
             except StoreUnavailable:

@@ -186,6 +186,10 @@ class Application(Protocol):
         """The configured brakes; asking needs no store."""
         ...
 
+    def has_store(self) -> bool:
+        """Whether the store is there already; asking makes none."""
+        ...
+
     def budgets(self) -> Mapping[str, Limit]:
         """The configured blast-radius budgets, by unit; asking needs no store."""
         ...

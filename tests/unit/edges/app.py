@@ -90,6 +90,7 @@ class App:
         self.planner = self.engine.planner
         self.world = self.engine.connections
         self.services = self.engine.services
+        self.has_store = lambda: True
         self.budgets = lambda: self.services.budgets
         self.clock = self.engine.clock
         self.triage = Triage(self.store, self.project.rules, self.commands.create_run)

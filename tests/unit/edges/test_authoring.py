@@ -6,6 +6,10 @@ import json
 import os
 import re
 import shlex
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -195,3 +199,46 @@ def test_a_shell_gets_completions(
         run([])
     assert ended.value.code == 0
     assert capsys.readouterr().out.strip() == "backtest"
+
+
+# ---------------------------------------------------------------- stores
+
+
+def test_migrate_makes_the_tables_and_a_plan_makes_none(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("stanch.yaml").write_text(
+        "connections: {api: {kind: http, url: 'http://127.0.0.1:9'}}\n"
+        "budgets: {requests: {limit: 5, within: 1h}}\n"
+    )
+    Path("playbooks").mkdir()
+    step = "{id: a, action: http.request, with: {connection: api, method: POST, path: /x}}"
+    Path("playbooks/post.yaml").write_text(f"playbook: post\nsteps: [{step}]\n")
+    assert run(["plan", "post"]) == 0
+    assert "budget requests of all runs: 1 of 5" in capsys.readouterr().out
+    assert not Path("var/stanch.db").exists()
+    assert run(["migrate"]) == 0
+    assert "the tables are of version" in capsys.readouterr().out
+    assert Path("var/stanch.db").exists()
+    assert run(["migrate"]) == 0
+
+
+def test_a_worker_works_on_what_others_started_and_ends_when_told(here: Path) -> None:
+    assert run(["init", "."]) == 0
+    step = "{id: a, action: log.decision, with: {connection: decisions, fields: {a: b}}}"
+    Path("playbooks/web/note.yaml").write_text(f"playbook: web/note\nsteps: [{step}]\n")
+    assert run(["run", "web/note", "--detach"]) == 0
+    command = [sys.executable, "-m", "engine.edges.cli", "worker"]
+    environment = {**os.environ, "PYTHONPATH": str(TUTORIAL.parents[1])}
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment
+    ) as process:
+        deadline = time.monotonic() + 30
+        log = Path("var/decisions.log")
+        while not log.exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGTERM)
+        out, _ = process.communicate(timeout=30)
+    assert log.exists()
+    assert process.returncode == 0
+    assert out.decode().splitlines()[-1] == "stopped"
