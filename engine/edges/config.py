@@ -14,9 +14,12 @@ from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationErr
 from engine.contract.registry import Registry, load_registry
 from engine.contract.world import SecretRef
 from engine.edges.desk.directory import Directory
+from engine.edges.settings import escalation
 from engine.edges.settings.approval import ApprovalConfig, check_approval
 from engine.edges.settings.brakes import BrakesConfig, BudgetLimit, check_brakes
 from engine.edges.settings.chat import ChatConfig, check_chat
+from engine.edges.settings.escalation import EscalationConfig, check_escalation
+from engine.edges.settings.incidents import IncidentsConfig
 from engine.edges.settings.people import People, Roles, check_people, directory_of
 from engine.edges.settings.slack import SlackConfig, check_slack
 from engine.language.diagnostics import (
@@ -171,6 +174,12 @@ class ConfigFile(Form):
     keys: KeysConfig = Field(KeysConfig(), description="Keys kept outside the store")
     chat: ChatConfig = Field(ChatConfig(), description="How incidents are told to people")
     slack: SlackConfig | None = Field(None, description="The app that speaks in Slack")
+    escalation: EscalationConfig = Field(
+        EscalationConfig(), description="Who is called, how, and in which order"
+    )
+    incidents: IncidentsConfig = Field(
+        IncidentsConfig(), description="What is kept with an incident"
+    )
 
 
 class Config(ConfigFile):
@@ -278,6 +287,7 @@ def read_config(root: Node, registry: Registry | None, report: Report) -> Config
         for name, item in (node.entries() if node is not None else ())
         if (connection := _connection(name, item, registry, report)) is not None
     }
+    check_escalation(root, _written_kinds(node), report)
     values = {name: getattr(form, name) for name in ConfigFile.model_fields}
     values |= {"connections": connections, "path": path}
     return _existing(_beside(Config.model_construct(**values), base), set(root.keys))
@@ -314,6 +324,17 @@ def _check_auth(root: Node, report: Report) -> None:
             expected="bearer or basic",
             hint="keep one of them",
         )
+
+
+def _written_kinds(node: Node | None) -> dict[str, str]:
+    """Each connection's kind as it is written, whether or not its settings have mistakes of their own."""
+    if node is None or not isinstance(node.value, dict):
+        return {}
+    return {
+        name: str(item.value.get("kind"))
+        for name, item in node.entries()
+        if isinstance(item.value, dict)
+    }
 
 
 def _connection(name: str, node: Node, registry: Registry, report: Report) -> Connection | None:
@@ -368,6 +389,7 @@ def _beside(config: Config, base: Path) -> Config:
     )
     secrets = {name: _file_beside(one, base) for name, one in config.secrets.items()}
     log = base / config.decisions_log
+    calls = escalation.beside(config.escalation, base)
     slack = config.slack
     if slack is not None:
         slack = slack.model_copy(
@@ -384,6 +406,7 @@ def _beside(config: Config, base: Path) -> Config:
         "keys": keys,
         "secrets": secrets,
         "decisions_log": log,
+        "escalation": calls,
     }
     return config.model_copy(update=changes)
 

@@ -16,8 +16,11 @@ from engine.domain.errors import ActionFailed, Category, InvalidInput
 from engine.edges.config import Config
 from engine.edges.faults import Fault, planned_fault
 from engine.edges.settings.brakes import brake_rules
+from engine.incidents.calling import Calling
+from engine.incidents.escalation import ChainPager, Escalator
+from engine.incidents.handling import ArtifactLimits
 from engine.incidents.lifecycle import on_run_end
-from engine.incidents.paging import LogPager, Paging
+from engine.incidents.paging import Paging
 from engine.incidents.ports import Pager
 from engine.incidents.triage import Triage, TriageSettings, leave_to_workers
 from engine.journal.keys import KeyRing, Keys, load_ring
@@ -36,6 +39,9 @@ from engine.running.yielding import give_way_to
 if TYPE_CHECKING:
     from engine.edges.chat.service import ChatService
     from engine.edges.intake.auth import Auth
+    from engine.edges.oncall.roster import Roster
+    from engine.incidents.chains import Policy
+    from engine.incidents.escalation import Escalator
     from engine.journal.database import Database
     from engine.journal.seals import Sealer
     from engine.journal.store import Tx
@@ -63,6 +69,7 @@ class Application:
         self._give_way = give_way_to(self._accepting)
         self._sealer: Sealer | None = None
         self._opened = False
+        self._calling = False
         self.secrets = Secrets(self._secret, lambda: bool(self.config.secrets))
         self._configured = self._connections_of(config)
         self.world = Connections(registry, self._configured, self.secrets, clock, self.reference)
@@ -228,9 +235,52 @@ class Application:
         return {name: Limit(item.limit, item.within) for name, item in self.config.budgets.items()}
 
     @cached_property
+    def policy(self) -> Policy:
+        """The configured escalation, ready to be asked."""
+        return self.config.escalation.policy()
+
+    @cached_property
+    def calling(self) -> Calling:
+        """Pages people about incidents."""
+        return Calling(self.policy)
+
+    @cached_property
     def pager(self) -> Pager:
-        """Who is told of pages."""
-        return LogPager()
+        """Who is told of pages: the configured chains, and the log."""
+        return ChainPager(self.store, self.calling)
+
+    @cached_property
+    def roster(self) -> Roster:
+        """Who is on call."""
+        from engine.edges.calling import roster_of
+
+        return roster_of(self.config.escalation, self.policy, self.registry, self.world)
+
+    @cached_property
+    def escalator(self) -> Escalator:
+        """Carries calls on."""
+        from engine.edges.calling import ActionMessenger
+
+        voices = None
+        if self._chats:
+            from engine.edges.chat.building import voices_of
+
+            voices = voices_of(self)
+        messenger = ActionMessenger(self.registry, self.world, voices)
+        return Escalator(
+            self.store, self.policy, messenger, self.roster, public_url=self.config.chat.pages
+        )
+
+    def hook_secret(self, name: str) -> str | None:
+        """What the webhook of a pager proves itself with; None: it is not configured."""
+        reference: SecretRef | None = getattr(self.config.escalation.acknowledgements, name)
+        if reference is None:
+            return None
+        return self.secrets.learn(f"{name} webhook", self.reference(reference))
+
+    @property
+    def artifact_limits(self) -> ArtifactLimits:
+        return self.config.incidents.limits()
 
     @cached_property
     def commands(self) -> Commands:
@@ -259,6 +309,7 @@ class Application:
             self.commands.create_run,
             query=_Queries(self.world),
             on_resolved=on_resolved,
+            on_opened=self.calling.incident_opened if self.policy.severities else None,
             give_way=self._give_way,
             take=self._take_runs,
             settings=TriageSettings(self.node, intake.max_alert_age, watchdog),
@@ -327,6 +378,8 @@ class Application:
         if triage and self.chat is not None:
             self.chat.start()
         if triage:
+            self.escalator.start()
+            self._calling = True
             self._triage_thread = threading.Thread(
                 target=self.triage.serve, args=(self._stop,), name="triage", daemon=True
             )
@@ -338,6 +391,8 @@ class Application:
         if self._triage_thread is not None:
             self.triage.wake()
             self._triage_thread.join()
+        if self._calling:
+            self.escalator.stop()
         if self._worker is not None:
             self._worker.stop()
         if self._paging is not None:

@@ -13,6 +13,7 @@ from engine.domain.ids import new_id
 from engine.domain.incident import PRIORITIES, IncidentState
 from engine.domain.people import ENGINE, Actor
 from engine.domain.run import RunState
+from engine.incidents.ports import OnOpened
 from engine.journal.rows import AlertRow, DecisionRow, EpisodeRow, IncidentRow
 from engine.journal.store import Tx
 from engine.language.rules import Rule
@@ -78,8 +79,10 @@ def severity_of(priority: int) -> str:
 class Casebook:
     """The episodes and incidents that one transaction touches."""
 
-    def __init__(self, tx: Tx, now: datetime) -> None:
+    def __init__(self, tx: Tx, now: datetime, on_opened: OnOpened | None = None) -> None:
         self._tx = tx
+        self._on_opened = on_opened
+        self._opened_now: list[IncidentRow] = []
         self._now = now
         self._episodes: dict[tuple[str, str], EpisodeRow | None] = {}
         self._states: dict[str, RunState] = {}
@@ -175,6 +178,8 @@ class Casebook:
         )
         self._tx.incidents.open(row)
         self._new.add(row.id)
+        if self._on_opened is not None:
+            self._opened_now.append(row)
         body = {
             "rule": row.rule,
             "alert": case.alert.id if case.alert else None,
@@ -195,6 +200,10 @@ class Casebook:
             self._tx.journal.append(chain, entries, new=chain in self._new)
         self._entries.clear()
         self._new.clear()
+        opened, self._opened_now = self._opened_now, []
+        for row in opened:
+            assert self._on_opened is not None
+            self._on_opened(self._tx, row)
 
 
 def _facts_of(case: Case) -> JsonObject:

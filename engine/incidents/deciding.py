@@ -23,7 +23,7 @@ from engine.incidents import lifecycle
 from engine.incidents.casebook import Case, Casebook, label_key, severity_of
 from engine.incidents.facts import FactFinder
 from engine.incidents.matching import Match, Prepared, RuleBook
-from engine.incidents.ports import CreateRun, OnResolved, leave_running
+from engine.incidents.ports import CreateRun, OnOpened, OnResolved, leave_running
 from engine.journal.rows import AlertRow, DecisionRow, EpisodeRow, Page
 from engine.journal.store import Tx
 from engine.language.rules import Priority, Rule
@@ -60,6 +60,7 @@ class Desk:
     on_resolved: OnResolved = leave_running
     node: str = "local"
     max_alert_age: float | None = None
+    on_opened: OnOpened | None = None
 
 
 class Deciding:
@@ -70,7 +71,7 @@ class Deciding:
         self._book = book
         self._desk = desk
         self._now = tx.now()
-        self._cases = Casebook(tx, self._now)
+        self._cases = Casebook(tx, self._now, desk.on_opened)
         self._facts = FactFinder(tx, self._cases, self._now, desk.max_alert_age)
         self._outside: list[JsonObject] = []
         self.counts: Counter[tuple[str, str]] = Counter()

@@ -1,6 +1,6 @@
-"""The states of an incident, and what moves it: runs that end, alerts that resolve, people.
+"""What moves an incident: runs that end, alerts that resolve, people (the table: `engine.domain.incident`).
 
-One table, one pure function, as for runs. An incident is resolved only once all its alerts have resolved
+An incident is resolved only once all its alerts have resolved
 and none of its runs is at work; "resolved" from the sender is no proof of health, and a run that
 succeeded without a verification query only mitigates.
 """
@@ -11,52 +11,32 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from engine.domain.entry import Entry
-from engine.domain.errors import NotFound, Refused, StanchError
-from engine.domain.incident import IncidentState
+from engine.domain.errors import NotFound, Refused
+from engine.domain.incident import (
+    OVER,
+    UNSEEN,
+    IncidentState,
+    advance,
+    after_relapse,
+    after_success,
+)
 from engine.domain.people import Actor
 from engine.domain.run import ENDS, RunState
+from engine.incidents import calling
+from engine.incidents.calling import PAGED
 from engine.journal.rows import EpisodeRow, IncidentRow, Page, RunRow
 from engine.journal.store import Tx
 
 S = IncidentState
 
-TRANSITIONS: dict[IncidentState, frozenset[IncidentState]] = {
-    S.OPEN: frozenset({S.ACKNOWLEDGED, S.MITIGATED, S.VERIFIED, S.RESOLVED, S.CLOSED}),
-    S.ACKNOWLEDGED: frozenset({S.OPEN, S.MITIGATED, S.VERIFIED, S.RESOLVED, S.CLOSED}),
-    S.MITIGATED: frozenset({S.OPEN, S.VERIFIED, S.RESOLVED, S.CLOSED}),
-    S.VERIFIED: frozenset({S.OPEN, S.RESOLVED, S.CLOSED}),
-    S.RESOLVED: frozenset({S.OPEN, S.CLOSED}),
-    S.CLOSED: frozenset({S.OPEN}),
-}
-
 # A run that needs a person is parked, not over: its incident and its episode stay open for them.
 AT_WORK = frozenset(RunState) - ENDS | {RunState.NEEDS_HUMAN}
-_DONE = frozenset({S.RESOLVED, S.CLOSED})
 
 
-class ForbiddenMove(StanchError):
-    """The table has no such edge."""
-
-
-def advance(current: IncidentState, to: IncidentState) -> IncidentState:
-    """Return `to` where the table allows it.
-
-    Raises:
-        ForbiddenMove: there is no such edge.
-    """
-    if to not in TRANSITIONS[current]:
-        raise ForbiddenMove(f"an incident cannot go from {current.value} to {to.value}")
-    return to
-
-
-def after_success(current: IncidentState, *, verified: bool) -> IncidentState:
-    """Return the state after a run that succeeded. Better than mitigated is kept."""
-    to = S.VERIFIED if verified else S.MITIGATED
-    return to if to in TRANSITIONS[current] and current not in _DONE else current
-
-
-def move(tx: Tx, incident: IncidentRow, to: IncidentState, reason: str) -> IncidentRow:
-    """Move an incident and journal it; moving it to where it is does nothing.
+def move(
+    tx: Tx, incident: IncidentRow, to: IncidentState, reason: str, actor: Actor | None = None
+) -> IncidentRow:
+    """Move an incident and journal it, with who did it; moving it to where it is does nothing.
 
     Raises:
         ForbiddenMove: there is no such edge.
@@ -67,14 +47,18 @@ def move(tx: Tx, incident: IncidentRow, to: IncidentState, reason: str) -> Incid
     resolved_at = incident.resolved_at
     if to is S.RESOLVED:
         resolved_at = tx.now()
-    elif incident.state in _DONE and to is S.OPEN:
+    elif incident.state in OVER and to not in OVER:
         resolved_at = None
     changes: dict[str, object] = {"state": to}
     if resolved_at != incident.resolved_at:
         changes["resolved_at"] = resolved_at
     tx.incidents.update(incident.id, **changes)
     body = {"from": incident.state.value, "to": to.value, "reason": reason}
+    if actor is not None:
+        body |= {"actor": actor.name, "via": actor.via}
     tx.journal.append(incident.id, [Entry("incident.state", body)])
+    if incident.body.get(PAGED):
+        calling.follow(tx, incident.id, to, actor, reason)
     return replace(incident, state=to, resolved_at=resolved_at)
 
 
@@ -107,8 +91,8 @@ def on_run_end(tx: Tx, run: RunRow, state: RunState, reason: str, *, verified: b
 
 
 def _tell(tx: Tx, run: RunRow, verified: bool | None) -> None:
-    incident = tx.incidents.get(run.incident_id or "")
-    if incident is None or incident.state in _DONE:
+    incident = _living(tx, run.incident_id or "")
+    if incident is None or incident.state in OVER:
         return
     if run.parent is not None:
         if run.state is RunState.SUCCEEDED and incident.state in (S.MITIGATED, S.VERIFIED):
@@ -145,10 +129,10 @@ def settle(tx: Tx, episode: EpisodeRow, *, ended: RunRow | None = None) -> bool:
 
 def resolve_if_over(tx: Tx, incident_id: str, *, except_run: str | None = None) -> bool:
     """Resolve an incident whose alerts have all resolved and none of whose runs is at work."""
-    incident = tx.incidents.get(incident_id)
-    if incident is None or incident.state in _DONE or tx.episodes.open_of(incident_id):
+    incident = _living(tx, incident_id)
+    if incident is None or incident.state in OVER or tx.episodes.open_of(incident.id):
         return False
-    at_work = tx.runs.list(Page(limit=2), states=AT_WORK, incident_id=incident_id)
+    at_work = tx.runs.list(Page(limit=2), states=AT_WORK, incident_id=incident.id)
     if any(run.id != except_run for run in at_work):
         return False
     verdict = {
@@ -159,27 +143,83 @@ def resolve_if_over(tx: Tx, incident_id: str, *, except_run: str | None = None) 
     return True
 
 
-def reopen(tx: Tx, incident_id: str, reason: str) -> None:
-    """An alert fires again: what was mitigated, verified, resolved or closed is open again."""
+def _living(tx: Tx, incident_id: str) -> IncidentRow | None:
+    """The incident, or the one that it was merged into since its run began."""
     incident = tx.incidents.get(incident_id)
-    if incident is not None and incident.state not in (S.OPEN, S.ACKNOWLEDGED):
-        move(tx, incident, S.OPEN, reason)
+    while incident is not None and incident.body.get("merged_into"):
+        incident = tx.incidents.get(incident.body["merged_into"])
+    return incident
 
 
-def acknowledge(tx: Tx, incident_id: str, actor: Actor) -> IncidentRow:
-    """A person has seen it.
+def reopen(tx: Tx, incident_id: str, reason: str) -> None:
+    """An alert fires again: what was mitigated or verified is open again, what was over is reopened."""
+    incident = _living(tx, incident_id)
+    if incident is not None:
+        move(tx, incident, after_relapse(incident.state), reason)
+
+
+def acknowledge(tx: Tx, incident_id: str, actor: Actor, note: str = "") -> IncidentRow:
+    """A person has seen it. Who acknowledges an incident that nobody commands does not become commander.
 
     Raises:
-        NotFound: no such incident. Refused: it is not open.
+        NotFound: no such incident. Refused: it is neither open nor reopened.
     """
-    incident = _get(tx, incident_id)
+    incident = held(tx, incident_id)
     if incident.state is S.ACKNOWLEDGED:
         return incident
-    if incident.state is not S.OPEN:
+    if incident.state not in UNSEEN:
         raise Refused(
             f"incident {incident_id} is {incident.state.value}; only an open one is acknowledged"
         )
-    return move(tx, incident, S.ACKNOWLEDGED, f"acknowledged by {actor.name}")
+    return move(tx, incident, S.ACKNOWLEDGED, _told("acknowledged", actor, note), actor)
+
+
+def acknowledge_page(tx: Tx, page_id: str, actor: Actor, note: str) -> bool:
+    """Somebody has seen a page elsewhere: it is seen here, and so is the incident that it is about.
+
+    Returns:
+        False where it is unknown, or was seen before.
+    """
+    page = tx.pages.get(page_id)
+    if page is None or page.acked_at is not None:
+        return False
+    incident = tx.incidents.hold(page.incident_id) if page.incident_id else None
+    if (
+        incident is not None
+        and incident.state in UNSEEN
+        and page.subject == f"incident:{incident.id}"
+    ):
+        move(tx, incident, S.ACKNOWLEDGED, _told("acknowledged", actor, note), actor)
+        return True
+    return calling.seen(tx, page, actor, note)
+
+
+def resolve(tx: Tx, incident_id: str, actor: Actor, reason: str) -> IncidentRow:
+    """A person says that it is over, although alerts may still fire. Its runs must have ended.
+
+    Raises:
+        NotFound: no such incident. Refused: it is closed, or a run of it is at work.
+    """
+    incident = held(tx, incident_id)
+    if incident.state is S.CLOSED:
+        raise Refused(f"incident {incident_id} is closed; reopen it first")
+    _at_rest(tx, incident_id)
+    return move(tx, incident, S.RESOLVED, _told("resolved", actor, reason), actor)
+
+
+def reopen_by(tx: Tx, incident_id: str, actor: Actor, reason: str) -> IncidentRow:
+    """A person opens again what was over.
+
+    Raises:
+        NotFound: no such incident. Refused: it is not over, or it was merged into another.
+    """
+    incident = held(tx, incident_id)
+    if incident.state not in OVER:
+        raise Refused(f"incident {incident_id} is {incident.state.value}: it is not over")
+    into = incident.body.get("merged_into")
+    if into:
+        raise Refused(f"incident {incident_id} was merged into {into}; reopen that one")
+    return move(tx, incident, S.REOPENED, _told("reopened", actor, reason), actor)
 
 
 def close(tx: Tx, incident_id: str, actor: Actor, note: str = "") -> IncidentRow:
@@ -188,20 +228,33 @@ def close(tx: Tx, incident_id: str, actor: Actor, note: str = "") -> IncidentRow
     Raises:
         NotFound: no such incident. Refused: a run of it is at work; the message names it.
     """
-    incident = _get(tx, incident_id)
+    incident = held(tx, incident_id)
+    _at_rest(tx, incident_id)
+    for episode in tx.episodes.open_of(incident_id):
+        tx.episodes.close(episode.id)
+    return move(tx, incident, S.CLOSED, _told("closed", actor, note), actor)
+
+
+def _at_rest(tx: Tx, incident_id: str) -> None:
     at_work: Sequence[RunRow] = tx.runs.list(Page(limit=1), states=AT_WORK, incident_id=incident_id)
     if at_work:
         raise Refused(
             f"run {at_work[0].id} of incident {incident_id} is {at_work[0].state.value}; "
             "cancel it or let it end first"
         )
-    for episode in tx.episodes.open_of(incident_id):
-        tx.episodes.close(episode.id)
-    return move(tx, incident, S.CLOSED, f"closed by {actor.name}{': ' + note if note else ''}")
 
 
-def _get(tx: Tx, incident_id: str) -> IncidentRow:
-    incident = tx.incidents.get(incident_id)
+def _told(verb: str, actor: Actor, why: str) -> str:
+    return f"{verb} by {actor.name}{': ' + why if why else ''}"
+
+
+def held(tx: Tx, incident_id: str) -> IncidentRow:
+    """Return an incident that nobody else changes before this transaction ends.
+
+    Raises:
+        NotFound: there is no such incident.
+    """
+    incident = tx.incidents.hold(incident_id)
     if incident is None:
         raise NotFound(f"there is no incident {incident_id}")
     return incident

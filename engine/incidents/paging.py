@@ -64,7 +64,9 @@ class Paging:
             for row in rows:
                 body: JsonObject = {"page": row.id, "subject": row.subject, "level": row.level}
                 body |= {"reason": row.reason, "told": row.told + 1}
-                tx.journal.append(row.run_id or self._chain, [Entry("page.told", body)])
+                tx.journal.append(
+                    row.run_id or row.incident_id or self._chain, [Entry("page.told", body)]
+                )
             return rows
 
         rows = self._store.write(work)
@@ -105,7 +107,9 @@ def acknowledge(tx: Tx, page_id: str, actor: Actor, note: str = "", *, chain: st
     if not tx.pages.acknowledge(page_id, actor.name, note):
         raise Refused(f"{row.acked_by or 'somebody'} has seen page {page_id} already")
     body = {"page": row.id, "subject": row.subject, "by": actor.name, "via": actor.via}
-    tx.journal.append(row.run_id or chain, [Entry("page.seen", {**body, "note": note})])
+    tx.journal.append(
+        row.run_id or row.incident_id or chain, [Entry("page.seen", {**body, "note": note})]
+    )
     seen = tx.pages.get(page_id)
     assert seen is not None
     return seen

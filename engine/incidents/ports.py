@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from engine.journal.rows import PageRow
+from engine.journal.rows import IncidentRow, PageRow
 from engine.journal.store import Tx
 from engine.language.program import Query
 from engine.running.requests import RunRequest
@@ -33,6 +33,9 @@ Raises InvalidInput, NotFound or Refused (inputs, unknown playbook, policy) befo
 
 OnResolved = Callable[[Tx, str, str], None]
 """(transaction, run id, `verify` | `note` | `cancel`): every alert of the run's episode has resolved."""
+
+OnOpened = Callable[[Tx, IncidentRow], None]
+"""(transaction, incident): it has just been opened; where people are to be called, they are called here."""
 
 
 def leave_running(tx: Tx, run_id: str, how: str) -> None:

@@ -27,7 +27,7 @@ from engine.incidents.matching import (
     match,
     match_rule,
 )
-from engine.incidents.ports import CreateRun, OnResolved, QueryPort, leave_running
+from engine.incidents.ports import CreateRun, OnOpened, OnResolved, QueryPort, leave_running
 from engine.incidents.schedules import Firing
 from engine.incidents.watchdog import Watchdog
 from engine.journal.rows import AlertRow
@@ -88,6 +88,7 @@ class Triage:
         query: asks metrics connections, for conditions and query triggers.
         take: claims runs for this process's worker along with the decision that made them.
         on_resolved: told when every alert of a run's episode has resolved.
+        on_opened: told of every new incident; None: nobody asks.
     """
 
     def __init__(
@@ -98,6 +99,7 @@ class Triage:
         *,
         query: QueryPort | None = None,
         on_resolved: OnResolved = leave_running,
+        on_opened: OnOpened | None = None,
         settings: TriageSettings = TriageSettings(),
         give_way: GIVE_WAY = go_on,
         take: Take = leave_to_workers,
@@ -107,10 +109,12 @@ class Triage:
         self._store = store
         self._book = RuleBook(rules)
         self._query = query
-        self._desk = Desk(create_run, on_resolved, settings.node, settings.max_alert_age)
+        self._desk = Desk(create_run, on_resolved, settings.node, settings.max_alert_age, on_opened)
         self._firing = Firing(store, self._desk, query)
         self._watchdog = (
-            Watchdog(store, *settings.watchdog) if settings.watchdog is not None else None
+            Watchdog(store, *settings.watchdog, on_opened)
+            if settings.watchdog is not None
+            else None
         )
         self._wake = threading.Event()
         self._rest = 0.0  # seconds until something is due by itself, as of the last tick

@@ -12,8 +12,19 @@ from engine.domain.canonical import JsonObject
 from engine.domain.clock import format_time
 from engine.domain.entry import StoredEntry
 from engine.domain.errors import NotFound
+from engine.incidents.calling import PAGED
 from engine.incidents.timeline import describe
-from engine.journal.rows import AlertRow, DecisionRow, DeliveryRow, IncidentRow, Page, RunRow
+from engine.incidents.times import times_of
+from engine.journal.casefiles import ArtifactRow
+from engine.journal.rows import (
+    AlertRow,
+    DecisionRow,
+    DeliveryRow,
+    IncidentRow,
+    Page,
+    PageRow,
+    RunRow,
+)
 from engine.journal.store import Tx
 
 _MANY = 1000
@@ -107,7 +118,7 @@ def incident_summary(row: IncidentRow) -> JsonObject:
         "severity": row.severity,
         "opened_at": format_time(row.opened_at),
         "resolved_at": format_time(row.resolved_at) if row.resolved_at else None,
-        **row.body,
+        **{name: value for name, value in row.body.items() if name != PAGED},
     }
 
 
@@ -131,13 +142,87 @@ def incident(tx: Tx, incident_id: str) -> JsonObject:
         **incident_summary(row),
         "alerts": [_member(tx, one) for one in members],
         "missing": missing(tx, members),
+        "times": times_of(
+            row.opened_at,
+            [one.alert.starts_at for one in members],
+            tx.journal.read(incident_id),
+        ).as_json(),
+        "artifacts": [artifact_json(one) for one in tx.artifacts.of(incident_id)],
+        "pages": [page_json(tx, one) for one in tx.pages.of_incident(incident_id)],
         "runs": [run_summary(run) for run in reversed(runs)],
         "decisions": [
             decision_json(one)
             for one in tx.decisions.list(Page(limit=_MANY), incident_id=incident_id)
         ],
-        "timeline": timeline(tx, [incident_id, *(run.id for run in reversed(runs))]),
+        "timeline": timeline(tx, chains_of(row, [run.id for run in reversed(runs)])),
     }
+
+
+def chains_of(incident: IncidentRow, runs: Sequence[str]) -> Sequence[str]:
+    """The chains that tell an incident's story: its own, those of what was merged into it, its runs'."""
+    return [incident.id, *(incident.body.get("merged") or []), *runs]
+
+
+def artifact_json(row: ArtifactRow) -> JsonObject:
+    """One artifact, without its bytes."""
+    return {
+        "id": row.id,
+        "name": row.name,
+        "content_type": row.content_type,
+        "bytes": row.bytes,
+        "sha256": row.sha256,
+        "by": row.by,
+        "at": format_time(row.at),
+        "reference": row.reference,
+    }
+
+
+def page_json(tx: Tx, row: PageRow) -> JsonObject:
+    """One page: what waits to be seen, how far its call has come, and who has seen it."""
+    call = tx.calls.get(row.id)
+    seen = format_time(row.acked_at) if row.acked_at else None
+    return {
+        "id": row.id,
+        "subject": row.subject,
+        "run": row.run_id,
+        "incident": row.incident_id,
+        "level": row.level,
+        "reason": row.reason,
+        "state": "seen" if row.acked_at else "open",
+        "raised_at": format_time(row.raised_at),
+        "told": row.told,
+        "chain": None if call is None else call.chain,
+        "round": None if call is None else call.round + 1,
+        "next_at": format_time(call.next_at) if call is not None and call.next_at else None,
+        "seen_by": row.acked_by or None,
+        "seen_at": seen,
+        "note": row.note,
+    }
+
+
+def page(tx: Tx, page_id: str) -> JsonObject:
+    """One page with its messages.
+
+    Raises:
+        NotFound: no such page.
+    """
+    row = tx.pages.get(page_id)
+    if row is None:
+        raise NotFound(f"there is no page {page_id}")
+    sends = [
+        {
+            "n": one.n,
+            "event": one.event,
+            "contact": one.contact,
+            "way": one.way,
+            "state": one.state,
+            "at": format_time(one.at),
+            "tries": one.tries,
+            "error": one.error,
+        }
+        for one in tx.calls.sends(page_id)
+    ]
+    return {**page_json(tx, row), "messages": sends}
 
 
 def _member(tx: Tx, row: AlertRow) -> JsonObject:

@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 from engine.domain.clock import format_time
 from engine.domain.entry import Entry
 from engine.domain.ids import new_id
-from engine.domain.incident import IncidentState
+from engine.domain.incident import TRANSITIONS, IncidentState
 from engine.incidents import lifecycle
+from engine.incidents.ports import OnOpened
 from engine.journal.rows import EpisodeRow, IncidentRow
 from engine.journal.store import Store, Tx
 from engine.planning.decision import spell
@@ -24,8 +25,15 @@ class Watchdog:
     raise it once. It resolves by itself when the alert comes again.
     """
 
-    def __init__(self, store: Store, alertname: str, missing_after: float) -> None:
+    def __init__(
+        self,
+        store: Store,
+        alertname: str,
+        missing_after: float,
+        on_opened: OnOpened | None = None,
+    ) -> None:
         self._store = store
+        self._on_opened = on_opened
         self._name = alertname
         self._after = missing_after
         self._since: datetime | None = None  # before the first look nothing can have been missed
@@ -71,6 +79,8 @@ class Watchdog:
         entries = [Entry("incident.opened", opened), Entry("incident.note", told)]
         tx.journal.append(incident.id, entries)
         tx.episodes.open(RULE, self._name, run_id=None, incident_id=incident.id)
+        if self._on_opened is not None:
+            self._on_opened(tx, incident)
         return 1
 
     def _all_clear(self, tx: Tx) -> int:
@@ -79,7 +89,7 @@ class Watchdog:
             return 0
         tx.episodes.close(episode.id)
         incident = tx.incidents.get(episode.incident_id or "")
-        if incident is not None and IncidentState.RESOLVED in lifecycle.TRANSITIONS[incident.state]:
+        if incident is not None and IncidentState.RESOLVED in TRANSITIONS[incident.state]:
             reason = f"{self._name} arrives again"
             lifecycle.move(tx, incident, IncidentState.RESOLVED, reason)
         return 1

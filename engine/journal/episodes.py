@@ -162,12 +162,26 @@ _INCIDENT = (
 )
 OPEN_INCIDENT = Statement(insert(I))
 GET_INCIDENT = Statement(select(*_INCIDENT).where(I.c.id == p("id")))
+HOLD_INCIDENT = Statement(select(*_INCIDENT).where(I.c.id == p("id")).with_for_update())
 ADD_ALERT = Statement(insert_new(L, "incident_id", "alert_id"))
 ALERTS = Statement(
     select(*ALERT_COLUMNS)
     .join(L, L.c.alert_id == tables.alerts.c.id)
     .where(L.c.incident_id == p("incident_id"))
     .order_by(tables.alerts.c.seq)
+)
+_R = tables.runs
+MERGED_ALERTS = Statement(
+    select(L.c.alert_id).where(
+        L.c.incident_id == p("source"),
+        L.c.alert_id.not_in(select(L.c.alert_id).where(L.c.incident_id == p("into"))),
+    )
+)
+MERGE_EPISODES = Statement(
+    update(T).where(T.c.incident_id == p("source"), _IS_OPEN).values(incident_id=p("into"))
+)
+MERGE_RUNS = Statement(
+    update(_R).where(_R.c.incident_id == p("source")).values(incident_id=p("into"))
 )
 _STILL_OPEN = text("state NOT IN ('resolved', 'closed')")
 
@@ -217,6 +231,16 @@ class Incidents(Repository):
     def get(self, incident_id: str) -> IncidentRow | None:
         row = self._s.one(GET_INCIDENT, id=incident_id)
         return None if row is None else _incident_row(row)
+
+    def hold(self, incident_id: str) -> IncidentRow | None:
+        row = self._s.one(HOLD_INCIDENT, id=incident_id)
+        return None if row is None else _incident_row(row)
+
+    def merge(self, source: str, into: str) -> None:
+        for (alert,) in self._s.all(MERGED_ALERTS, source=source, into=into):
+            self.add_alert(into, alert)
+        self._s.run(MERGE_EPISODES, source=source, into=into)
+        self._s.run(MERGE_RUNS, source=source, into=into)
 
     def update(self, incident_id: str, **changes: object) -> None:
         """Change title, state, severity, resolved_at or body.

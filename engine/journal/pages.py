@@ -48,6 +48,14 @@ DUE = Statement(
 PUT_OFF = Statement(
     update(T).where(T.c.id == p("id")).values(next_at=p("next_at"), told=T.c.told + ONE)
 )
+OF_INCIDENT = Statement(
+    select(*_COLUMNS).where(T.c.incident_id == p("incident_id")).order_by(T.c.seq)
+)
+LOUDER = Statement(
+    update(T)
+    .where(T.c.id == p("id"), _OPEN)
+    .values(level=p("level"), reason=p("reason"), next_at=p("now"))
+)
 NEXT = Statement(select(func.min(T.c.next_at)).where(_OPEN))
 _SEEN = {"acked_at": p("now"), "acked_by": p("by"), "note": p("note")}
 ACKNOWLEDGE = Statement(update(T).where(T.c.id == p("id"), _OPEN).values(**_SEEN))
@@ -126,6 +134,13 @@ class Pages(Repository):
     def acknowledge(self, page_id: str, by: str, note: str = "") -> bool:
         values = {"by": clean(by), "note": clean(note), "now": self._now()}
         return self._s.run(ACKNOWLEDGE, id=page_id, **values) > 0
+
+    def of_incident(self, incident_id: str) -> Sequence[PageRow]:
+        return [_row(row) for row in self._s.all(OF_INCIDENT, incident_id=incident_id)]
+
+    def louder(self, page_id: str, level: str, reason: str) -> bool:
+        values = {"level": level, "reason": clean(reason), "now": self._now()}
+        return self._s.run(LOUDER, id=page_id, **values) > 0
 
     def seen(self, run_id: str, by: str, note: str) -> int:
         values = {"by": clean(by), "note": clean(note), "now": self._now()}

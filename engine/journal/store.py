@@ -23,6 +23,7 @@ from engine.journal.protocols.alerts import (
     Windows,
 )
 from engine.journal.protocols.brakes import Brakes, Budgets, Locks, Tokens
+from engine.journal.protocols.casefiles import Acts, Artifacts, Calls, Postmortems
 from engine.journal.protocols.chat import Inbox, Outbox, Rooms
 from engine.journal.protocols.people import Delegations, Pages
 from engine.journal.protocols.runs import Blobs, Gates, Journal, Runs, Timers, Workers
@@ -54,6 +55,10 @@ class Tx(Protocol):
     outbox: Outbox
     rooms: Rooms
     inbox: Inbox
+    calls: Calls
+    artifacts: Artifacts
+    acts: Acts
+    postmortems: Postmortems
 
     def now(self) -> datetime: ...
 
@@ -91,7 +96,7 @@ class Store(Protocol):
         ...
 
     def listen(self, wake: Callable[[str], None]) -> Callable[[], None]:
-        """Call `wake(topic)` (`alerts`, `runs`, `journal`, `chat`) after commits, here or in another process,
+        """Call `wake(topic)` (`alerts`, `runs`, `journal`, `chat`, `calls`) after commits, here or in another process,
         that concern it. May call too often, and late by up to a second. Returns a function that stops it."""
         ...
 

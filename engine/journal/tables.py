@@ -343,6 +343,7 @@ pages = Table(
     _text("note"),
     _partial("pages_open", "subject", where="acked_at IS NULL", unique=True),
     _partial("pages_due", "next_at", where="acked_at IS NULL"),
+    _partial("pages_incident", "incident_id", where="incident_id IS NOT NULL"),
     _partial("pages_run", "run_id", where="run_id IS NOT NULL"),
 )
 

@@ -10,7 +10,9 @@ from sqlalchemy import ColumnElement, func
 
 from engine.domain.clock import Clock
 from engine.journal.alerts import Alerts
+from engine.journal.artifacts import Acts, Artifacts, Postmortems
 from engine.journal.blobs import Blobs, Tokens
+from engine.journal.calls import Calls
 from engine.journal.chains import Journal
 from engine.journal.codec import instant, micros
 from engine.journal.decisions import Decisions, Schedules, Windows
@@ -21,7 +23,7 @@ from engine.journal.keys import Keys
 from engine.journal.locks import Budgets, Locks
 from engine.journal.outbox import Outbox
 from engine.journal.pages import Pages
-from engine.journal.protocols import alerts, brakes, chat, people, runs
+from engine.journal.protocols import alerts, brakes, casefiles, chat, people, runs
 from engine.journal.rooms import Inbox, Rooms
 from engine.journal.runs import Runs
 from engine.journal.session import Session
@@ -80,6 +82,10 @@ class Transaction:
         self.outbox: chat.Outbox = Outbox(self)
         self.rooms: chat.Rooms = Rooms(self)
         self.inbox: chat.Inbox = Inbox(self)
+        self.calls: casefiles.Calls = Calls(self)
+        self.artifacts: casefiles.Artifacts = Artifacts(self)
+        self.acts: casefiles.Acts = Acts(self)
+        self.postmortems: casefiles.Postmortems = Postmortems(self)
 
     def renew(self) -> None:
         """Start a work: its time is read again, once."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 
 log = logging.getLogger("stanch.journal")
 
-TOPICS = ("alerts", "runs", "journal", "chat")
+TOPICS = ("alerts", "runs", "journal", "chat", "calls")
 
 
 class Listeners:

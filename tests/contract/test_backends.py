@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,8 @@ from engine.edges.cli.backend import LISTS, Backend
 from engine.edges.cli.local import LocalBackend
 from engine.edges.cli.remote import RemoteBackend, Unreachable
 from engine.edges.problems import Unauthenticated
-from tests.unit.edges.app import App, served
+from engine.journal.rows import Page
+from tests.unit.edges.app import App, sample_alert, served
 
 ROLES = frozenset({"viewer", "operator", "sre"})
 
@@ -190,3 +192,111 @@ def test_a_server_that_is_something_else(tmp_path: Path) -> None:
         )
         with pytest.raises(StanchError, match=r"JSON|no reason"):
             backend.list("runs")
+
+
+# ---------------------------------------------------------------- incidents and calls
+
+
+@pytest.fixture
+def incident(case: Case) -> str:
+    """An open incident of a rule's alert, its run at its gate."""
+    app = case.app
+    alert = sample_alert(5)
+    app.store.write(lambda tx: tx.alerts.accept(alert))
+    app.settle()
+    return str(case.backend.list("incidents")["items"][0]["id"])
+
+
+def test_an_incident_is_handled_either_way(case: Case, incident: str) -> None:
+    backend = case.backend
+    backend.on_incident(incident, "severity", severity="P0", reason="customers see it")
+    backend.on_incident(incident, "title", title="x is low", reason="")
+    backend.on_incident(incident, "role", role="commander", person="alice", note="")
+    backend.on_incident(incident, "note", note="looking at the table")
+    item = backend.acknowledge(incident[-8:], "mine")
+    assert (item["severity"], item["title"], item["state"], item["roles"]) == (
+        *("P0", "x is low", "acknowledged"),
+        {"commander": "alice"},
+    )
+    texts = [line["text"] for line in item["timeline"]]
+    assert "looking at the table (alice)" in texts
+    assert "incident went from open to acknowledged: acknowledged by alice: mine" in texts
+    with pytest.raises(Refused, match="cancel it or let it end first"):
+        backend.on_incident(incident, "resolve", reason="it is fine")
+    (run,) = item["runs"]
+    backend.cancel(run["id"], "not needed")
+    case.app.settle()
+    assert backend.on_incident(incident, "resolve", reason="it is fine")["state"] == "resolved"
+    assert backend.on_incident(incident, "reopen", reason="not so")["state"] == "reopened"
+    assert backend.on_incident(incident, "close", reason="known")["state"] == "closed"
+
+
+def test_files_come_and_go_either_way(case: Case, incident: str) -> None:
+    content = bytes(range(256))
+    given = {"name": "dump.bin", "content_type": "application/octet-stream"}
+    encoded = base64.b64encode(content).decode()
+    case.backend.on_incident(incident, "artifact", **given, content=encoded, reference=None)
+    item, back = case.backend.artifact(incident, "dump.bin")
+    assert (item["bytes"], back) == (256, content)
+    where = {"connection": "files", "name": "a/b", "sha256": "0" * 64, "bytes": 7}
+    elsewhere = {"name": "rows.csv", "content_type": "text/csv"}
+    case.backend.on_incident(incident, "artifact", **elsewhere, content=None, reference=where)
+    item, back = case.backend.artifact(incident, "rows.csv")
+    assert (item["reference"], back) == (where, None)
+    with pytest.raises(NotFound, match="has no artifact 'x'"):
+        case.backend.artifact(incident, "x")
+    with pytest.raises(InvalidInput, match="in base64, and this is not"):
+        case.backend.on_incident(incident, "artifact", **given, content="%%", reference=None)
+    with pytest.raises(InvalidInput, match="content or its reference, one of them"):
+        case.backend.on_incident(incident, "artifact", **given, content=None, reference=None)
+
+
+def test_people_are_called_and_seen_either_way(case: Case, incident: str) -> None:
+    assert case.backend.pages(over=False)["items"] == []
+    item = case.backend.on_incident(
+        incident, "escalate", level="critical", reason="it is bad", chain=None
+    )
+    (page,) = item["pages"]
+    assert (page["level"], page["chain"], page["state"]) == ("critical", "default", "open")
+    assert case.backend.pages(over=False)["items"] == [page]
+    seen = case.backend.acknowledge(page["id"], "mine")
+    assert (seen["state"], seen["seen_by"], seen["note"]) == ("seen", "alice", "mine")
+    assert case.backend.pages(over=False)["items"] == []
+    assert case.backend.pages(over=True)["items"][0]["id"] == page["id"]
+    assert case.backend.on_call()["schedules"] == []
+    with pytest.raises(InvalidInput, match="no escalation chain 'loud'"):
+        case.backend.on_incident(
+            incident, "escalate", level="critical", reason="it is bad", chain="loud"
+        )
+
+
+def test_merging_either_way(case: Case, incident: str) -> None:
+    case.app.store.write(lambda tx: tx.alerts.accept(sample_alert(6)))
+    case.app.settle()
+    other = next(
+        one["id"] for one in case.backend.list("incidents")["items"] if one["id"] != incident
+    )
+    kept = case.backend.on_incident(other, "merge", into=incident, reason="the same table")
+    assert (kept["id"], kept["merged"], len(kept["alerts"])) == (incident, [other], 2)
+    assert case.backend.show(other)["item"]["merged_into"] == incident
+
+
+def test_a_viewer_changes_no_incident(tmp_path: Path) -> None:
+    app = App(tmp_path)
+    app.store.write(lambda tx: tx.alerts.accept(sample_alert(5)))
+    app.settle()
+    (incident,) = app.store.read(lambda tx: tx.incidents.list(Page()))
+    with LocalBackend(app, Actor("eve", frozenset({"viewer"}))) as backend:
+        before = app.store.read(lambda tx: tx.journal.read(incident.id))
+        for verb, body in (
+            ("note", {"note": "x"}),
+            ("severity", {"severity": "P0", "reason": "x"}),
+            ("close", {"reason": "x"}),
+            ("escalate", {"level": "critical", "reason": "x"}),
+        ):
+            with pytest.raises(Refused, match="that needs the role operator"):
+                backend.on_incident(incident.id, verb, **body)
+        with pytest.raises(Refused, match="that needs the role operator"):
+            backend.acknowledge(incident.id, "")
+        assert app.store.read(lambda tx: tx.journal.read(incident.id)) == before
+    app.store.close()

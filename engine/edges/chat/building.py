@@ -106,8 +106,8 @@ def chat_of(application: Any) -> ChatService:
     return ChatService(store, tellers, deliverer, hearing, routes, listener)
 
 
-def ports_of(application: Any) -> Callable[[RunRow], Ports]:
-    """Return what gives each run its chat: the outbox alone, so that no secret of the chat is needed."""
+def voices_of(application: Any) -> Callable[[str | None], OutgoingChat]:
+    """Return what speaks for an incident: the outbox alone, so that no secret of the chat is needed."""
     config, store = application.config, application.store
     channels = config.slack.channels if config.slack is not None else {}
     telling = telling_of(config.chat)
@@ -115,7 +115,13 @@ def ports_of(application: Any) -> Callable[[RunRow], Ports]:
     def ensure(incident_id: str) -> None:
         Teller(store, telling).ensure(incident_id)
 
-    return lambda row: Ports(chat=OutgoingChat(store, row.incident_id, channels, ensure))
+    return lambda incident_id: OutgoingChat(store, incident_id, channels, ensure)
+
+
+def ports_of(application: Any) -> Callable[[RunRow], Ports]:
+    """Return what gives each run its chat."""
+    voices = voices_of(application)
+    return lambda row: Ports(chat=voices(row.incident_id))
 
 
 def _slack(

@@ -191,23 +191,17 @@ class Commands(Steering):
     # ------------------------------------------------------------ incidents
 
     def _ack(self, asker: Asker, typed: Typed) -> Message:
-        from engine.incidents.lifecycle import acknowledge
-
-        require(asker.actor, Level.OPERATOR, "acknowledge an incident")
-        found = self._desk.incident(self._incident_of(asker, typed))["id"]
-        row = self._desk.app.store.write(lambda tx: acknowledge(tx, found, asker.actor))
-        return say(f"{row.id} is {row.state.value} by {asker.actor.name}: {row.title}")
+        found = self._incident_of(asker, typed)
+        item = self._desk.acknowledge(asker.actor, found)
+        what = item.get("title") or item["reason"]
+        return say(f"{item['id']} is {item['state']} by {asker.actor.name}: {what}")
 
     def _close(self, asker: Asker, typed: Typed) -> Message:
-        from engine.incidents.lifecycle import close
-
-        require(asker.actor, Level.OPERATOR, "close an incident")
         named = bool(typed.arguments) and typed.arguments[0].startswith("inc-")
         wanted = typed if named else Typed(typed.word)
-        found = self._desk.incident(self._incident_of(asker, wanted))["id"]
         note = typed.rest(1 if named else 0)
-        row = self._desk.app.store.write(lambda tx: close(tx, found, asker.actor, note))
-        return say(f"{row.id} is {row.state.value}: {row.title}")
+        item = self._desk.close(asker.actor, self._incident_of(asker, wanted), note)
+        return say(f"{item['id']} is {item['state']}: {item['title']}")
 
     def _incident_of(self, asker: Asker, typed: Typed) -> str:
         if typed.arguments:

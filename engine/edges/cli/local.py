@@ -176,6 +176,24 @@ class LocalBackend:
     def resume(self, reason: str) -> JsonObject:
         return self._desk.resume(self._actor, reason)
 
+    # ------------------------------------------------------------ incidents and calls
+
+    def acknowledge(self, text: str, note: str) -> JsonObject:
+        return self._desk.acknowledge(self._actor, text, note)
+
+    def on_incident(self, incident: str, verb: str, **body: Any) -> JsonObject:
+        act: Callable[..., JsonObject] = getattr(self._desk, verb)
+        return act(self._actor, incident, **body)
+
+    def artifact(self, incident: str, name: str) -> tuple[JsonObject, bytes | None]:
+        return self._desk.artifact_content(incident, name)
+
+    def pages(self, *, over: bool) -> JsonObject:
+        return self._desk.pages(unresolved=not over)
+
+    def on_call(self) -> JsonObject:
+        return self._desk.on_call()
+
     # ------------------------------------------------------------ tokens: the store's owner hands them out
 
     @property

@@ -22,6 +22,7 @@ from engine.edges.cli.commands import (
     begin,
     grants,
     hands,
+    incident,
     look,
     manual,
     nodes,
@@ -101,6 +102,7 @@ for _room in (
     top,
     act,
     hands,
+    incident,
     operate,
     nodes,
 ):

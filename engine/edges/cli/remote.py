@@ -175,6 +175,37 @@ class RemoteBackend:
     def _on_gate(self, gate: str, verb: str, **body: Any) -> JsonObject:
         return self._post(f"approvals/{quote(gate, safe='')}/{verb}", **body)
 
+    def acknowledge(self, text: str, note: str) -> JsonObject:
+        return self._post(f"acknowledge/{quote(text, safe='')}", note=note)
+
+    def on_incident(self, incident: str, verb: str, **body: Any) -> JsonObject:
+        return self._post(f"incidents/{quote(incident, safe='')}/{verb}", **body)
+
+    def artifact(self, incident: str, name: str) -> tuple[JsonObject, bytes | None]:
+        path = f"incidents/{quote(incident, safe='')}"
+        detail = self._get(path)
+        found = [one for one in detail["artifacts"] if name in (one["id"], one["name"])]
+        if not found:
+            raise NotFound(f"{detail['id']} has no artifact {name!r}")
+        if found[0]["reference"] is not None:
+            return found[0], None
+        return found[0], self._bytes(f"{path}/artifacts/{quote(name, safe='')}")
+
+    def _bytes(self, path: str) -> bytes:
+        try:
+            answer = self._http.request("GET", f"/api/v1/{path}")
+        except httpx.TransportError as error:
+            raise Unreachable(f"{self.where} does not answer: {error}") from error
+        if answer.is_success:
+            return answer.content
+        raise _error_of(answer, self.where)
+
+    def pages(self, *, over: bool) -> JsonObject:
+        return self._get("pages", all=over)
+
+    def on_call(self) -> JsonObject:
+        return self._get("oncall")
+
     def choose(
         self,
         gate: str,

@@ -10,12 +10,12 @@ from engine.domain.clock import format_time
 from engine.domain.errors import InvalidInput
 from engine.domain.people import Actor
 from engine.edges.desk.find import find_gate, find_run
-from engine.edges.desk.hands import Hands
+from engine.edges.desk.incidents import IncidentDesk
 from engine.edges.desk.people import Level, add_token, require
 from engine.running.views import gate_view
 
 
-class Desk(Hands):
+class Desk(IncidentDesk):
     """Everything that the API and the CLI can ask. Each act answers with the thing as it then is."""
 
     # ------------------------------------------------------------ runs

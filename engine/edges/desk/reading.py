@@ -136,10 +136,10 @@ class Reading:
     # ------------------------------------------------------------ items
 
     def alert(self, text: str) -> JsonObject:
-        return self._read(lambda tx: views.alert(tx, _of_kind(tx, text, "alert").id))
+        return self._read(lambda tx: views.alert(tx, of_kind(tx, text, "alert").id))
 
     def incident(self, text: str) -> JsonObject:
-        return self._read(lambda tx: views.incident(tx, _of_kind(tx, text, "incident").id))
+        return self._read(lambda tx: views.incident(tx, of_kind(tx, text, "incident").id))
 
     def run(self, text: str) -> JsonObject:
         return self._read(lambda tx: run_detail(tx, find_run(tx, text)))
@@ -227,7 +227,7 @@ class Reading:
         return verify(store, expected_seal=expected_seal).as_json()
 
 
-def _of_kind(tx: Tx, text: str, kind: str) -> Found:
+def of_kind(tx: Tx, text: str, kind: str) -> Found:
     found = find(tx, text)
     if found.kind != kind:
         raise NotFound(f"{text!r} is no {kind} but {found}")

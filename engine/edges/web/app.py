@@ -14,7 +14,7 @@ from engine.domain.canonical import JsonObject
 from engine.domain.errors import StanchError
 from engine.edges.desk.acting import Desk
 from engine.edges.problems import problem_of
-from engine.edges.web import acts, events, hands, health, reads
+from engine.edges.web import acts, events, hands, health, incidents, pagers, reads
 from engine.edges.web.auth import Door
 from engine.edges.web.metrics import Metrics
 from engine.edges.web.middleware import BodyLimit, SecurityHeaders
@@ -58,7 +58,7 @@ def create_app(
     app.state.metrics = metrics or Metrics(application.store, application.triage)
     if intake is not None:
         app.router.routes.insert(0, intake)  # the hot path is matched first
-    for room in (health, reads, acts, hands, events):
+    for room in (health, reads, acts, hands, incidents, pagers, events):
         app.include_router(room.router)
     app.add_middleware(BodyLimit, exempt=(HOOK,))
     app.add_middleware(SecurityHeaders)

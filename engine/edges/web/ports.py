@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Protocol
 
 from engine.contract.registry import Registry
@@ -11,6 +12,8 @@ from engine.domain.clock import Clock
 from engine.domain.people import Actor
 from engine.domain.run import RunMode
 from engine.edges.desk.directory import Directory
+from engine.incidents.calling import Calling
+from engine.incidents.handling import ArtifactLimits
 from engine.journal.store import Store
 from engine.language.program import Program
 from engine.language.rules import Rule
@@ -154,6 +157,14 @@ class Triage(Protocol):
         ...
 
 
+class Roster(Protocol):
+    """Who is on call."""
+
+    def view(self, at: datetime) -> JsonObject:
+        """`{schedules, chains}` at a time; a schedule that cannot be asked says why."""
+        ...
+
+
 class Application(Protocol):
     """One built engine."""
 
@@ -199,3 +210,20 @@ class Application(Protocol):
 
     @property
     def clock(self) -> Clock: ...
+
+    @property
+    def calling(self) -> Calling:
+        """Pages people about incidents, by the configured chains."""
+        ...
+
+    @property
+    def roster(self) -> Roster:
+        """Who is on call."""
+        ...
+
+    def hook_secret(self, name: str) -> str | None:
+        """What the webhook of `pagerduty` or `opsgenie` proves itself with; None: not configured."""
+        ...
+
+    @property
+    def artifact_limits(self) -> ArtifactLimits: ...

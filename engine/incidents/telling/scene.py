@@ -8,7 +8,7 @@ from datetime import datetime
 
 from engine.domain.canonical import Json, JsonObject
 from engine.domain.entry import StoredEntry
-from engine.domain.incident import IncidentState
+from engine.domain.incident import OVER
 from engine.domain.run import ENDS, RunState
 from engine.journal.rows import AlertRow, GateRow, IncidentRow, Page, RunRow, VoteRow
 from engine.journal.store import Tx
@@ -37,7 +37,7 @@ class Scene:
 
     @property
     def is_open(self) -> bool:
-        return self.incident.state not in (IncidentState.RESOLVED, IncidentState.CLOSED)
+        return self.incident.state not in OVER
 
     @property
     def open_gates(self) -> list[GateRow]:

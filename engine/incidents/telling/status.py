@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from engine.domain.clock import format_time
-from engine.domain.incident import IncidentState
+from engine.domain.incident import UNSEEN
 from engine.domain.message import Button, Message, Section
 from engine.domain.run import RunState
 from engine.incidents.telling.scene import Scene
@@ -56,7 +56,7 @@ def status(scene: Scene, telling: Telling) -> Message:
 def _buttons(scene: Scene, telling: Telling) -> tuple[Button, ...]:
     incident = scene.incident
     buttons = []
-    if incident.state is IncidentState.OPEN:
+    if incident.state in UNSEEN:
         buttons.append(Button("Acknowledge", "ack", incident.id, "primary"))
     if telling.pages:
         buttons.append(Button("Open the page", "page", url=telling.link("incidents", incident.id)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine.domain.entry import StoredEntry
-from engine.domain.incident import IncidentState
+from engine.domain.incident import UNSEEN
 from engine.domain.message import Button, Message, Section
 from engine.incidents.telling.scene import Scene
 from engine.incidents.telling.settings import Telling
@@ -51,7 +51,7 @@ def update(scene: Scene, since: Sequence[StoredEntry]) -> Message:
 
 def wants_reminder(scene: Scene, telling: Telling) -> bool:
     """Whether nobody has taken the incident up for too long."""
-    if telling.commander is None or scene.incident.state is not IncidentState.OPEN:
+    if telling.commander is None or scene.incident.state not in UNSEEN:
         return False
     return (scene.now - scene.incident.opened_at).total_seconds() >= telling.remind
 

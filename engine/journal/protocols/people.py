@@ -44,6 +44,14 @@ class Pages(Protocol):
         """A person has seen it; False where somebody had before."""
         ...
 
+    def of_incident(self, incident_id: str) -> Sequence[PageRow]:
+        """Every page of an incident, oldest first."""
+        ...
+
+    def louder(self, page_id: str, level: str, reason: str) -> bool:
+        """Raise an open page's level, and tell it now; False where it has been seen."""
+        ...
+
     def seen(self, run_id: str, by: str, note: str) -> int:
         """Whoever acts on a run has seen its pages; return how many were open."""
         ...

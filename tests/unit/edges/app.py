@@ -8,17 +8,24 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import uvicorn
 
+from engine.domain.alert import Alert, AlertStatus, Delivery
+from engine.domain.canonical import JsonObject
+from engine.domain.clock import format_time
 from engine.edges.desk.directory import Directory
 from engine.edges.desk.people import add_token
 from engine.edges.intake.endpoint import IntakeSettings, intake_route
 from engine.edges.web.app import create_app
 from engine.edges.web.metrics import Metrics
+from engine.incidents.calling import Calling
+from engine.incidents.chains import Chain, Contact, Policy, Rung
+from engine.incidents.handling import ArtifactLimits
 from engine.incidents.triage import Triage
 from engine.language.matchers import parse_matcher
 from engine.language.program import Program
@@ -73,6 +80,19 @@ RULE = Rule(
 )
 
 
+POLICY = Policy(
+    chains={"default": Chain((Rung("primary", 900.0),), 1800.0)},
+    contacts={"primary": Contact("primary", "Primary on-call", ({"webhook": "pager"},))},
+)
+
+
+class NobodysRoster:
+    """A roster without schedules."""
+
+    def view(self, at: datetime) -> JsonObject:
+        return {"at": format_time(at), "schedules": [], "chains": [], "levels": {}}
+
+
 class App:
     """One application. `engine.settle()` drives its runs by hand; `start_workers` drives them in threads."""
 
@@ -96,6 +116,10 @@ class App:
         self.triage = Triage(self.store, self.project.rules, self.commands.create_run)
         self.metrics = Metrics(self.store, self.triage)
         self.engine.services.observe = self.metrics.observe
+        self.calling = Calling(POLICY)
+        self.roster = NobodysRoster()
+        self.hook_secrets: dict[str, str] = {}
+        self.artifact_limits = ArtifactLimits(each=1000, total=2000)
 
     @property
     def brake_rules(self) -> BrakeRules:
@@ -107,6 +131,9 @@ class App:
             self.store, IntakeSettings(), self.metrics.delivered, self.metrics.answered
         )
         return create_app(self, intake, self.metrics)
+
+    def hook_secret(self, name: str) -> str | None:
+        return self.hook_secrets.get(name)
 
     def token(self, name: str, *roles: str) -> str:
         return add_token(self.store, name, roles, None)
@@ -132,6 +159,19 @@ class App:
         self.settle()
         (gate,) = self.store.read(lambda tx: tx.gates.of_run(run))
         return run, gate.id, gate.fingerprint
+
+
+def sample_alert(to: int) -> Delivery:
+    """A delivery of the alert that the toy rule takes."""
+    labels = {"alertname": "XLow", "to": str(to)}
+    alert = Alert(
+        fingerprint=f"x-{to}",
+        status=AlertStatus.FIRING,
+        labels=labels,
+        annotations={"summary": "x is low"},
+        starts_at=datetime(2026, 1, 1, tzinfo=UTC),
+    )
+    return Delivery("stanch", "g", {}, "", (alert,))
 
 
 @contextmanager

@@ -6,17 +6,19 @@ import itertools
 
 import pytest
 
+from engine.domain.incident import TRANSITIONS, ForbiddenMove, advance, after_relapse, after_success
 from engine.domain.incident import IncidentState as S
 from engine.domain.run import ENDS, RunState
-from engine.incidents.lifecycle import AT_WORK, TRANSITIONS, ForbiddenMove, advance, after_success
+from engine.incidents.lifecycle import AT_WORK
 
 ALLOWED = {
     S.OPEN: {S.ACKNOWLEDGED, S.MITIGATED, S.VERIFIED, S.RESOLVED, S.CLOSED},
     S.ACKNOWLEDGED: {S.OPEN, S.MITIGATED, S.VERIFIED, S.RESOLVED, S.CLOSED},
     S.MITIGATED: {S.OPEN, S.VERIFIED, S.RESOLVED, S.CLOSED},
     S.VERIFIED: {S.OPEN, S.RESOLVED, S.CLOSED},
-    S.RESOLVED: {S.OPEN, S.CLOSED},
-    S.CLOSED: {S.OPEN},
+    S.RESOLVED: {S.REOPENED, S.CLOSED},
+    S.CLOSED: {S.REOPENED},
+    S.REOPENED: {S.ACKNOWLEDGED, S.MITIGATED, S.VERIFIED, S.RESOLVED, S.CLOSED},
 }
 
 
@@ -54,3 +56,19 @@ def test_after_a_run_that_succeeded(current: S, verified: bool, to: S) -> None:
 
 def test_a_run_that_needs_a_person_is_not_over() -> None:
     assert set(RunState) - AT_WORK == ENDS - {RunState.NEEDS_HUMAN}
+
+
+@pytest.mark.parametrize(
+    ("current", "to"),
+    [
+        (S.OPEN, S.OPEN),
+        (S.ACKNOWLEDGED, S.ACKNOWLEDGED),
+        (S.MITIGATED, S.OPEN),
+        (S.VERIFIED, S.OPEN),
+        (S.RESOLVED, S.REOPENED),
+        (S.CLOSED, S.REOPENED),
+        (S.REOPENED, S.REOPENED),
+    ],
+)
+def test_after_an_alert_that_fires_again(current: S, to: S) -> None:
+    assert after_relapse(current) is to

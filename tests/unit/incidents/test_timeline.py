@@ -187,6 +187,71 @@ LINES: list[tuple[str, dict[str, Any], str]] = [
         "alert ETLFails resolved, the last one",
     ),
     ("incident.note", {"text": "line one\nline two"}, "line one line two"),
+    ("incident.note", {"text": "pool is full", "actor": "alice"}, "pool is full (alice)"),
+    (
+        "incident.severity",
+        {"from": "P2", "to": "P0", "actor": "alice", "reason": "customers see it"},
+        "severity went from P2 to P0 by alice: customers see it",
+    ),
+    (
+        "incident.title",
+        {"from": "a", "to": "ETL stands", "actor": "alice", "reason": ""},
+        "title is now: ETL stands by alice",
+    ),
+    (
+        "incident.role",
+        {"role": "commander", "to": "bob", "from": "alice", "actor": "alice", "reason": "shift"},
+        "commander handed over from alice to bob by alice: shift",
+    ),
+    (
+        "incident.role",
+        {"role": "commander", "to": "bob", "actor": "bob", "reason": ""},
+        "commander is bob by bob",
+    ),
+    (
+        "incident.artifact",
+        {"name": "errors.csv", "bytes": 120, "actor": "alice"},
+        "artifact errors.csv attached (120 bytes) by alice",
+    ),
+    (
+        "incident.merged",
+        {"source": "inc-1", "into": "inc-2", "actor": "alice", "reason": "same pool"},
+        "inc-1 was merged into inc-2 by alice: same pool",
+    ),
+    (
+        "call.opened",
+        {"subject": "run r", "level": "critical", "chain": "default", "reason": "needs a person"},
+        "people are called about run r (critical, chain default): needs a person",
+    ),
+    (
+        "call.raised",
+        {"subject": "run r", "level": "emergency", "reason": "data is lost"},
+        "people are called louder about run r: emergency: data is lost",
+    ),
+    (
+        "call.called",
+        {"contacts": ["Primary (alice)"], "reason": "on call by file"},
+        "called: Primary (alice) (on call by file)",
+    ),
+    (
+        "call.sent",
+        {"way": "mail", "contact": "alice", "event": "trigger", "message": "accepted"},
+        "mail told alice (trigger): accepted",
+    ),
+    (
+        "call.failed",
+        {"way": "mail", "contact": "alice", "event": "trigger", "message": "no route"},
+        "mail did not reach alice (trigger): no route",
+    ),
+    ("call.acknowledged", {"by": "alice", "via": "api"}, "alice acknowledged the call (api)"),
+    ("call.resolved", {"reason": "the run is succeeded"}, "the call is over: the run is succeeded"),
+    ("postmortem.due", {"at": "T"}, "the postmortem is due by T"),
+    ("postmortem.reminded", {"reason": "24 h left"}, "reminded of the postmortem: 24 h left"),
+    (
+        "postmortem.written",
+        {"by": "alice", "version": 2},
+        "the postmortem was written by alice (version 2)",
+    ),
     (
         "gate.escalated",
         {"gate": "gate-1", "role": "sre", "to": "lead"},

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from engine.domain.canonical import JsonObject
 from engine.edges.cli.render.style import clean, facts, pairs, state_text, table, when
+from engine.planning.decision import spell
 
 
 def incidents(items: Sequence[JsonObject]) -> RenderableType:
@@ -44,9 +45,13 @@ def incident(item: JsonObject) -> RenderableType:
                 ("rule", item["rule"]),
                 ("opened", when(item["opened_at"])),
                 ("resolved", when(item["resolved_at"])),
+                *_people(item),
+                *_spans(item.get("times") or {}),
             ]
         )
     ]
+    if item.get("merged_into"):
+        parts += [Text(), Text(f"merged into {item['merged_into']}", style="yellow")]
     lost = {name: number for name, number in (item.get("missing") or {}).items() if number}
     if lost:
         told = f"Alerts of it are missing: {pairs(lost)}"
@@ -59,9 +64,99 @@ def incident(item: JsonObject) -> RenderableType:
             for run in item["runs"]
         )
         parts += [Text(), table(("RUN", "STATE", "PLAYBOOK", "REASON"), rows)]
+    if item.get("artifacts"):
+        kept = (
+            (one["name"], f"{one['bytes']:,}", one["by"], _where(one)) for one in item["artifacts"]
+        )
+        parts += [Text(), table(("ARTIFACT", "BYTES", "BY", "WHERE"), kept)]
+    if item.get("pages"):
+        parts += [Text(), pages(item["pages"])]
     if item.get("timeline"):
         parts += [Text(), Text("Timeline (UTC)", style="bold"), timeline(item["timeline"])]
     return Group(*parts)
+
+
+def _people(item: JsonObject) -> list[tuple[str, str | Text | None]]:
+    return [(name, who) for name, who in sorted((item.get("roles") or {}).items())]
+
+
+def _spans(times: JsonObject) -> list[tuple[str, str | Text | None]]:
+    """`time to …` lines of what has happened so far."""
+    seconds = times.get("seconds") or {}
+    return [
+        (f"time to {name}", spell(value)) for name, value in seconds.items() if value is not None
+    ]
+
+
+def _where(artifact: JsonObject) -> str:
+    reference = artifact["reference"]
+    return "here" if reference is None else f"{reference['connection']}: {reference['name']}"
+
+
+def pages(items: Sequence[JsonObject]) -> RenderableType:
+    """Return the table of `stanch pages`."""
+    if not items:
+        return Text("nobody is called")
+    return table(
+        ("PAGE", "LEVEL", "STATE", "ABOUT", "REASON", "SINCE", "SEEN BY"),
+        (
+            (
+                item["id"],
+                item["level"],
+                state_text(item["state"]),
+                item["subject"],
+                item["reason"],
+                when(item["raised_at"]),
+                item["seen_by"] or "",
+            )
+            for item in items
+        ),
+    )
+
+
+def page(item: JsonObject) -> RenderableType:
+    """Return one page with its messages."""
+    sent = (
+        (one["contact"], next(iter(one["way"]), ""), one["event"], one["state"], one["error"])
+        for one in item.get("messages", ())
+    )
+    parts: list[RenderableType] = [pages([item])]
+    if item.get("messages"):
+        parts += [Text(), table(("CONTACT", "WAY", "EVENT", "STATE", "TROUBLE"), sent)]
+    return Group(*parts)
+
+
+def on_call(data: JsonObject) -> RenderableType:
+    """Return who is on call and whom each chain calls."""
+    parts: list[RenderableType] = []
+    if data["schedules"]:
+        duty = (
+            (
+                one["schedule"],
+                ", ".join(one["on_call"]) or "nobody",
+                one["source"] or "",
+                Text(one["trouble"] or "", style="red"),
+            )
+            for one in data["schedules"]
+        )
+        parts += [table(("SCHEDULE", "ON CALL", "BY", "TROUBLE"), duty), Text()]
+    rungs = (
+        (
+            chain["chain"],
+            str(number),
+            rung["title"],
+            rung["on_call"] or "",
+            spell(rung["within"]),
+            ", ".join(rung["only"]),
+        )
+        for chain in data["chains"]
+        for number, rung in enumerate(chain["contacts"], 1)
+    )
+    if not data["chains"]:
+        return Group(
+            *parts, Text("no escalation is configured; see escalation: in docs/escalation.md")
+        )
+    return Group(*parts, table(("CHAIN", "", "CONTACT", "SCHEDULE", "WITHIN", "ONLY"), rungs))
 
 
 def alerts(items: Sequence[JsonObject]) -> RenderableType:

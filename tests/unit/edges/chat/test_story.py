@@ -67,7 +67,7 @@ def test_a_closed_incident_is_archived_and_a_new_alert_opens_a_channel_of_its_ow
     stage.settle()
     (second,) = (one for one in stage.slack.channels.values() if one is not first)
     assert second.name == f"{first.name}-2"
-    assert "P2 open" in transcript(second)
+    assert "P2 reopened" in transcript(second)
     assert len(first.messages) == said
 
 

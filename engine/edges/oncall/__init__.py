@@ -1,0 +1,1 @@
+"""Who is on call: schedule files, iCal feeds, PagerDuty and Opsgenie."""
