@@ -33,8 +33,8 @@ keys: {{images: {{file: images.key}}, seal: {{file: seal.key}}}}
 rules: []
 playbooks: []
 connections:
-  duty: {{kind: webhook, preset: pagerduty, url: "{url}", key: {{env: KEY}}, records: duty}}
-  genie: {{kind: webhook, preset: opsgenie, url: "{url}", key: {{env: KEY}}, records: genie}}
+  duty: {{kind: webhook, preset: pagerduty, url: "{url}", key: {{env: KEY}}, records: "{folder}/duty"}}
+  genie: {{kind: webhook, preset: opsgenie, url: "{url}", key: {{env: KEY}}, records: "{folder}/genie"}}
   post:
     kind: mail
     host: 127.0.0.1
@@ -44,7 +44,7 @@ connections:
     username: {user}
     password: {{env: PASSWORD}}
     recipients: ["*@example.org"]
-    records: post
+    records: "{folder}/post"
 escalation:
   people:
     alice: {{ways: [{{webhook: duty}}]}}
@@ -73,7 +73,7 @@ class Scene:
     def __init__(self, folder: Path, pager: Pager, postbox: Postbox) -> None:
         (folder / "oncall.yaml").write_text(ROTA)
         (folder / "stanch.yaml").write_text(
-            CONFIG.format(url=pager.url, port=postbox.port, user=USER)
+            CONFIG.format(url=pager.url, port=postbox.port, user=USER, folder=folder)
         )
         self.pager, self.postbox = pager, postbox
         self.clock = ManualClock()
