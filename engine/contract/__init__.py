@@ -14,7 +14,15 @@ from engine.contract.action import (
     Read,
     Wrong,
 )
-from engine.contract.ports import ChatPort, NoChat, Ports, ReadOnlyChat
+from engine.contract.ports import (
+    ChatPort,
+    IncidentPort,
+    NoChat,
+    NoIncidents,
+    Ports,
+    ReadOnlyChat,
+    ReadOnlyIncident,
+)
 from engine.contract.world import ConnectionKind, Grant, Opening, SecretRef, World
 from engine.domain.errors import ActionFailed, Category, Unplannable
 from engine.domain.plan import FreshChange, Planned, Receipt, Target, Unknown
@@ -33,9 +41,11 @@ __all__ = [
     "ConnectionKind",
     "FreshChange",
     "Grant",
+    "IncidentPort",
     "Message",
     "NetChange",
     "NoChat",
+    "NoIncidents",
     "NotApplied",
     "NotYet",
     "Notify",
@@ -45,6 +55,7 @@ __all__ = [
     "Protection",
     "Read",
     "ReadOnlyChat",
+    "ReadOnlyIncident",
     "Receipt",
     "RehearsedWorld",
     "Scene",

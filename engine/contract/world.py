@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Protocol, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from engine.contract.ports import ChatPort
+from engine.contract.ports import ChatPort, IncidentPort
 from engine.domain.canonical import JsonObject
 from engine.domain.clock import Clock
 from engine.domain.plan import Planned, Target
@@ -68,6 +68,11 @@ class World(Protocol):
     @property
     def chat(self) -> ChatPort:
         """The chat that people read; in a world that is not writable it posts nothing."""
+        ...
+
+    @property
+    def incident(self) -> IncidentPort:
+        """The run's incident; in a world that is not writable it can only be asked."""
         ...
 
     @property

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine.contract.ports import ChatPort, Ports
 from engine.contract.registry import Registry, load_registry
 from engine.contract.world import SecretRef
 from engine.domain.clock import Clock, SystemClock
@@ -16,6 +17,7 @@ from engine.domain.errors import ActionFailed, Category, InvalidInput
 from engine.edges.config import Config
 from engine.edges.faults import Fault, planned_fault
 from engine.edges.settings.brakes import brake_rules
+from engine.incidents.acting import RunIncident
 from engine.incidents.calling import Calling
 from engine.incidents.escalation import ChainPager, Escalator
 from engine.incidents.handling import ArtifactLimits
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from engine.incidents.chains import Policy
     from engine.incidents.escalation import Escalator
     from engine.journal.database import Database
+    from engine.journal.rows import RunRow
     from engine.journal.seals import Sealer
     from engine.journal.store import Tx
 
@@ -204,13 +207,29 @@ class Application:
             on_end=on_run_end,
             stopping=self._stop.is_set,
         )
-        if self._chats:
-            from engine.edges.chat.building import ports_of
-
-            services.ports = ports_of(self)
+        services.ports = self._ports
         if self._fault is not None:
             services.on_moment = self._fault.on_moment
         return services
+
+    def _ports(self, run: RunRow) -> Ports:
+        """What the actions of a run may ask of Stanch itself."""
+        incident = RunIncident(
+            self.store, run.id, run.incident_id, self.calling, self.artifact_limits
+        )
+        voices = self._voices
+        if voices is None:
+            return Ports(incident=incident)
+        return Ports(chat=voices(run.incident_id), incident=incident)
+
+    @cached_property
+    def _voices(self) -> Callable[[str | None], ChatPort] | None:
+        """What speaks for an incident, where a chat is configured."""
+        if not self._chats:
+            return None
+        from engine.edges.chat.building import voices_of
+
+        return voices_of(self)
 
     @property
     def _chats(self) -> bool:
@@ -261,12 +280,7 @@ class Application:
         """Carries calls on."""
         from engine.edges.calling import ActionMessenger
 
-        voices = None
-        if self._chats:
-            from engine.edges.chat.building import voices_of
-
-            voices = voices_of(self)
-        messenger = ActionMessenger(self.registry, self.world, voices)
+        messenger = ActionMessenger(self.registry, self.world, self._voices)
         return Escalator(
             self.store, self.policy, messenger, self.roster, public_url=self.config.chat.pages
         )
@@ -278,7 +292,7 @@ class Application:
             return None
         return self.secrets.learn(f"{name} webhook", self.reference(reference))
 
-    @property
+    @cached_property
     def artifact_limits(self) -> ArtifactLimits:
         return self.config.incidents.limits()
 

@@ -194,7 +194,7 @@ def attach(
             f"{name} has {len(content):,} bytes, {limits.each:,} are kept here at most; put it into "
             "object storage and attach the reference"
         )
-    held(tx, incident_id)
+    _hold(tx, incident_id)
     total = tx.artifacts.total(incident_id) + len(content)
     if total > limits.total:
         raise InvalidInput(
@@ -236,7 +236,7 @@ def refer(
         raise InvalidInput("a reference to an artifact says its bytes, a whole number")
     if not isinstance(sha, str) or not _SHA.match(sha):
         raise InvalidInput("a reference to an artifact says its sha256, 64 hexadecimal digits")
-    held(tx, incident_id)
+    _hold(tx, incident_id)
     row = ArtifactRow(
         id=new_id("art"),
         subject=incident_id,
@@ -249,6 +249,12 @@ def refer(
         reference=told,
     )
     return _added(tx, row, None, actor)
+
+
+def _hold(tx: Tx, subject: str) -> None:
+    """Hold the incident; a run that belongs to none keeps its own artifacts, which nobody else counts."""
+    if tx.runs.get(subject) is None:
+        held(tx, subject)
 
 
 def _added(tx: Tx, row: ArtifactRow, content: bytes | None, actor: Actor) -> ArtifactRow:

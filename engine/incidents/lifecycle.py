@@ -91,7 +91,7 @@ def on_run_end(tx: Tx, run: RunRow, state: RunState, reason: str, *, verified: b
 
 
 def _tell(tx: Tx, run: RunRow, verified: bool | None) -> None:
-    incident = _living(tx, run.incident_id or "")
+    incident = living(tx, run.incident_id or "")
     if incident is None or incident.state in OVER:
         return
     if run.parent is not None:
@@ -129,7 +129,7 @@ def settle(tx: Tx, episode: EpisodeRow, *, ended: RunRow | None = None) -> bool:
 
 def resolve_if_over(tx: Tx, incident_id: str, *, except_run: str | None = None) -> bool:
     """Resolve an incident whose alerts have all resolved and none of whose runs is at work."""
-    incident = _living(tx, incident_id)
+    incident = living(tx, incident_id)
     if incident is None or incident.state in OVER or tx.episodes.open_of(incident.id):
         return False
     at_work = tx.runs.list(Page(limit=2), states=AT_WORK, incident_id=incident.id)
@@ -143,7 +143,7 @@ def resolve_if_over(tx: Tx, incident_id: str, *, except_run: str | None = None) 
     return True
 
 
-def _living(tx: Tx, incident_id: str) -> IncidentRow | None:
+def living(tx: Tx, incident_id: str) -> IncidentRow | None:
     """The incident, or the one that it was merged into since its run began."""
     incident = tx.incidents.get(incident_id)
     while incident is not None and incident.body.get("merged_into"):
@@ -153,7 +153,7 @@ def _living(tx: Tx, incident_id: str) -> IncidentRow | None:
 
 def reopen(tx: Tx, incident_id: str, reason: str) -> None:
     """An alert fires again: what was mitigated or verified is open again, what was over is reopened."""
-    incident = _living(tx, incident_id)
+    incident = living(tx, incident_id)
     if incident is not None:
         move(tx, incident, after_relapse(incident.state), reason)
 

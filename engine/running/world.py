@@ -9,7 +9,14 @@ from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel
 
-from engine.contract.ports import NO_PORTS, ChatPort, Ports, ReadOnlyChat
+from engine.contract.ports import (
+    NO_PORTS,
+    ChatPort,
+    IncidentPort,
+    Ports,
+    ReadOnlyChat,
+    ReadOnlyIncident,
+)
 from engine.contract.registry import Registry
 from engine.contract.world import ConnectionKind, Grant, Opening, SecretRef
 from engine.domain.canonical import Json
@@ -53,6 +60,10 @@ class StepWorld:
     @property
     def chat(self) -> ChatPort:
         return self.ports.chat if self.writable else ReadOnlyChat(self.ports.chat)
+
+    @property
+    def incident(self) -> IncidentPort:
+        return self.ports.incident if self.writable else ReadOnlyIncident(self.ports.incident)
 
     def cancelled(self) -> bool:
         late = self.deadline is not None and self.clock.monotonic() >= self.deadline

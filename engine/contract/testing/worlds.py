@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from engine.contract.ports import ChatPort, Ports, ReadOnlyChat
+from engine.contract.ports import ChatPort, IncidentPort, Ports, ReadOnlyChat, ReadOnlyIncident
 from engine.contract.world import ConnectionKind, Opening, SecretRef
 from engine.domain.clock import Clock, SystemClock
 from engine.domain.errors import ActionFailed, Category
@@ -90,6 +90,11 @@ class OneWorld:
     def chat(self) -> ChatPort:
         chat = self.connections.ports.chat
         return chat if self.writable else ReadOnlyChat(chat)
+
+    @property
+    def incident(self) -> IncidentPort:
+        incident = self.connections.ports.incident
+        return incident if self.writable else ReadOnlyIncident(incident)
 
     def cancelled(self) -> bool:
         return False

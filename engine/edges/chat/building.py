@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any
 
-from engine.contract.ports import Ports
 from engine.domain.canonical import JsonObject
 from engine.domain.people import Actor
 from engine.edges.chat.commands import Commands
@@ -25,7 +24,6 @@ from engine.edges.settings.slack import SlackConfig
 from engine.incidents.telling.elsewhere import Elsewhere
 from engine.incidents.telling.settings import Telling
 from engine.incidents.telling.teller import Teller
-from engine.journal.rows import RunRow
 
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
@@ -116,12 +114,6 @@ def voices_of(application: Any) -> Callable[[str | None], OutgoingChat]:
         Teller(store, telling).ensure(incident_id)
 
     return lambda incident_id: OutgoingChat(store, incident_id, channels, ensure)
-
-
-def ports_of(application: Any) -> Callable[[RunRow], Ports]:
-    """Return what gives each run its chat."""
-    voices = voices_of(application)
-    return lambda row: Ports(chat=voices(row.incident_id))
 
 
 def _slack(

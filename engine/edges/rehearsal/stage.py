@@ -11,7 +11,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import cast
 
-from engine.contract.ports import Ports
 from engine.contract.registry import Registry
 from engine.contract.world import SecretRef
 from engine.domain.canonical import JsonObject
@@ -145,8 +144,7 @@ class RehearsedApplication(Application):
         services = super().services
         services.on_moment = self._props.faults.on_moment
         services.observe = self._observed
-        ports = Ports(self.transcript)
-        services.ports = lambda _row: ports
+        services.ports = lambda row: replace(self._ports(row), chat=self.transcript)
         return services
 
 

@@ -10,7 +10,7 @@ from actions.kubernetes.client import KubernetesClient
 from actions.kubernetes.connection import KubernetesKind
 from actions.kubernetes.guard import Allow
 from engine.contract import Opening, Planned, SecretRef
-from engine.contract.ports import UNCONFIGURED, ChatPort
+from engine.contract.ports import UNCONFIGURED, UNKNOWN, ChatPort, IncidentPort
 from engine.domain.canonical import JsonObject
 from engine.domain.clock import Clock, ManualClock
 from worlds.cluster import ADMIN, Cluster, InProcess, User
@@ -115,6 +115,7 @@ class Sight:
     writable: bool = False
     earlier: Sequence[Planned] = ()
     chat: ChatPort = UNCONFIGURED
+    incident: IncidentPort = UNKNOWN
     overriding: bool = False
 
     def cancelled(self) -> bool:

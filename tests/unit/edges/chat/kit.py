@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,9 +14,10 @@ from typing import Any
 import httpx
 from starlette.applications import Starlette
 
+from engine.contract.ports import Ports
 from engine.contract.world import SecretRef
 from engine.domain.alert import Alert, AlertStatus, Delivery
-from engine.edges.chat.building import chat_of, ports_of
+from engine.edges.chat.building import chat_of, voices_of
 from engine.edges.chat.service import ChatService
 from engine.edges.desk.directory import Directory, Role
 from engine.edges.desk.directory import Person as Known
@@ -42,6 +43,11 @@ ROLES = {
     "viewer": Role(("carol",)),
     "lead": Role(groups=(SRE,)),
 }
+
+
+def _speaking(app: Any) -> Callable[[RunRow], Ports]:
+    voices = voices_of(app)
+    return lambda row: Ports(chat=voices(row.incident_id))
 
 
 @dataclass(frozen=True)
@@ -97,7 +103,7 @@ class Stage:
         self.clock = self.app.engine.clock
         self.slack.clock = self.clock
         self.chat: ChatService = chat_of(self.app)
-        self.app.services.ports = ports_of(self.app)
+        self.app.services.ports = _speaking(self.app)
         self.alice, self.bob, self.carol, self.stranger = (
             Person(name, self.slack, server.base)
             for name in ("UALICE", "UBOB", "UCAROL", "USTRANGE")
@@ -106,7 +112,7 @@ class Stage:
     def restart(self) -> None:
         """The process ends and another one begins, on the same store."""
         self.chat = chat_of(self.app)
-        self.app.services.ports = ports_of(self.app)
+        self.app.services.ports = _speaking(self.app)
 
     def close(self) -> None:
         self.app.store.close()
