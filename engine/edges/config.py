@@ -19,7 +19,7 @@ from engine.edges.settings.approval import ApprovalConfig, check_approval
 from engine.edges.settings.brakes import BrakesConfig, BudgetLimit, check_brakes
 from engine.edges.settings.chat import ChatConfig, check_chat
 from engine.edges.settings.escalation import EscalationConfig, check_escalation
-from engine.edges.settings.incidents import IncidentsConfig
+from engine.edges.settings.incidents import IncidentsConfig, check_incidents
 from engine.edges.settings.people import People, Roles, check_people, directory_of
 from engine.edges.settings.slack import SlackConfig, check_slack
 from engine.language.diagnostics import (
@@ -287,7 +287,9 @@ def read_config(root: Node, registry: Registry | None, report: Report) -> Config
         for name, item in (node.entries() if node is not None else ())
         if (connection := _connection(name, item, registry, report)) is not None
     }
-    check_escalation(root, _written_kinds(node), report)
+    kinds = _written_kinds(node)
+    check_escalation(root, kinds, report)
+    check_incidents(root, kinds, report)
     values = {name: getattr(form, name) for name in ConfigFile.model_fields}
     values |= {"connections": connections, "path": path}
     return _existing(_beside(Config.model_construct(**values), base), set(root.keys))
@@ -390,6 +392,9 @@ def _beside(config: Config, base: Path) -> Config:
     secrets = {name: _file_beside(one, base) for name, one in config.secrets.items()}
     log = base / config.decisions_log
     calls = escalation.beside(config.escalation, base)
+    incidents = config.incidents
+    if incidents.templates is not None:
+        incidents = incidents.model_copy(update={"templates": base / incidents.templates})
     slack = config.slack
     if slack is not None:
         slack = slack.model_copy(
@@ -407,6 +412,7 @@ def _beside(config: Config, base: Path) -> Config:
         "secrets": secrets,
         "decisions_log": log,
         "escalation": calls,
+        "incidents": incidents,
     }
     return config.model_copy(update=changes)
 

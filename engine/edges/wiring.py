@@ -14,6 +14,7 @@ from engine.contract.registry import Registry, load_registry
 from engine.contract.world import SecretRef
 from engine.domain.clock import Clock, SystemClock
 from engine.domain.errors import ActionFailed, Category, InvalidInput
+from engine.domain.run import RunState
 from engine.edges.config import Config
 from engine.edges.faults import Fault, planned_fault
 from engine.edges.settings.brakes import brake_rules
@@ -24,6 +25,7 @@ from engine.incidents.handling import ArtifactLimits
 from engine.incidents.lifecycle import on_run_end
 from engine.incidents.paging import Paging
 from engine.incidents.ports import Pager
+from engine.incidents.postmortem import due
 from engine.incidents.triage import Triage, TriageSettings, leave_to_workers
 from engine.journal.keys import KeyRing, Keys, load_ring
 from engine.language.program import Program, Query
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     from engine.edges.oncall.roster import Roster
     from engine.incidents.chains import Policy
     from engine.incidents.escalation import Escalator
+    from engine.incidents.postmortem.book import Book
     from engine.journal.database import Database
     from engine.journal.rows import RunRow
     from engine.journal.seals import Sealer
@@ -204,13 +207,29 @@ class Application:
             node=self.node,
             brakes=self.brake_rules,
             person=config.directory.canonical,
-            on_end=on_run_end,
+            on_end=self._run_ended,
             stopping=self._stop.is_set,
         )
         services.ports = self._ports
         if self._fault is not None:
             services.on_moment = self._fault.on_moment
         return services
+
+    def _run_ended(
+        self, tx: Tx, run: RunRow, state: RunState, reason: str, /, *, verified: bool
+    ) -> None:
+        """Whether its playbook wants a postmortem; then what follows from its end."""
+        program = self._project.playbooks.get(run.playbook) if self._project is not None else None
+        if program is not None and program.postmortem_due is not None and run.incident_id:
+            due.wants(tx, run.incident_id, program.postmortem_due)
+        on_run_end(tx, run, state, reason, verified=verified)
+
+    @cached_property
+    def book(self) -> Book:
+        """Makes postmortems."""
+        from engine.edges.writing import book_of
+
+        return book_of(self)
 
     def _ports(self, run: RunRow) -> Ports:
         """What the actions of a run may ask of Stanch itself."""
@@ -282,7 +301,12 @@ class Application:
 
         messenger = ActionMessenger(self.registry, self.world, self._voices)
         return Escalator(
-            self.store, self.policy, messenger, self.roster, public_url=self.config.chat.pages
+            self.store,
+            self.policy,
+            messenger,
+            self.roster,
+            public_url=self.config.chat.pages,
+            reminders=(due.Reminders(self.store, self.calling),),
         )
 
     def hook_secret(self, name: str) -> str | None:

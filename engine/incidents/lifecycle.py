@@ -24,6 +24,8 @@ from engine.domain.people import Actor
 from engine.domain.run import ENDS, RunState
 from engine.incidents import calling
 from engine.incidents.calling import PAGED
+from engine.incidents.postmortem import due
+from engine.incidents.postmortem.due import DUE
 from engine.journal.rows import EpisodeRow, IncidentRow, Page, RunRow
 from engine.journal.store import Tx
 
@@ -57,6 +59,11 @@ def move(
     if actor is not None:
         body |= {"actor": actor.name, "via": actor.via}
     tx.journal.append(incident.id, [Entry("incident.state", body)])
+    if DUE in incident.body:
+        if to is S.RESOLVED:
+            due.resolved(tx, incident)
+        elif incident.state in OVER and to not in OVER:
+            due.reopened(tx, incident.id)
     if incident.body.get(PAGED):
         calling.follow(tx, incident.id, to, actor, reason)
     return replace(incident, state=to, resolved_at=resolved_at)

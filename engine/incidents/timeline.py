@@ -109,6 +109,7 @@ def _gate_opened(b: _Told) -> str:
 
 def _vote(b: _Told) -> str:
     verb = {"approve": "approved", "reject": "rejected", "withdraw": "withdrew from"}
+    verb["break_glass"] = "BROKE THE GLASS at"
     decision = str(b.get("decision", "?"))
     comment = b.maybe("comment", ": {}")
     via = b.maybe("via", " (by {})")
@@ -315,6 +316,9 @@ _TELLERS: dict[str, Callable[[_Told], str]] = {
     "call.resolved": lambda b: f"the call is over{b.because()}",
     "postmortem.due": lambda b: f"the postmortem is due by {b.text('at')}",
     "postmortem.reminded": lambda b: f"reminded of the postmortem{b.because()}",
+    "postmortem.published": lambda b: (
+        f"the postmortem is published{b.maybe('by', ' by {}')} (version {b.text('version')})"
+    ),
     "postmortem.written": lambda b: (
         f"the postmortem was written{b.maybe('by', ' by {}')} (version {b.text('version')})"
     ),

@@ -13,6 +13,7 @@ from engine.domain.clock import format_time
 from engine.domain.entry import StoredEntry
 from engine.domain.errors import NotFound
 from engine.incidents.calling import PAGED
+from engine.incidents.postmortem.due import DUE
 from engine.incidents.timeline import describe
 from engine.incidents.times import times_of
 from engine.journal.casefiles import ArtifactRow
@@ -118,7 +119,7 @@ def incident_summary(row: IncidentRow) -> JsonObject:
         "severity": row.severity,
         "opened_at": format_time(row.opened_at),
         "resolved_at": format_time(row.resolved_at) if row.resolved_at else None,
-        **{name: value for name, value in row.body.items() if name != PAGED},
+        **{name: value for name, value in row.body.items() if name not in {PAGED, DUE}},
     }
 
 

@@ -270,6 +270,27 @@ def test_people_are_called_and_seen_either_way(case: Case, incident: str) -> Non
         )
 
 
+def test_a_postmortem_is_written_either_way(case: Case, incident: str) -> None:
+    wanted: dict[str, Any] = {"format_": "md", "template": "postmortem"}
+    answer = case.backend.postmortem(incident, **wanted, given=None, publish=False)
+    assert (answer["version"], answer["state"]) == (0, "none")
+    assert "# Postmortem: XLow (to=5)" in answer["text"]
+    mark = "<!-- people: summary -->\n"
+    start = answer["text"].index(mark) + len(mark)
+    end = answer["text"].index("\n<!-- /people: summary -->")
+    given = answer["text"][:start] + "x was low." + answer["text"][end:]
+    saved = case.backend.postmortem(incident, **wanted, given=given, publish=True)
+    assert (saved["changed"], saved["state"]) == (["summary"], "published")
+    html = case.backend.postmortem(
+        incident, format_="html", template="postmortem", given=None, publish=False
+    )
+    assert '<p class="people">x was low.</p>' in html["text"]
+    with pytest.raises(NotFound, match="no template 'x'"):
+        case.backend.postmortem(incident, format_="md", template="x", given=None, publish=False)
+    with pytest.raises(InvalidInput, match="no postmortem that stanch made"):
+        case.backend.postmortem(incident, **wanted, given="# Mine", publish=False)
+
+
 def test_merging_either_way(case: Case, incident: str) -> None:
     case.app.store.write(lambda tx: tx.alerts.accept(sample_alert(6)))
     case.app.settle()
@@ -298,5 +319,9 @@ def test_a_viewer_changes_no_incident(tmp_path: Path) -> None:
                 backend.on_incident(incident.id, verb, **body)
         with pytest.raises(Refused, match="that needs the role operator"):
             backend.acknowledge(incident.id, "")
+        wanted: dict[str, Any] = {"format_": "md", "template": "postmortem"}
+        backend.postmortem(incident.id, **wanted, given=None, publish=False)
+        with pytest.raises(Refused, match="that needs the role operator"):
+            backend.postmortem(incident.id, **wanted, given=None, publish=True)
         assert app.store.read(lambda tx: tx.journal.read(incident.id)) == before
     app.store.close()

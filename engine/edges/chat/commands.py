@@ -14,6 +14,7 @@ from engine.edges.chat.grammar import Typed, nearest, read
 from engine.edges.chat.steering import Asker, Steering, need
 from engine.edges.desk.acting import Desk
 from engine.edges.desk.people import Level, require
+from engine.incidents.postmortem.book import Request
 from engine.incidents.telling.gates import gate_message
 from engine.incidents.telling.settings import Telling
 from engine.incidents.telling.words import cut
@@ -94,6 +95,9 @@ class Commands(Steering):
                 "GATE FINGERPRINT REASON",
                 "approve alone in an emergency; everybody reads it",
                 self._glass,
+            ),
+            "postmortem": Command(
+                "[INCIDENT]", "what the journal says of an incident", self._postmortem
             ),
             "pause": Command("REASON", "stop all effects: the kill switch", self._pause),
             "resume": Command("[REASON]", "release the kill switch", self._resume),
@@ -202,6 +206,15 @@ class Commands(Steering):
         note = typed.rest(1 if named else 0)
         item = self._desk.close(asker.actor, self._incident_of(asker, wanted), note)
         return say(f"{item['id']} is {item['state']}: {item['title']}")
+
+    def _postmortem(self, asker: Asker, typed: Typed) -> Message:
+        found = self._incident_of(asker, typed)
+        answer = self._desk.postmortem(asker.actor, found, Request(draw=False))
+        due = f", due by {answer['due_at'][:16]}Z" if answer["due_at"] else ""
+        told = Section(f"{answer['state']}{due}; whole: stanch postmortem {answer['incident']}")
+        return Message(
+            title="Postmortem", sections=(told, Section(code=cut(answer["text"], _LONG)))
+        )
 
     def _incident_of(self, asker: Asker, typed: Typed) -> str:
         if typed.arguments:

@@ -188,6 +188,14 @@ class LocalBackend:
     def artifact(self, incident: str, name: str) -> tuple[JsonObject, bytes | None]:
         return self._desk.artifact_content(incident, name)
 
+    def postmortem(
+        self, incident: str, *, format_: str, template: str, given: str | None, publish: bool
+    ) -> JsonObject:
+        from engine.incidents.postmortem.book import Request
+
+        wanted = Request(format_, template, given, publish)
+        return self._desk.postmortem(self._actor, incident, wanted)
+
     def pages(self, *, over: bool) -> JsonObject:
         return self._desk.pages(unresolved=not over)
 

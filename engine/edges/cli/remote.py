@@ -200,6 +200,14 @@ class RemoteBackend:
             return answer.content
         raise _error_of(answer, self.where)
 
+    def postmortem(
+        self, incident: str, *, format_: str, template: str, given: str | None, publish: bool
+    ) -> JsonObject:
+        path = f"incidents/{quote(incident, safe='')}/postmortem"
+        if given is None and not publish:
+            return self._get(path, format=format_, template=template)
+        return self._post(path, format=format_, template=template, given=given, publish=publish)
+
     def pages(self, *, over: bool) -> JsonObject:
         return self._get("pages", all=over)
 

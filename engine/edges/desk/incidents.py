@@ -16,6 +16,7 @@ from engine.edges.desk.hands import Hands
 from engine.edges.desk.people import Level, require
 from engine.edges.desk.reading import of_kind
 from engine.incidents import handling, lifecycle, paging, views
+from engine.incidents.postmortem.book import Request
 from engine.journal.rows import PageRow
 from engine.journal.store import Tx
 
@@ -187,6 +188,20 @@ class IncidentDesk(Hands):
             text,
             lambda tx, id_: handling.escalate(tx, caller, id_, level, reason, actor, chain),
         )
+
+    # ------------------------------------------------------------ its postmortem
+
+    def postmortem(self, actor: Actor, text: str, request: Request) -> JsonObject:
+        """Make a postmortem: `{text, charts, conflicts, changed, version, state, due_at, decision}`.
+
+        Raises:
+            Refused: a document is given, or it is published, and the actor is no operator.
+            InvalidInput, NotFound: the document, the template or the incident.
+        """
+        writes = request.given is not None or request.publish
+        require(actor, Level.OPERATOR if writes else Level.VIEWER, "write a postmortem")
+        incident_id = self._read(lambda tx: of_kind(tx, text, "incident").id)
+        return self.app.book.make(incident_id, actor, request)
 
     # ------------------------------------------------------------ calls
 

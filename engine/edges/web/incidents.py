@@ -12,6 +12,7 @@ from pydantic import Field
 from engine.edges.web.auth import Reader, Writer
 from engine.edges.web.models import Body, ListAnswer
 from engine.edges.web.reads import ERRORS, Answer, Id, desk_of
+from engine.incidents.postmortem.book import Request as PostmortemRequest
 
 router = APIRouter(prefix="/api/v1", responses=ERRORS)
 
@@ -159,6 +160,44 @@ def merge(request: Request, actor: Writer, ref: Id, body: MergeBody) -> Answer:
 @router.post("/incidents/{ref}/escalate", tags=["incidents"], summary="Call people now")
 def escalate(request: Request, actor: Writer, ref: Id, body: EscalateBody) -> Answer:
     return desk_of(request).escalate(actor, ref, body.level, body.reason, body.chain)
+
+
+class PostmortemBody(Body):
+    """The document as people left it, and whether it is done."""
+
+    given: str | None = Field(None, description="The Markdown with people's blocks")
+    format: Literal["md", "html"] = Field("md", description="What is answered")
+    template: str = Field("postmortem", description="postmortem, batch-report, or your own")
+    publish: bool = Field(False, description="It is done: reminders end")
+    draw: bool = Field(True, description="Whether charts are wanted")
+
+
+@router.get("/incidents/{ref}/postmortem", tags=["incidents"], summary="The postmortem")
+def postmortem(
+    request: Request,
+    actor: Reader,
+    ref: Id,
+    format_: Annotated[Literal["md", "html"], Query(alias="format")] = "md",
+    template: Annotated[str, Query(description="postmortem, batch-report, or your own")] = (
+        "postmortem"
+    ),
+) -> Answer:
+    """`{text, charts, conflicts, version, state, due_at, decision}`: made anew from the journal."""
+    wanted = PostmortemRequest(format=format_, template=template)
+    return desk_of(request).postmortem(actor, ref, wanted)
+
+
+@router.post("/incidents/{ref}/postmortem", tags=["incidents"], summary="Save what people wrote")
+def save_postmortem(request: Request, actor: Writer, ref: Id, body: PostmortemBody) -> Answer:
+    """Takes in what people changed in their blocks; what conflicts is named and not stored."""
+    wanted = PostmortemRequest(
+        format=body.format,
+        template=body.template,
+        given=body.given,
+        publish=body.publish,
+        draw=body.draw,
+    )
+    return desk_of(request).postmortem(actor, ref, wanted)
 
 
 @router.get("/pages", tags=["calls"], response_model=ListAnswer, summary="List calls")

@@ -14,6 +14,7 @@ from engine.domain.run import RunMode
 from engine.edges.desk.directory import Directory
 from engine.incidents.calling import Calling
 from engine.incidents.handling import ArtifactLimits
+from engine.incidents.postmortem.book import Book
 from engine.journal.store import Store
 from engine.language.program import Program
 from engine.language.rules import Rule
@@ -219,6 +220,11 @@ class Application(Protocol):
     @property
     def roster(self) -> Roster:
         """Who is on call."""
+        ...
+
+    @property
+    def book(self) -> Book:
+        """Makes postmortems."""
         ...
 
     def hook_secret(self, name: str) -> str | None:

@@ -26,6 +26,8 @@ from engine.edges.web.metrics import Metrics
 from engine.incidents.calling import Calling
 from engine.incidents.chains import Chain, Contact, Policy, Rung
 from engine.incidents.handling import ArtifactLimits
+from engine.incidents.postmortem.book import Book
+from engine.incidents.postmortem.writing import Printer
 from engine.incidents.triage import Triage
 from engine.language.matchers import parse_matcher
 from engine.language.program import Program
@@ -118,6 +120,7 @@ class App:
         self.engine.services.observe = self.metrics.observe
         self.calling = Calling(POLICY)
         self.roster = NobodysRoster()
+        self.book = Book(self.store, Printer(), self.world.redact)
         self.hook_secrets: dict[str, str] = {}
         self.artifact_limits = ArtifactLimits(each=1000, total=2000)
 

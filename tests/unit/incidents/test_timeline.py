@@ -248,6 +248,11 @@ LINES: list[tuple[str, dict[str, Any], str]] = [
     ("postmortem.due", {"at": "T"}, "the postmortem is due by T"),
     ("postmortem.reminded", {"reason": "24 h left"}, "reminded of the postmortem: 24 h left"),
     (
+        "postmortem.published",
+        {"by": "alice", "version": 2},
+        "the postmortem is published by alice (version 2)",
+    ),
+    (
         "postmortem.written",
         {"by": "alice", "version": 2},
         "the postmortem was written by alice (version 2)",

@@ -21,7 +21,12 @@ MaybeReason = Annotated[str, typer.Option("--reason", "-m", help="For the record
 
 def register(app: typer.Typer, epilog: str) -> None:
     """Add the commands of this room."""
-    for name, function in (("ack", ack), ("oncall", oncall), ("pages", pages)):
+    for name, function in (
+        ("ack", ack),
+        ("oncall", oncall),
+        ("pages", pages),
+        ("postmortem", postmortem),
+    ):
         app.command(name, epilog=epilog, rich_help_panel="Incidents")(function)
     group = typer.Typer(
         name="incident",
@@ -107,6 +112,50 @@ def pages(
     session = session_of(context)
     with session.backend() as backend:
         session.show(backend.pages(over=over), lambda data: render.pages(data["items"]))
+
+
+def postmortem(
+    context: typer.Context,
+    incident: Ref,
+    format_: Annotated[str, typer.Option("--format", help="md or html.")] = "md",
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", "-o", help="Write it there, charts beside it; what people wrote stays."
+        ),
+    ] = None,
+    template: Annotated[
+        str, typer.Option("--template", help="postmortem, batch-report, or your own.")
+    ] = "postmortem",
+    publish: Annotated[bool, typer.Option("--publish", help="It is done: reminders end.")] = False,
+) -> None:
+    """Write an incident's postmortem from the journal.
+
+    Run it again whenever you like: what people wrote into their blocks of --out is taken in and kept.
+
+    \b
+    Examples:
+      stanch postmortem 9n4p --out postmortem.md
+      stanch postmortem 9n4p --format html --out postmortem.html
+    """
+    from engine.edges.cli.documents import given_by, write_document
+
+    session = session_of(context)
+    given = given_by(out) if out is not None and format_ == "md" else None
+    with session.backend() as backend:
+        answer = backend.postmortem(
+            incident, format_=format_, template=template, given=given, publish=publish
+        )
+    if out is None:
+        session.show(answer, lambda item: str(item["text"]))
+    else:
+        written = write_document(out, answer)
+        session.show({**answer, "out": str(out)}, lambda _: written)
+    if answer["conflicts"]:
+        raise InvalidInput(
+            f"others changed these blocks meanwhile: {', '.join(answer['conflicts'])}; both texts stand "
+            "in the document, nothing of them is stored: settle them and run it again"
+        )
 
 
 def note(
