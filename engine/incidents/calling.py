@@ -117,12 +117,15 @@ def _labels(tx: Tx, page: PageRow) -> dict[str, str]:
 
 def follow(tx: Tx, incident_id: str, to: IncidentState, actor: Actor | None, reason: str) -> None:
     """An incident's own pages are seen once it is acknowledged, or over."""
-    if to in UNSEEN or (actor is None and to not in OVER):
-        return
-    who = actor or ENGINE
-    for page in tx.pages.of_incident(incident_id):
-        if page.acked_at is None and page.subject == f"incident:{incident_id}":
-            seen(tx, page, who, reason)
+    if to not in UNSEEN and (actor is not None or to in OVER):
+        seen_all(tx, incident_id, actor or ENGINE, reason)
+
+
+def seen_all(tx: Tx, incident_id: str, actor: Actor, note: str) -> int:
+    """Somebody has seen what people are called about an incident for; return how many pages were open."""
+    subject = f"incident:{incident_id}"
+    pages = [page for page in tx.pages.of_incident(incident_id) if page.subject == subject]
+    return sum(seen(tx, page, actor, note) for page in pages if page.acked_at is None)
 
 
 def seen(tx: Tx, page: PageRow, actor: Actor, note: str) -> bool:

@@ -169,12 +169,15 @@ def acknowledge(tx: Tx, incident_id: str, actor: Actor, note: str = "") -> Incid
     """A person has seen it. Who acknowledges an incident that nobody commands does not become commander.
 
     Raises:
-        NotFound: no such incident. Refused: it is neither open nor reopened.
+        NotFound: no such incident. Refused: it is neither open nor reopened, and nobody is called about it.
     """
     incident = held(tx, incident_id)
     if incident.state is S.ACKNOWLEDGED:
         return incident
     if incident.state not in UNSEEN:
+        # Repaired, and people are called about it: that is what they have seen.
+        if incident.state not in OVER and calling.seen_all(tx, incident_id, actor, note):
+            return incident
         raise Refused(
             f"incident {incident_id} is {incident.state.value}; only an open one is acknowledged"
         )

@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 import pytest
 
 from engine.domain.canonical import JsonObject
-from engine.domain.errors import ActionFailed, Category, InvalidInput
-from engine.domain.incident import Level
+from engine.domain.errors import ActionFailed, Category, InvalidInput, Refused
+from engine.domain.incident import IncidentState, Level
 from engine.domain.people import Actor
 from engine.domain.run import RunState
 from engine.incidents import lifecycle, paging
@@ -229,6 +229,21 @@ def test_who_acknowledges_the_incident_stops_the_calls_everywhere(desk: Desk) ->
     assert row is not None
     assert row.acked_by == "alice"
     assert desk.call().state == "acknowledged"
+
+
+def test_what_is_repaired_already_can_still_be_seen(desk: Desk) -> None:
+    page = desk.escalate(Level.CRITICAL)
+    desk.phones.take()
+    desk.kit.end(desk.kit.runs()[0].id)
+    incident = desk.kit.incident()
+    assert incident.state is IncidentState.MITIGATED
+    seen = desk.kit.store.write(lambda tx: lifecycle.acknowledge(tx, incident.id, ALICE, "mine"))
+    assert seen.state is IncidentState.MITIGATED
+    row = desk.kit.store.read(lambda tx: tx.pages.get(page))
+    assert row is not None
+    assert (row.acked_by, row.note) == ("alice", "mine")
+    with pytest.raises(Refused, match="only an open one is acknowledged"):
+        desk.kit.store.write(lambda tx: lifecycle.acknowledge(tx, incident.id, ALICE))
 
 
 def test_the_end_of_the_incident_ends_the_alerts_at_the_pagers(desk: Desk) -> None:
