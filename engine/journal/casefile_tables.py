@@ -86,3 +86,13 @@ postmortems = _clustered(
     _time("at"),
     _partial("postmortems_due", "next_at", where="next_at IS NOT NULL"),
 )
+
+web_sessions = Table(
+    "web_sessions",
+    metadata,
+    _key("hashed"),
+    _name("token"),
+    _time("created_at"),
+    _time("expires_at"),
+    Index("web_sessions_expiry", "expires_at"),
+)

@@ -23,7 +23,13 @@ from engine.journal.protocols.alerts import (
     Windows,
 )
 from engine.journal.protocols.brakes import Brakes, Budgets, Locks, Tokens
-from engine.journal.protocols.casefiles import Acts, Artifacts, Calls, Postmortems
+from engine.journal.protocols.casefiles import (
+    Acts,
+    Artifacts,
+    Calls,
+    Postmortems,
+    WebSessions,
+)
 from engine.journal.protocols.chat import Inbox, Outbox, Rooms
 from engine.journal.protocols.people import Delegations, Pages
 from engine.journal.protocols.runs import Blobs, Gates, Journal, Runs, Timers, Workers
@@ -59,6 +65,7 @@ class Tx(Protocol):
     artifacts: Artifacts
     acts: Acts
     postmortems: Postmortems
+    web_sessions: WebSessions
 
     def now(self) -> datetime: ...
 

@@ -28,6 +28,7 @@ from engine.journal.rooms import Inbox, Rooms
 from engine.journal.runs import Runs
 from engine.journal.session import Session
 from engine.journal.timers import Timers
+from engine.journal.websessions import WebSessions
 from engine.journal.workers import Workers
 
 
@@ -86,6 +87,7 @@ class Transaction:
         self.artifacts: casefiles.Artifacts = Artifacts(self)
         self.acts: casefiles.Acts = Acts(self)
         self.postmortems: casefiles.Postmortems = Postmortems(self)
+        self.web_sessions: casefiles.WebSessions = WebSessions(self)
 
     def renew(self) -> None:
         """Start a work: its time is read again, once."""

@@ -18,6 +18,8 @@ from engine.edges.web import acts, events, hands, health, incidents, pagers, rea
 from engine.edges.web.auth import Door
 from engine.edges.web.metrics import Metrics
 from engine.edges.web.middleware import BodyLimit, SecurityHeaders
+from engine.edges.web.pages import routes as pages
+from engine.edges.web.pages.sessions import Sessions
 from engine.edges.web.ports import Application
 
 _LOG = logging.getLogger("stanch.web")
@@ -55,10 +57,11 @@ def create_app(
     app.state.application = application
     app.state.desk = Desk(application)
     app.state.door = Door(application)
+    app.state.sessions = Sessions(application)
     app.state.metrics = metrics or Metrics(application.store, application.triage)
     if intake is not None:
         app.router.routes.insert(0, intake)  # the hot path is matched first
-    for room in (health, reads, acts, hands, incidents, pagers, events):
+    for room in (health, reads, acts, hands, incidents, pagers, events, pages):
         app.include_router(room.router)
     app.add_middleware(BodyLimit, exempt=(HOOK,))
     app.add_middleware(SecurityHeaders)

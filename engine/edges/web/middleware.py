@@ -15,11 +15,13 @@ HEADERS: tuple[tuple[bytes, bytes], ...] = (
     (b"referrer-policy", b"no-referrer"),
     (b"cache-control", b"no-store"),
 )
-MAX_BODY = 1024 * 1024  # bytes, for the API; the intake has its own limit
+MAX_BODY = (
+    2 * 1024 * 1024
+)  # bytes, for the API: an artifact of 1 MiB in base64; the intake has its own
 
 
 class SecurityHeaders:
-    """Adds `HEADERS` to every response."""
+    """Adds `HEADERS` to every response that does not say otherwise."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -31,7 +33,9 @@ class SecurityHeaders:
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), *HEADERS]
+                given = list(message.get("headers", ()))
+                own = {name.lower() for name, _ in given}  # a page has a policy of its own
+                message["headers"] = [*given, *(one for one in HEADERS if one[0] not in own)]
             await send(message)
 
         await self._app(scope, receive, with_headers)

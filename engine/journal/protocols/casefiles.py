@@ -78,3 +78,17 @@ class Postmortems(Protocol):
     def due(self, limit: int) -> Sequence[PostmortemRow]:
         """Those whose next reminder is due."""
         ...
+
+
+class WebSessions(Protocol):
+    """Sessions at the pages; each stands for a token and ends with it."""
+
+    def add(self, hashed: str, token: str, expires_at: datetime) -> None:
+        """Begin one for the token of that hash; those that are over are forgotten."""
+        ...
+
+    def find(self, hashed: str) -> tuple[str, tuple[str, ...]] | None:
+        """(owner's name, roles) of a session that is not over, whose token holds."""
+        ...
+
+    def end(self, hashed: str) -> bool: ...

@@ -176,3 +176,27 @@ def test_postmortems_come_due(store: Database, place: Place) -> None:
     assert store.read(lambda tx: tx.postmortems.due(10)) == [row]
     store.write(lambda tx: tx.postmortems.put(replace(row, state="published", next_at=None)))
     assert store.read(lambda tx: tx.postmortems.due(10)) == []
+
+
+def test_a_web_session_ends_with_its_time_its_token_and_its_person(
+    store: Database, place: Place
+) -> None:
+    def find(name: str) -> Any:
+        return store.read(lambda tx: tx.web_sessions.find(name))
+
+    def begin(name: str, token: str = "t") -> None:
+        store.write(lambda tx: tx.web_sessions.add(name, token, tx.now() + timedelta(hours=12)))
+
+    store.write(lambda tx: tx.tokens.add("alice", "t", ("sre",), None))
+    begin("s1")
+    begin("s2")
+    assert find("s1") == ("alice", ("sre",))
+    assert find("s3") is None
+    assert store.write(lambda tx: tx.web_sessions.end("s2"))
+    assert find("s2") is None
+    place.advance(12 * 3600 + 1)
+    assert find("s1") is None
+    begin("s4")
+    assert place.sql("SELECT hashed FROM web_sessions") == [("s4",)]  # what is over is forgotten
+    store.write(lambda tx: tx.tokens.revoke("alice"))
+    assert find("s4") is None

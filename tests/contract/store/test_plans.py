@@ -14,7 +14,7 @@ from tests.contract.store.conftest import Place
 
 MODULES = (
     *("alerts", "blobs", "chains", "decisions", "episodes", "gates", "locks", "runs"),
-    *("seals", "timers", "workers", "pages", "delegations", "calls", "artifacts"),
+    *("seals", "timers", "workers", "pages", "delegations", "calls", "artifacts", "websessions"),
 )
 # Read for people or for the whole journal, or over tables that stay small.
 MAY_SCAN = {

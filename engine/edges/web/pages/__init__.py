@@ -1,0 +1,1 @@
+"""Pages for people: read at three in the morning, on any screen, without scripts."""
