@@ -18,7 +18,8 @@ from engine.edges.settings import escalation
 from engine.edges.settings.approval import ApprovalConfig, check_approval
 from engine.edges.settings.brakes import BrakesConfig, BudgetLimit, check_brakes
 from engine.edges.settings.chat import ChatConfig, check_chat
-from engine.edges.settings.escalation import EscalationConfig, check_escalation
+from engine.edges.settings.escalation import EscalationConfig
+from engine.edges.settings.escalationcheck import check_escalation
 from engine.edges.settings.incidents import IncidentsConfig, check_incidents
 from engine.edges.settings.people import People, Roles, check_people, directory_of
 from engine.edges.settings.slack import SlackConfig, check_slack

@@ -9,23 +9,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.contract.ports import ChatPort, Ports
 from engine.contract.registry import Registry, load_registry
 from engine.contract.world import SecretRef
 from engine.domain.clock import Clock, SystemClock
 from engine.domain.errors import ActionFailed, Category, InvalidInput
-from engine.domain.run import RunState
 from engine.edges.config import Config
 from engine.edges.faults import Fault, planned_fault
+from engine.edges.reaching import Reaching
 from engine.edges.settings.brakes import brake_rules
-from engine.incidents.acting import RunIncident
-from engine.incidents.calling import Calling
-from engine.incidents.escalation import ChainPager, Escalator
-from engine.incidents.handling import ArtifactLimits
-from engine.incidents.lifecycle import on_run_end
 from engine.incidents.paging import Paging
-from engine.incidents.ports import Pager
-from engine.incidents.postmortem import due
 from engine.incidents.triage import Triage, TriageSettings, leave_to_workers
 from engine.journal.keys import KeyRing, Keys, load_ring
 from engine.language.program import Program, Query
@@ -43,19 +35,14 @@ from engine.running.yielding import give_way_to
 if TYPE_CHECKING:
     from engine.edges.chat.service import ChatService
     from engine.edges.intake.auth import Auth
-    from engine.edges.oncall.roster import Roster
-    from engine.incidents.chains import Policy
-    from engine.incidents.escalation import Escalator
-    from engine.incidents.postmortem.book import Book
     from engine.journal.database import Database
-    from engine.journal.rows import RunRow
     from engine.journal.seals import Sealer
     from engine.journal.store import Tx
 
 DECISIONS = "decisions"  # the connection of log.decision, unless the configuration names one
 
 
-class Application:
+class Application(Reaching):
     """One built engine. The store is opened when it is first needed, so that `check` and `plan` need none."""
 
     def __init__(
@@ -215,45 +202,6 @@ class Application:
             services.on_moment = self._fault.on_moment
         return services
 
-    def _run_ended(
-        self, tx: Tx, run: RunRow, state: RunState, reason: str, /, *, verified: bool
-    ) -> None:
-        """Whether its playbook wants a postmortem; then what follows from its end."""
-        program = self._project.playbooks.get(run.playbook) if self._project is not None else None
-        if program is not None and program.postmortem_due is not None and run.incident_id:
-            due.wants(tx, run.incident_id, program.postmortem_due)
-        on_run_end(tx, run, state, reason, verified=verified)
-
-    @cached_property
-    def book(self) -> Book:
-        """Makes postmortems."""
-        from engine.edges.writing import book_of
-
-        return book_of(self)
-
-    def _ports(self, run: RunRow) -> Ports:
-        """What the actions of a run may ask of Stanch itself."""
-        incident = RunIncident(
-            self.store, run.id, run.incident_id, self.calling, self.artifact_limits
-        )
-        voices = self._voices
-        if voices is None:
-            return Ports(incident=incident)
-        return Ports(chat=voices(run.incident_id), incident=incident)
-
-    @cached_property
-    def _voices(self) -> Callable[[str | None], ChatPort] | None:
-        """What speaks for an incident, where a chat is configured."""
-        if not self._chats:
-            return None
-        from engine.edges.chat.building import voices_of
-
-        return voices_of(self)
-
-    @property
-    def _chats(self) -> bool:
-        return self.config.slack is not None or self.config.chat.console
-
     @cached_property
     def chat(self) -> ChatService | None:
         """What speaks to people, where a chat is configured."""
@@ -271,54 +219,6 @@ class Application:
     def budgets(self) -> Mapping[str, Limit]:
         """The configured blast-radius budgets, by unit."""
         return {name: Limit(item.limit, item.within) for name, item in self.config.budgets.items()}
-
-    @cached_property
-    def policy(self) -> Policy:
-        """The configured escalation, ready to be asked."""
-        return self.config.escalation.policy()
-
-    @cached_property
-    def calling(self) -> Calling:
-        """Pages people about incidents."""
-        return Calling(self.policy)
-
-    @cached_property
-    def pager(self) -> Pager:
-        """Who is told of pages: the configured chains, and the log."""
-        return ChainPager(self.store, self.calling)
-
-    @cached_property
-    def roster(self) -> Roster:
-        """Who is on call."""
-        from engine.edges.calling import roster_of
-
-        return roster_of(self.config.escalation, self.policy, self.registry, self.world)
-
-    @cached_property
-    def escalator(self) -> Escalator:
-        """Carries calls on."""
-        from engine.edges.calling import ActionMessenger
-
-        messenger = ActionMessenger(self.registry, self.world, self._voices)
-        return Escalator(
-            self.store,
-            self.policy,
-            messenger,
-            self.roster,
-            public_url=self.config.chat.pages,
-            reminders=(due.Reminders(self.store, self.calling),),
-        )
-
-    def hook_secret(self, name: str) -> str | None:
-        """What the webhook of a pager proves itself with; None: it is not configured."""
-        reference: SecretRef | None = getattr(self.config.escalation.acknowledgements, name)
-        if reference is None:
-            return None
-        return self.secrets.learn(f"{name} webhook", self.reference(reference))
-
-    @cached_property
-    def artifact_limits(self) -> ArtifactLimits:
-        return self.config.incidents.limits()
 
     @cached_property
     def commands(self) -> Commands:

@@ -10,9 +10,9 @@ from engine.domain.canonical import JsonObject
 from engine.domain.errors import ActionFailed, Category, InvalidInput, NotFound, Refused
 from engine.domain.incident import level
 from engine.domain.people import Actor
-from engine.incidents import handling, lifecycle, views
+from engine.incidents import artifacts, handling, lifecycle, views
+from engine.incidents.artifacts import ArtifactLimits
 from engine.incidents.calling import Calling
-from engine.incidents.handling import ArtifactLimits
 from engine.journal.rows import IncidentRow
 from engine.journal.store import Store, Tx
 
@@ -73,7 +73,7 @@ class RunIncident:
 
     def attach(self, key: str, name: str, content_type: str, content: bytes) -> JsonObject:
         def work(tx: Tx, subject: str) -> JsonObject:
-            row = handling.attach(
+            row = artifacts.attach(
                 tx, subject, name, content_type, content, self._actor, self.limits
             )
             return {"artifact": views.artifact_json(row)}
@@ -84,7 +84,7 @@ class RunIncident:
         self, key: str, name: str, content_type: str, reference: Mapping[str, Any]
     ) -> JsonObject:
         def work(tx: Tx, subject: str) -> JsonObject:
-            row = handling.refer(tx, subject, name, content_type, reference, self._actor)
+            row = artifacts.refer(tx, subject, name, content_type, reference, self._actor)
             return {"artifact": views.artifact_json(row)}
 
         return self._kept(key, work)

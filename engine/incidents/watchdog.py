@@ -9,8 +9,9 @@ from engine.domain.entry import Entry
 from engine.domain.ids import new_id
 from engine.domain.incident import TRANSITIONS, IncidentState
 from engine.incidents import lifecycle
+from engine.incidents.calling import PAGED
 from engine.incidents.ports import OnOpened
-from engine.journal.rows import EpisodeRow, IncidentRow
+from engine.journal.rows import CRITICAL, EpisodeRow, IncidentRow
 from engine.journal.store import Store, Tx
 from engine.planning.decision import spell
 
@@ -71,7 +72,12 @@ class Watchdog:
             severity="P1",
             opened_at=tx.now(),
             resolved_at=None,
-            body={"key": {}, "labels": {"alertname": self._name}, "summary": text},
+            body={
+                "key": {},
+                "labels": {"alertname": self._name},
+                "summary": text,
+                PAGED: True,
+            },
         )
         tx.incidents.open(incident)
         opened = {"rule": RULE, "alert": None, "severity": "P1", "title": title}
@@ -79,6 +85,8 @@ class Watchdog:
         entries = [Entry("incident.opened", opened), Entry("incident.note", told)]
         tx.journal.append(incident.id, entries)
         tx.episodes.open(RULE, self._name, run_id=None, incident_id=incident.id)
+        # Whatever severities call people otherwise: alerts may be lost, and nobody would know.
+        tx.pages.open(f"incident:{incident.id}", title, CRITICAL, incident_id=incident.id)
         if self._on_opened is not None:
             self._on_opened(tx, incident)
         return 1

@@ -15,7 +15,7 @@ from engine.edges.desk.find import find
 from engine.edges.desk.hands import Hands
 from engine.edges.desk.people import Level, require
 from engine.edges.desk.reading import of_kind
-from engine.incidents import handling, lifecycle, paging, views
+from engine.incidents import artifacts, handling, lifecycle, paging, views
 from engine.incidents.postmortem.book import Request
 from engine.journal.rows import PageRow
 from engine.journal.store import Tx
@@ -139,11 +139,11 @@ class IncidentDesk(Hands):
 
         def work(tx: Tx, incident_id: str) -> None:
             if reference is not None:
-                handling.refer(tx, incident_id, name, content_type, reference, actor)
+                artifacts.refer(tx, incident_id, name, content_type, reference, actor)
                 return
             limits = self.app.artifact_limits
             raw = _decoded(content or "")
-            handling.attach(tx, incident_id, name, content_type, raw, actor, limits)
+            artifacts.attach(tx, incident_id, name, content_type, raw, actor, limits)
 
         return self._act(actor, "attach an artifact", text, work)
 

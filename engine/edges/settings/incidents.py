@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import Field, PlainValidator, WithJsonSchema
 
-from engine.incidents.handling import ArtifactLimits
+from engine.incidents.artifacts import ArtifactLimits
 from engine.language.diagnostics import listed, suggestion
 from engine.language.explain import Report
 from engine.language.fields import Form, Size, bad_type

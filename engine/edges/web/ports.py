@@ -12,8 +12,8 @@ from engine.domain.clock import Clock
 from engine.domain.people import Actor
 from engine.domain.run import RunMode
 from engine.edges.desk.directory import Directory
+from engine.incidents.artifacts import ArtifactLimits
 from engine.incidents.calling import Calling
-from engine.incidents.handling import ArtifactLimits
 from engine.incidents.postmortem.book import Book
 from engine.journal.store import Store
 from engine.language.program import Program

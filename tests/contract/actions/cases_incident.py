@@ -22,7 +22,7 @@ from engine.contract.ports import Ports
 from engine.domain.clock import ManualClock
 from engine.domain.incident import IncidentState
 from engine.incidents.acting import RunIncident
-from engine.incidents.handling import ArtifactLimits
+from engine.incidents.artifacts import ArtifactLimits
 from engine.journal.database import Database, open_store
 from engine.journal.keys import Keys
 from engine.journal.rows import IncidentRow

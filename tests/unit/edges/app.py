@@ -23,9 +23,9 @@ from engine.edges.desk.people import add_token
 from engine.edges.intake.endpoint import IntakeSettings, intake_route
 from engine.edges.web.app import create_app
 from engine.edges.web.metrics import Metrics
+from engine.incidents.artifacts import ArtifactLimits
 from engine.incidents.calling import Calling
 from engine.incidents.chains import Chain, Contact, Policy, Rung
-from engine.incidents.handling import ArtifactLimits
 from engine.incidents.postmortem.book import Book
 from engine.incidents.postmortem.writing import Printer
 from engine.incidents.triage import Triage

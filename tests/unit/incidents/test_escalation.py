@@ -16,8 +16,9 @@ from engine.domain.run import RunState
 from engine.incidents import lifecycle, paging
 from engine.incidents.calling import Calling
 from engine.incidents.chains import Chain, Contact, LevelRule, Policy, Rung, next_call
-from engine.incidents.escalation import ChainPager, Escalator, Message, OnDuty
+from engine.incidents.escalation import Escalator, Message, OnDuty
 from engine.incidents.paging import Paging
+from engine.incidents.standing import ChainPager
 from engine.journal.casefiles import CallRow
 from engine.language.rules import Priority
 from engine.running.paging import needs_human

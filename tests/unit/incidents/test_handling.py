@@ -11,8 +11,8 @@ from engine.domain.errors import InvalidInput, NotFound, Refused
 from engine.domain.incident import IncidentState
 from engine.domain.people import Actor
 from engine.domain.run import RunState
-from engine.incidents import handling, lifecycle, views
-from engine.incidents.handling import ArtifactLimits
+from engine.incidents import artifacts, handling, lifecycle, views
+from engine.incidents.artifacts import ArtifactLimits
 from engine.journal.store import Tx
 from tests.unit.incidents.conftest import MakeKit
 from tests.unit.incidents.kit import Kit, firing, resolved, rule
@@ -107,7 +107,7 @@ def test_an_incident_that_is_not_there(kit: Kit) -> None:
 
 
 def attach(kit: Kit, name: str, content: bytes, kind: str = "text/plain") -> Any:
-    return do(kit, handling.attach, name, kind, content, ALICE, LIMITS)
+    return do(kit, artifacts.attach, name, kind, content, ALICE, LIMITS)
 
 
 def test_artifacts_are_kept_with_their_digest_once(kit: Kit) -> None:
@@ -148,7 +148,7 @@ REFERENCE = {"connection": "files", "name": "run-1/x.csv", "sha256": "a" * 64, "
 
 
 def test_what_lies_elsewhere_is_referred_to(kit: Kit) -> None:
-    do(kit, handling.refer, "rows.csv", "text/csv", REFERENCE, ALICE)
+    do(kit, artifacts.refer, "rows.csv", "text/csv", REFERENCE, ALICE)
     (kept,) = seen(kit)["artifacts"]
     assert kept["reference"] == REFERENCE
     assert "rows.csv attached (1000000000 bytes, on connection files)" in "\n".join(told(kit))
@@ -158,7 +158,7 @@ def test_what_lies_elsewhere_is_referred_to(kit: Kit) -> None:
 def test_a_reference_must_be_whole(kit: Kit, missing: str) -> None:
     given = {name: value for name, value in REFERENCE.items() if name != missing}
     with pytest.raises(InvalidInput, match=missing):
-        do(kit, handling.refer, "rows.csv", "text/csv", given, ALICE)
+        do(kit, artifacts.refer, "rows.csv", "text/csv", given, ALICE)
 
 
 # ---------------------------------------------------------------- its end, and coming back

@@ -20,6 +20,8 @@ def test_an_alarm_is_raised_once_and_resolves_by_itself(make: MakeKit) -> None:
         "Watchdog has not arrived since 2026-11-23T03:00:00Z: alerts may be lost"
     )
     assert (incident.severity, incident.state) == ("P1", IncidentState.OPEN)
+    (page,) = kit.store.read(lambda tx: tx.pages.list())
+    assert (page.level, page.subject) == ("critical", f"incident:{incident.id}")
     kit.later(3600)
     kit.restart()
     kit.later(3600)
@@ -28,6 +30,7 @@ def test_an_alarm_is_raised_once_and_resolves_by_itself(make: MakeKit) -> None:
     kit.post(firing("Watchdog"))  # the very same alert, delivered again
     kit.later(30)
     assert kit.incident().state is IncidentState.RESOLVED
+    assert kit.store.read(lambda tx: tx.pages.list()) == []
     assert kit.body(incident.id, "incident.state")[-1]["reason"] == "Watchdog arrives again"
     kit.later(700)
     assert len(kit.incidents()) == 2

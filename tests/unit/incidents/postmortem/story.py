@@ -12,7 +12,7 @@ from engine.domain.entry import Entry
 from engine.domain.incident import IncidentState
 from engine.domain.people import Actor
 from engine.domain.run import RunMode, RunState
-from engine.incidents import handling, lifecycle
+from engine.incidents import artifacts, handling, lifecycle
 from engine.incidents.calling import Calling
 from engine.incidents.postmortem import due
 from engine.incidents.postmortem.book import Book, Request
@@ -191,8 +191,8 @@ class Story:
 
 
 def _attach(tx: Tx) -> None:
-    limits = handling.ArtifactLimits()
-    handling.attach(tx, INCIDENT, "errors.csv", "text/csv", b"id\n1\n", ALICE, limits)
+    limits = artifacts.ArtifactLimits()
+    artifacts.attach(tx, INCIDENT, "errors.csv", "text/csv", b"id\n1\n", ALICE, limits)
 
 
 def _hide(value: Any) -> Any:
