@@ -9,8 +9,7 @@ from types import MappingProxyType
 
 from engine.domain.canonical import JsonObject
 from engine.domain.entry import Entry
-from engine.domain.errors import NotFound, Refused, StoreUnavailable
-from engine.domain.people import Actor
+from engine.domain.errors import StoreUnavailable
 from engine.incidents.ports import Pager
 from engine.journal.rows import CRITICAL, EMERGENCY, WARNING, PageRow
 from engine.journal.store import Store, Tx
@@ -90,26 +89,3 @@ class Paging:
 def _due(tx: Tx) -> bool:
     following = tx.pages.next()
     return following is not None and following <= tx.now()
-
-
-def acknowledge(tx: Tx, page_id: str, actor: Actor, note: str = "", *, chain: str) -> PageRow:
-    """A person has seen a page: it is not told again.
-
-    Args:
-        chain: where it is journalled for a page that belongs to no run, `node:NAME`.
-
-    Raises:
-        NotFound: no such page. Refused: somebody has seen it before.
-    """
-    row = tx.pages.get(page_id)
-    if row is None:
-        raise NotFound(f"there is no page {page_id!r}; stanch brakes lists the open ones")
-    if not tx.pages.acknowledge(page_id, actor.name, note):
-        raise Refused(f"{row.acked_by or 'somebody'} has seen page {page_id} already")
-    body = {"page": row.id, "subject": row.subject, "by": actor.name, "via": actor.via}
-    tx.journal.append(
-        row.run_id or row.incident_id or chain, [Entry("page.seen", {**body, "note": note})]
-    )
-    seen = tx.pages.get(page_id)
-    assert seen is not None
-    return seen

@@ -260,7 +260,11 @@ def test_people_are_called_and_seen_either_way(case: Case, incident: str) -> Non
     assert (page["level"], page["chain"], page["state"]) == ("critical", "default", "open")
     assert case.backend.pages(over=False)["items"] == [page]
     seen = case.backend.acknowledge(page["id"], "mine")
-    assert (seen["state"], seen["seen_by"], seen["note"]) == ("seen", "alice", "mine")
+    assert (seen["state"], seen["seen_by"]) == ("seen", "alice")
+    assert seen["note"] == "acknowledged by alice: mine"
+    assert case.backend.show(incident)["item"]["state"] == "acknowledged"
+    with pytest.raises(Refused, match=r"alice has seen page .* already"):
+        case.backend.acknowledge(page["id"], "")
     assert case.backend.pages(over=False)["items"] == []
     assert case.backend.pages(over=True)["items"][0]["id"] == page["id"]
     assert case.backend.on_call()["schedules"] == []

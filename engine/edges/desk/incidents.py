@@ -8,14 +8,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from engine.domain.canonical import JsonObject
-from engine.domain.errors import InvalidInput, NotFound
+from engine.domain.errors import InvalidInput, NotFound, Refused
 from engine.domain.incident import OVER
 from engine.domain.people import Actor
 from engine.edges.desk.find import find
 from engine.edges.desk.hands import Hands
 from engine.edges.desk.people import Level, require
 from engine.edges.desk.reading import of_kind
-from engine.incidents import artifacts, handling, lifecycle, paging, views
+from engine.incidents import artifacts, handling, lifecycle, views
 from engine.incidents.postmortem.book import Request
 from engine.journal.rows import PageRow
 from engine.journal.store import Tx
@@ -58,8 +58,12 @@ class IncidentDesk(Hands):
                 actor, "acknowledge", text, lambda tx, id_: _acknowledge(tx, id_, actor, note)
             )
         found = page
-        chain = page.incident_id or page.id
-        self.app.store.write(lambda tx: paging.acknowledge(tx, found.id, actor, note, chain=chain))
+        if not self.app.store.write(
+            lambda tx: lifecycle.acknowledge_page(tx, found.id, actor, note)
+        ):
+            seen = self._read(lambda tx: tx.pages.get(found.id))
+            who = seen.acked_by if seen is not None else "somebody"
+            raise Refused(f"{who} has seen page {found.id} already")
         return self._read(lambda tx: views.page(tx, found.id))
 
     def resolve(self, actor: Actor, text: str, reason: str) -> JsonObject:

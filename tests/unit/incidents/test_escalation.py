@@ -13,7 +13,7 @@ from engine.domain.errors import ActionFailed, Category, InvalidInput, Refused
 from engine.domain.incident import IncidentState, Level
 from engine.domain.people import Actor
 from engine.domain.run import RunState
-from engine.incidents import lifecycle, paging
+from engine.incidents import lifecycle
 from engine.incidents.calling import Calling
 from engine.incidents.chains import Chain, Contact, LevelRule, Policy, Rung, next_call
 from engine.incidents.escalation import Escalator, Message, OnDuty
@@ -383,7 +383,7 @@ def test_a_restart_in_between_changes_nothing(desk: Desk) -> None:
 
 def test_a_page_that_is_acknowledged_by_its_id_stops_the_call(desk: Desk) -> None:
     page = desk.escalate(Level.CRITICAL)
-    desk.kit.store.write(lambda tx: paging.acknowledge(tx, page, ALICE, "mine", chain=page))
+    desk.kit.store.write(lambda tx: lifecycle.acknowledge_page(tx, page, ALICE, "mine"))
     desk.phones.take()
     desk.later(3600)
     assert [event for _, event, _ in desk.phones.sent] == ["acknowledge", "acknowledge"]
