@@ -12,7 +12,8 @@ import pytest
 from engine.domain.errors import InvalidInput, NotFound
 from engine.domain.plan import FreshChange
 from engine.domain.run import RunMode, RunState
-from engine.incidents.paging import Paging, acknowledge
+from engine.incidents.lifecycle import acknowledge_page
+from engine.incidents.paging import Paging
 from engine.journal.rows import PageRow
 from engine.language.rules import Schedule
 from engine.planning.brakes import BrakeRules, Breaker, Fresh, Limit, Window
@@ -411,7 +412,7 @@ def test_a_run_that_needs_a_person_pages_until_somebody_has_seen_it(h: Harness) 
         assert paging.tick() == 1
     assert [page.told for page in told.pages] == [1, 2]
     assert run.id in told.pages[0].reason
-    h.store.write(lambda tx: acknowledge(tx, told.pages[0].id, BOB, "on it", chain="node:local"))
+    h.store.write(lambda tx: acknowledge_page(tx, told.pages[0].id, BOB, "on it"))
     h.clock.advance(1000)
     assert paging.tick() == 0
     assert [kind for kind in h.kinds(run.id) if kind.startswith("page.")] == [
