@@ -22,6 +22,7 @@ from engine.edges.rehearsal.player import Player
 from engine.edges.rehearsal.seen import Seen
 from engine.edges.rehearsal.sidebyside import side_by_side
 from engine.edges.rehearsal.stage import Ground
+from engine.edges.rehearsal.telling import TIMELINE
 from engine.language.rehearsalreading import Rehearsal
 from engine.running.services import Moment
 
@@ -323,7 +324,8 @@ def _play(
 
 
 def _end(seen: Seen) -> End:
-    told = Counter(message.to for message in seen.messages)
+    # A timeline also tells of the trouble itself: it is no message that comes twice.
+    told = Counter(message.to for message in seen.messages if message.to != TIMELINE)
     changes = sorted(
         canonical_json(
             [

@@ -20,6 +20,7 @@ from engine.edges.rehearsal.faults import Crash, Faults
 from engine.edges.rehearsal.people import People
 from engine.edges.rehearsal.seen import Event, RunSeen, Seen, events_of
 from engine.edges.rehearsal.stage import Ground, Props, Stage, fresh_database, scratch
+from engine.edges.rehearsal.telling import recorded
 from engine.edges.rehearsal.worlds import Worlds, build_worlds
 from engine.journal.rows import Page
 from engine.journal.store import Tx
@@ -206,6 +207,7 @@ class Player:
             seen.unasked += [f"{name}: {what}" for what in world.unasked()]
         seen.unanswered += self.worlds.strays
         seen.messages += self.stage.app.transcript.messages
+        seen.messages += self.stage.store.read(lambda tx: list(recorded(tx, seen)))
         seen.messages += [
             _told(event) for event in seen.events if event.name.endswith(".opened") and event.detail
         ]

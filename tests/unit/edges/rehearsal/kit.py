@@ -66,6 +66,12 @@ steps:
     bounds: {rows: {max: 9}}
 outputs: {now: "{{ steps.due.row.now }}", before: "{{ steps.due.row.n }}", after: "{{ steps.due_later.row.n }}"}
 """,
+    "shop/keep": """
+playbook: shop/keep
+steps:
+  - {id: file, action: incident.artifact, with: {name: errors.json, data: [{id: 7, error: boom}]}}
+  - {id: again, action: incident.artifact, with: {name: errors.json, data: [{id: 7, error: boom}]}}
+""",
     "shop/all": """
 playbook: shop/all
 steps:

@@ -181,3 +181,11 @@ expect:
 """
     )
     assert result.ok, (result.error, result.misses, result.timeline)
+
+
+def test_files_that_are_attached_are_messages(play: Play) -> None:
+    """The run belongs to no incident: its files are its own. The same file twice is one."""
+    kept = "rehearsal: kept\nplaybook: shop/keep\nexpect:\n  messages:\n    - {to: artifacts, times: 1, contains: %s}\n"
+    assert play(kept % "errors.json").ok
+    assert play(kept % '"\\"error\\": \\"boom\\""').ok
+    assert "0 times" in seen(play(kept % "quiet"))["a message with 'quiet'"]
