@@ -9,7 +9,7 @@ from datetime import UTC
 from actions.postgres.connection import PostgresSettings, Work
 from actions.postgres.parsing import Statement, Table
 from actions.postgres.refusals import outside_calls, unknown_functions
-from actions.postgres.tokens import TABLE
+from actions.postgres.tokentable import TABLE
 from engine.contract import ActionFailed, Category, FreshChange, Unplannable
 
 # Lock modes that a writer takes; the two weaker ones are a reader's and a foreign key check's.

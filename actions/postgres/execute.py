@@ -12,6 +12,7 @@ from actions.postgres.connection import PostgresClient, Work
 from actions.postgres.parsing import CHANGES, Statement, Table, parse
 from actions.postgres.query import SQL
 from actions.postgres.refusals import refuse_change
+from actions.postgres.tokentable import TOKENS
 from engine.contract import (
     ActionFailed,
     ActionParams,
@@ -111,8 +112,7 @@ class PostgresExecute(Change[ExecuteParams]):
             needed = ("UPDATE", _UNDONE_BY.get(statement.kind, "UPDATE"))
             rights += [(verb, str(statement.written)) for verb in needed]
         rights += [("SELECT", str(table)) for table in statement.tables]
-        token = f"stanch.{tokens.TABLE}"
-        rights += [("SELECT", token), ("INSERT", token)]
+        rights += [("SELECT", TOKENS), ("INSERT", TOKENS)]
         return tuple(
             Grant(params.connection, "sql", {"privilege": privilege, "on": on})
             for privilege, on in dict.fromkeys(rights)

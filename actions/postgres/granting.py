@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from actions.postgres import tokens
+from actions.postgres import tokentable
 from actions.postgres.parsing import Table, quoted
 from engine.contract import Grant
-
-TOKENS = f"stanch.{tokens.TABLE}"  # how rights name the token table, whatever its schema is
 
 
 def statements(grants: Sequence[Grant], user: str, token_schema: str) -> list[str]:
@@ -23,10 +21,16 @@ def statements(grants: Sequence[Grant], user: str, token_schema: str) -> list[st
         if privilege == "MEMBER":
             roles.add(on)
             continue
-        table = Table(token_schema, tokens.TABLE) if on == TOKENS else Table.parse(on)
+        table = (
+            Table(token_schema, tokentable.TABLE) if on == tokentable.TOKENS else Table.parse(on)
+        )
         tables.setdefault(table, set()).add(privilege)
     to = quoted(user)
-    made = tokens.statements(token_schema) if Table(token_schema, tokens.TABLE) in tables else []
+    made = (
+        tokentable.statements(token_schema)
+        if Table(token_schema, tokentable.TABLE) in tables
+        else []
+    )
     made += [
         f"GRANT USAGE ON SCHEMA {quoted(schema)} TO {to}"
         for schema in sorted({table.schema for table in tables} - {"pg_catalog"})

@@ -14,6 +14,7 @@ from actions.postgres.connection import PostgresClient, Work
 from actions.postgres.execute import PostgresExecute, replay
 from actions.postgres.parsing import Table, parse
 from actions.postgres.staging import Restoring, stage
+from actions.postgres.tokentable import TOKENS
 from engine.contract import (
     ActionFailed,
     ActionParams,
@@ -103,8 +104,7 @@ class PostgresRestore(Change[RestoreParams]):
         table = str(Table.parse(params.table))
         # DELETE is for rows that the mode or the way back takes away again.
         rights = [(verb, table) for verb in ("SELECT", "INSERT", "UPDATE", "DELETE")]
-        token = f"stanch.{tokens.TABLE}"
-        rights += [("SELECT", token), ("INSERT", token)]
+        rights += [("SELECT", TOKENS), ("INSERT", TOKENS)]
         return tuple(
             Grant(params.connection, "sql", {"privilege": privilege, "on": on})
             for privilege, on in rights

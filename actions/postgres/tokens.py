@@ -10,10 +10,9 @@ from dataclasses import dataclass
 
 from actions.postgres.connection import PostgresClient, Work
 from actions.postgres.parsing import quoted
+from actions.postgres.tokentable import TABLE, statements, table_name
 from engine.contract import ActionFailed, Category
 from engine.domain.canonical import Json, JsonObject
-
-TABLE = "stanch_tokens"
 
 
 @dataclass(frozen=True)
@@ -22,22 +21,6 @@ class Token:
 
     receipt: JsonObject
     image: Json
-
-
-def table_name(schema: str) -> str:
-    """Return the quoted name of the token table."""
-    return f"{quoted(schema)}.{quoted(TABLE)}"
-
-
-def statements(schema: str) -> list[str]:
-    """Return what an administrator runs once where the role may not create the table itself."""
-    name = table_name(schema)
-    columns = "key text PRIMARY KEY, receipt json NOT NULL, image json"
-    columns += ", applied_at timestamptz NOT NULL DEFAULT now()"
-    return [
-        f"CREATE SCHEMA IF NOT EXISTS {quoted(schema)}",
-        f"CREATE TABLE IF NOT EXISTS {name} ({columns})",
-    ]
 
 
 def prepare(client: PostgresClient) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 from sqlalchemy import exists, select, update
@@ -17,13 +17,10 @@ from sqlalchemy import exists, select, update
 from engine.domain.entry import Entry, StoredEntry
 from engine.journal import tables
 from engine.journal.codec import dumps, instant, loads
-from engine.journal.repository import Repository
+from engine.journal.repository import Repository, Unit
 from engine.journal.runs import stale
 from engine.journal.session import Raced
 from engine.journal.statement import Statement, insert, insert_new, p
-
-if TYPE_CHECKING:
-    from engine.journal.tx import Transaction
 
 C = tables.chains
 E = tables.entries
@@ -86,7 +83,7 @@ class Journal(Repository):
     not (another process wrote, a group was rolled back), it is read after all.
     """
 
-    def __init__(self, tx: Transaction) -> None:
+    def __init__(self, tx: Unit) -> None:
         super().__init__(tx)
         self._heads: dict[str, tuple[int, bytes]] = {}
 

@@ -191,9 +191,10 @@ def _parse(url: str) -> URL:
 
 def _sqlite(url: URL, busy: float) -> Backend:
     from engine.journal import sqlite, sqlite_watch
+    from engine.journal.sqlite_presence import Presence
 
     path = Path(url.database or "").absolute()
-    presence = sqlite_watch.Presence(path)
+    presence = Presence(path)
     checkpointer = sqlite_watch.Checkpointer(path)
 
     def close() -> None:
@@ -210,9 +211,11 @@ def _sqlite(url: URL, busy: float) -> Backend:
 
 def _postgres(url: URL, busy: float) -> Backend:
     from engine.journal import postgres, postgres_watch
+    from engine.journal.postgres_presence import Presence
+    from engine.journal.postgres_server import Server
 
-    server = postgres.Server(url, busy)
-    presence = postgres_watch.Presence(server)
+    server = Server(url, busy)
+    presence = Presence(server)
     node = uuid4().hex
     return Backend(
         writer=lambda: postgres.PostgresWriter(server, presence, node),

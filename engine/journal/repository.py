@@ -2,24 +2,59 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, Protocol
 
-from sqlalchemy import Select, Table, select
+from sqlalchemy import ColumnElement, Select, Table, select
 
+from engine.journal.keys import Keys
+from engine.journal.protocols.runs import Runs
 from engine.journal.rows import Page
+from engine.journal.session import Session
 from engine.journal.statement import p
 
-if TYPE_CHECKING:
-    from engine.journal.session import Session
-    from engine.journal.tx import Transaction
+
+class Waking(Protocol):
+    """What repositories ask of the one that holds the runs, beyond what everybody may."""
+
+    def wake_all(self, run_ids: Iterable[str]) -> None: ...
+
+
+class Owning(Protocol):
+    """What repositories ask of the one that holds the workers, beyond what everybody may."""
+
+    def may_own(self, worker: str) -> bool: ...
+
+
+class Unit(Protocol):
+    """The transaction, as far as its repositories know it: its session, its time, and one another."""
+
+    session: Session
+    keys: Keys
+
+    @property
+    def runs(self) -> Runs: ...
+
+    @property
+    def run_rows(self) -> Waking: ...
+
+    @property
+    def worker_rows(self) -> Owning: ...
+
+    def now(self) -> datetime: ...
+
+    def now_micros(self) -> int: ...
+
+    def contains(self, column: ColumnElement[str], part: str) -> ColumnElement[bool]: ...
 
 
 class Repository:
     """Base of the repositories of one transaction."""
 
-    def __init__(self, tx: Transaction) -> None:
+    def __init__(self, tx: Unit) -> None:
         self._tx = tx
-        self._s: Session = tx.session
+        self._s = tx.session
 
     def _now(self) -> int:
         return self._tx.now_micros()

@@ -14,7 +14,7 @@ from engine.journal.keys import Keys
 from engine.journal.migrate import migrate
 from engine.journal.session import WriteSession
 from engine.journal.sqlite import SqliteWriter
-from engine.journal.sqlite_watch import Presence
+from engine.journal.sqlite_presence import Presence
 from engine.journal.store import Tx
 from engine.journal.tx import Time, Transaction
 

@@ -6,16 +6,14 @@ import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
 from sqlalchemy.engine import Dialect
 
 from engine.journal.session import Broken, ReadSession, Row, Session, WriteSession
+from engine.journal.sqlite_presence import Presence
 from engine.journal.tx import system_micros
-
-if TYPE_CHECKING:
-    from engine.journal.sqlite_watch import Presence
 
 SQLITE: Dialect = sqlite_dialect(paramstyle="qmark")
 

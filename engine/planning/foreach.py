@@ -4,20 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from engine.domain.errors import Category
-from engine.language.program import GroupNode, Node
+from engine.language.program import AnyNode, GroupNode, Node
 from engine.language.templates import expression_references
 from engine.language.units import Tolerance, parse_tolerance
 from engine.planning.items import items_of
-from engine.planning.moves import Close, Fail, Opaque, Open, Place, Skip
-from engine.planning.progress import StepStatus
+from engine.planning.moves import Close, Fail, Move, Opaque, Open, Place, Skip
+from engine.planning.progress import RunProgress, StepState, StepStatus
 from engine.planning.scope import value_unknown
 from engine.planning.verdict import PENDING, STOPPED, Flow, Verdict
 
-if TYPE_CHECKING:
-    from engine.planning.walk import Walk
+
+class Walk(Protocol):
+    """The walk that goes through a foreach, as far as the foreach knows it."""
+
+    progress: RunProgress
+    moves: list[Move]
+    warnings: list[str]
+
+    @property
+    def stopping(self) -> bool: ...
+
+    def ended(self, node: Node, state: StepState) -> Verdict: ...
+
+    def admitted(self, node: Node, address: str, place: Place) -> bool: ...
+
+    def scope(self, place: Place) -> Any: ...
+
+    def close(self, node: GroupNode, address: str, verdict: Verdict, output: Any) -> Verdict: ...
+
+    def sequence(self, nodes: Sequence[AnyNode], place: Place) -> Verdict: ...
+
+    def single(self, node: Node, address: str, place: Place) -> Verdict: ...
 
 
 def visit_foreach(walk: Walk, node: Node, address: str, place: Place) -> Verdict:
@@ -105,7 +125,7 @@ def _item(walk: Walk, node: Node, parent: str, key: str, place: Place) -> Verdic
                 return PENDING
             walk.moves.append(Open(address, node, place))
             return PENDING
-        return walk.close(node, address, walk._sequence(node.steps, place), None)
+        return walk.close(node, address, walk.sequence(node.steps, place), None)
     return walk.single(node, address, place)
 
 

@@ -128,7 +128,7 @@ class Walk:
     def _program(
         self, program: Program, place: Place, *, stopped_as: Failure | None = None
     ) -> Verdict:
-        main = self._sequence(program.steps, place)
+        main = self.sequence(program.steps, place)
         if main.flow is Flow.STOPPED and stopped_as is not None:
             main = Verdict(Flow.FAILED, stopped_as)
         if main.flow is Flow.FAILED and self.progress.cancel is not None:
@@ -157,11 +157,12 @@ class Walk:
         """Rescue and finally run to their own end even while the run is being stopped."""
         stopping, self.stopping = self.stopping, False
         try:
-            return self._sequence(nodes, place)
+            return self.sequence(nodes, place)
         finally:
             self.stopping = stopping
 
-    def _sequence(self, nodes: Sequence[AnyNode], place: Place) -> Verdict:
+    def sequence(self, nodes: Sequence[AnyNode], place: Place) -> Verdict:
+        """Visit nodes one after another, up to the first that is not done."""
         for node in nodes:
             verdict = self.visit(node, place)
             if verdict.flow is not Flow.OK:
@@ -281,9 +282,9 @@ class Walk:
         if isinstance(node, SwitchNode):
             case = state.data["case"]
             steps = next((item.steps for item in node.cases if item.value == case), node.default)
-            return self._sequence(steps, place), {"case": case}
+            return self.sequence(steps, place), {"case": case}
         if isinstance(node, GroupNode):
-            return self._sequence(node.steps, place), None
+            return self.sequence(node.steps, place), None
         if isinstance(node, ParallelNode):
             return self._parallel(node, place), None
         assert isinstance(node, CallNode)

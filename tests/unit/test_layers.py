@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -82,3 +83,30 @@ def test_worlds_import_nothing_of_the_engine_but_the_domain() -> None:
         or name.split(".")[0] == "actions"
     ]
     assert not wrong, "\n".join(wrong)
+
+
+def test_no_modules_import_one_another_in_a_circle() -> None:
+    """Also where the import is for types alone: who reads one of a circle has to read them all.
+
+    A package's own `__init__` is left out: it names its modules for others, and they lie below it.
+    """
+    files = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts): path
+        for folder in ("engine", "actions", "worlds", "bench")
+        for path in modules(folder)
+        if path.name != "__init__.py"
+    }
+    graph = {name: _imported(path) & files.keys() - {name} for name, path in files.items()}
+    try:
+        graphlib.TopologicalSorter(graph).prepare()
+    except graphlib.CycleError as error:
+        pytest.fail(" <- ".join(error.args[1]))
+
+
+def _imported(path: Path) -> set[str]:
+    """Every module that a file may name, `from package import module` included."""
+    found = set(imports(path))
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
 
 from engine.domain.canonical import JsonObject
 from worlds.cluster import discovery, reads, subresources
+from worlds.cluster.executing import run_in_pod
 from worlds.cluster.kinds import Kind, by_path
 from worlds.cluster.messages import Call, Request, Response, answer
-from worlds.cluster.programs import run_in_pod
+from worlds.cluster.parts import Parts
 from worlds.cluster.requests import Fault
 from worlds.cluster.status import (
     ApiError,
@@ -25,9 +26,6 @@ from worlds.cluster.status import (
     unsupported_media_type,
 )
 from worlds.cluster.writes import APPLY, JSON_PATCH, MERGE, STRATEGIC, Terms, Written
-
-if TYPE_CHECKING:
-    from worlds.cluster.cluster import Cluster
 
 _VERBS = {
     ("GET", True): "get",
@@ -43,7 +41,7 @@ _VERBS = {
 _JSON = ("application/json", "application/yaml", "")
 
 
-def answer_request(cluster: Cluster, request: Request) -> Response:
+def answer_request(cluster: Parts, request: Request) -> Response:
     """Answer one request and note it in the log."""
     with cluster.lock:
         cluster.run()
@@ -82,7 +80,7 @@ def _refusal(error: ApiError) -> Response:
     return response
 
 
-def _dispatch(cluster: Cluster, request: Request) -> Response:
+def _dispatch(cluster: Parts, request: Request) -> Response:
     plain = discovery.answer_plain(request.path)
     if plain is not None:
         return plain
@@ -172,7 +170,7 @@ def _home(call: Call) -> str:
     return call.namespace if call.kind.namespaced else ""
 
 
-def _verb(cluster: Cluster, call: Call, request: Request) -> Response:
+def _verb(cluster: Parts, call: Call, request: Request) -> Response:
     kind, home = call.kind, _home(call)
     if call.verb == "get":
         item = cluster.store.get(kind, home, call.name)
@@ -212,7 +210,7 @@ def _written(written: Written) -> Response:
     return answer(written.item, 201 if written.created else 200, written.warnings)
 
 
-def _delete(cluster: Cluster, call: Call, request: Request, terms: Terms) -> Response:
+def _delete(cluster: Parts, call: Call, request: Request, terms: Terms) -> Response:
     options = _delete_options(request)
     dry = terms.dry_run or bool(options.get("dryRun"))
     kind, home = call.kind, _home(call)
@@ -235,7 +233,7 @@ def _delete_options(request: Request) -> JsonObject:
     return options
 
 
-def _subresource(cluster: Cluster, call: Call, request: Request) -> Response:
+def _subresource(cluster: Parts, call: Call, request: Request) -> Response:
     kind, home = call.kind, _home(call)
     if call.subresource == "log":
         if call.verb != "get":
@@ -267,7 +265,7 @@ def _subresource(cluster: Cluster, call: Call, request: Request) -> Response:
     return _written(cluster.writer.replace(kind, home, call.name, body, terms=terms, part="status"))
 
 
-def _scale(cluster: Cluster, kind: Kind, home: str, call: Call, request: Request) -> Response:
+def _scale(cluster: Parts, kind: Kind, home: str, call: Call, request: Request) -> Response:
     item = cluster.store.get(kind, home, call.name)
     if item is None:
         raise not_found(kind, call.name)

@@ -12,6 +12,7 @@ from typing import Any
 
 from engine.domain.canonical import JsonObject
 from engine.domain.clock import Clock, SystemClock
+from worlds.cluster.api import answer_request
 from worlds.cluster.controllers.base import Controller, Desk, Timing
 from worlds.cluster.controllers.cronjobs import CronJobs
 from worlds.cluster.controllers.daemonsets import DaemonSets
@@ -161,8 +162,6 @@ class Cluster:
 
     def handle(self, request: Request) -> Response:
         """Answer one request. Faults of kind reset are the carrier's to carry out."""
-        from worlds.cluster.api import answer_request
-
         return answer_request(self, request)
 
     def call(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from engine.domain.canonical import JsonObject
 from worlds.cluster import schema
 from worlds.cluster.kinds import Kind, by_kind, by_path
 from worlds.cluster.logs import render
 from worlds.cluster.messages import Call, Response, User
+from worlds.cluster.parts import Parts
 from worlds.cluster.selectors import object_selector, selector_text
 from worlds.cluster.status import (
     Cause,
@@ -24,9 +25,6 @@ from worlds.cluster.status import (
 from worlds.cluster.times import read_stamp
 from worlds.cluster.values import clone
 from worlds.cluster.writes import Terms, patch_value
-
-if TYPE_CHECKING:
-    from worlds.cluster.cluster import Cluster
 
 SCALE = Kind("autoscaling", "v1", "scales", "Scale")
 _PULLING = "trying and failing to pull image"
@@ -51,7 +49,7 @@ def scale_of(item: JsonObject) -> JsonObject:
 
 
 def rescale(
-    cluster: Cluster,
+    cluster: Parts,
     kind: Kind,
     item: JsonObject,
     body: Any,
@@ -90,7 +88,7 @@ def rescale(
     return scale_of(cluster.writer.replace(kind, home, name, changed, terms=terms).item)
 
 
-def pod_log(cluster: Cluster, namespace: str, name: str, query: Mapping[str, str]) -> Response:
+def pod_log(cluster: Parts, namespace: str, name: str, query: Mapping[str, str]) -> Response:
     """Answer a pod's log.
 
     Raises:
@@ -160,9 +158,7 @@ def _check_started(pod: JsonObject, container: str) -> None:
     raise bad_request(f'container "{container}" in pod "{name}" is waiting to start: {why}')
 
 
-def evict(
-    cluster: Cluster, namespace: str, name: str, body: JsonObject, terms: Terms
-) -> JsonObject:
+def evict(cluster: Parts, namespace: str, name: str, body: JsonObject, terms: Terms) -> JsonObject:
     """Evict a pod as far as the disruption budgets allow.
 
     Raises:
@@ -205,7 +201,7 @@ def evict(
     }
 
 
-def access_review(cluster: Cluster, user: User, body: JsonObject) -> JsonObject:
+def access_review(cluster: Parts, user: User, body: JsonObject) -> JsonObject:
     """Answer whether the asking user may do what the review names."""
     attributes = (body.get("spec") or {}).get("resourceAttributes") or {}
     group, plural = attributes.get("group", ""), attributes.get("resource", "")

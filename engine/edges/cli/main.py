@@ -175,7 +175,7 @@ def _usage(error: typer.TyperException, *, as_json: bool) -> int:
 def _problem(error: StanchError, *, as_json: bool) -> int:
     diagnostics = getattr(error, "diagnostics", None)
     if diagnostics is not None:
-        from engine.edges.cli.commands.author import print_diagnostics
+        from engine.edges.cli.render.diagnostics import print_diagnostics
 
         print_diagnostics(diagnostics, as_json=as_json)
         return USAGE

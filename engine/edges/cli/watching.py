@@ -56,7 +56,7 @@ def _done(session: Session, once: Callable[[], object]) -> None:
     except StanchError as error:
         diagnostics = getattr(error, "diagnostics", None)
         if diagnostics is not None:
-            from engine.edges.cli.commands.author import print_diagnostics
+            from engine.edges.cli.render.diagnostics import print_diagnostics
 
             print_diagnostics(diagnostics, as_json=session.as_json)
             return

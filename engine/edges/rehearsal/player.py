@@ -28,7 +28,7 @@ from engine.language.rehearsalforms import RehearsalFile
 from engine.language.templates import evaluate
 
 if TYPE_CHECKING:
-    from engine.edges.rehearsal.chaos import Disturbance
+    from engine.edges.rehearsal.troubles import Disturbance
 
 ROUNDS = 20_000  # jumps of the clock; more are a playbook that never comes to rest
 _ALL = Page(limit=10_000)

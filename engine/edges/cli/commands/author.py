@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from engine.domain.canonical import JsonObject
 from engine.domain.errors import NotFound
+from engine.edges.cli.render.diagnostics import print_diagnostics
 from engine.edges.cli.session import session_of
 from engine.edges.problems import OK, USAGE
 
@@ -53,22 +52,6 @@ def check(
     diagnostics = check_files(paths or (), config_path=session.config)
     print_diagnostics(diagnostics, as_json=session.as_json)
     raise typer.Exit(USAGE if any(one.is_error for one in diagnostics) else OK)
-
-
-def print_diagnostics(diagnostics: Sequence[Any], *, as_json: bool) -> None:
-    """Print what is wrong in files; with --json as `{ok, diagnostics}`."""
-    from engine.language.diagnostics import formatted
-
-    if as_json:
-        import json
-
-        data: JsonObject = {
-            "ok": not any(one.is_error for one in diagnostics),
-            "diagnostics": [one.as_json() for one in diagnostics],
-        }
-        sys.stdout.write(json.dumps(data, indent=2, ensure_ascii=False) + "\n")
-        return
-    sys.stdout.write(formatted(diagnostics) or "no mistakes\n")
 
 
 def schema(
