@@ -24,7 +24,7 @@ from engine.domain.plan import Effect, Planned, Receipt, Target
 class ActionParams(BaseModel):
     """Base of every `Params`: unknown names are errors, nothing is coerced from text."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
 
 
 P = TypeVar("P", bound=ActionParams)

@@ -31,7 +31,7 @@ _EXPRESSION_HINT = "write a condition such as steps.check.value > 3"
 class Form(BaseModel):
     """A mapping as it stands in YAML: unknown fields are errors, nothing is coerced from text."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
 
 
 def has_template(text: str) -> bool:

@@ -52,7 +52,6 @@ __all__ = [
 ]
 
 _ATOMS = frozenset({str, int, float, bool, type(None)})
-_OPENINGS = ("{{", "{%", "{#")
 _PAIRS = {"(": ")", "[": "]", "{": "}"}
 
 
@@ -138,7 +137,11 @@ def _after_quote(text: str, start: int) -> int:
 
 def is_template(value: object) -> bool:
     """Tell whether a value is a text that holds a template (or something written like one)."""
-    return isinstance(value, str) and "{" in value and any(o in value for o in _OPENINGS)
+    return (
+        isinstance(value, str)
+        and "{" in value
+        and ("{{" in value or "{%" in value or "{#" in value)
+    )
 
 
 # ---- compiled templates ---------------------------------------------------------------------------
