@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from collections.abc import Callable
 from typing import Any
 
+import psycopg
 import pytest
 
 from actions.postgres import CleanHistory, PostgresHealth, ReleaseOrphans, ResetFailed
@@ -100,27 +104,34 @@ def test_only_what_did_not_move_is_released(odd: Database, made: Connections) ->
 
 
 def test_who_blocks_whom_and_what_lasts_is_seen(odd: Database, made: Connections) -> None:
-    import threading
-
-    import psycopg
-
     health = PostgresHealth()
     asked = health.Params.model_validate({"connection": "db", "long_transaction": 0.01})
     with psycopg.connect(odd.direct) as holder, psycopg.connect(odd.direct) as waiter:
         holder.execute("UPDATE other SET note = 'held'")
-        blocking = holder.info.backend_pid
+        blocking, waits = holder.info.backend_pid, waiter.info.backend_pid
         waiting = threading.Thread(target=waiter.execute, args=("UPDATE other SET note = 'x'",))
         waiting.start()
-        output: Any = {}
-        for _ in range(200):
-            output = health.read(asked, made.reading())
-            if output["blocked"]:
-                break
-            threading.Event().wait(0.02)
-        holder.rollback()
-        waiting.join()
-        waiter.rollback()
+        try:
+            output = seen(lambda: health.read(asked, made.reading()), {blocking, waits})
+        finally:
+            holder.rollback()
+            waiting.join()
+            waiter.rollback()
     (blocked,) = output["blocked"]
-    assert blocked["by"] == [blocking]
+    assert (blocked["pid"], blocked["by"]) == (waits, [blocking])
     assert output["connections"]["waiting"] == 1
-    assert len(output["long_transactions"]) == 2
+    # The server's own (autovacuum) has no user.
+    long = {one["pid"] for one in output["long_transactions"] if one["user"]}
+    assert long == {blocking, waits}
+
+
+def seen(look: Callable[[], Any], sessions: set[int]) -> Any:
+    """Look until one waits for the other and both last long enough; what was seen last, if never."""
+    until, output = time.monotonic() + 60, look()
+    while time.monotonic() < until:
+        lasting = {one["pid"] for one in output["long_transactions"]}
+        if output["blocked"] and output["connections"]["waiting"] and sessions <= lasting:
+            break
+        time.sleep(0.02)
+        output = look()
+    return output
