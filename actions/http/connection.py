@@ -93,6 +93,19 @@ class HttpClient:
             answer.status_code, self._shown(answer), parsed(answer.headers, masked), following
         )
 
+    def reach(self) -> int:
+        """Return the status of a HEAD of the base URL: whatever is answered, the host is there.
+
+        Raises:
+            ActionFailed: (transient) it cannot be reached.
+        """
+        import httpx
+
+        try:
+            return self._client.head(self.settings.url).status_code
+        except httpx.HTTPError as error:
+            raise self._failed(Category.TRANSIENT, f"cannot be reached: {error}") from None
+
     def upload(self, path: str, file: BinaryIO, filename: str, fields: Mapping[str, str]) -> Answer:
         """Post a file as a multipart form, read from the disk as it is sent.
 
@@ -287,15 +300,10 @@ class HttpKind(ConnectionKind):
 
     def check(self, client: HttpClient) -> Mapping[str, str]:
         """Any answer to a HEAD of the base URL shows that the host is there."""
-        import httpx
-
-        try:
-            answer = client._client.head(client.settings.url)
-        except httpx.HTTPError as error:
-            raise client._failed(Category.TRANSIENT, f"cannot be reached: {error}") from None
-        if answer.status_code in (401, 407):
-            raise client._failed(Category.CONFIGURATION, f"answered {answer.status_code}")
-        return {"status": str(answer.status_code)}
+        status = client.reach()
+        if status in (401, 407):
+            raise client._failed(Category.CONFIGURATION, f"answered {status}")
+        return {"status": str(status)}
 
     def close(self, client: HttpClient) -> None:
         client.close()

@@ -119,7 +119,9 @@ class WebhookKind(ConnectionKind):
         return None
 
     def check(self, client: Webhook) -> Mapping[str, str]:
-        return {"url": client.http.settings.url, "preset": client.settings.preset}
+        """Any answer to a HEAD shows that the receiver is there; its key shows by a message alone."""
+        url, preset = client.http.settings.url, client.settings.preset
+        return {"url": url, "preset": preset, "status": str(client.http.reach())}
 
     def close(self, client: Webhook) -> None:
         client.close()

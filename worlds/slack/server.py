@@ -95,7 +95,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(500, "<html>Server Error</html>", plain=True)
             return
         text = json.dumps({"ok": True, **answer}).replace("{base}", self.server.base)
-        self._send(200, json.loads(text))
+        self._send(200, json.loads(text), {"X-OAuth-Scopes": ",".join(sorted(workspace.scopes))})
 
     def _send(
         self, status: int, body: Any, headers: dict[str, str] | None = None, *, plain: bool = False

@@ -37,7 +37,8 @@ def shown(message: Mapping[str, Any]) -> str:
     if not parts and message.get("text"):
         parts.append(str(message["text"]))
     parts += [
-        f"[file {one['name']}: {one['title']}, {len(one['content'])} characters]"
+        f"[file {one['name']}: {one['title']}, {len(one['content'])} "
+        f"{'characters' if isinstance(one['content'], str) else 'bytes'}]"
         for one in message.get("files") or ()
     ]
     return "\n".join(parts)

@@ -23,6 +23,7 @@ _SCOPES = {
     "conversations.setTopic": "channels:manage",
     "conversations.join": "channels:join",
     "conversations.list": "channels:read",
+    "conversations.info": "channels:read",
     "conversations.history": "channels:history",
     "conversations.replies": "channels:history",
     "chat.postMessage": "chat:write",
@@ -80,7 +81,7 @@ class Workspace:
         self.channels: dict[str, Channel] = {}
         self.users: set[str] = set()
         self.groups: dict[str, list[str]] = {}
-        self.scopes = set(_SCOPES.values())
+        self.scopes = {*_SCOPES.values(), "commands"}
         self.views: list[tuple[str, dict[str, Any]]] = []
         self.urls: dict[str, ResponseUrl] = {}
         self.answers: list[tuple[str, dict[str, Any]]] = []  # (user, message) by response_url
@@ -165,7 +166,7 @@ class Workspace:
 
     def _auth_test(self, given: Mapping[str, Any]) -> dict[str, Any]:
         del given
-        return {"user_id": BOT, "team_id": "T1", "url": "https://test.slack.com/"}
+        return {"user": "stanch", "user_id": BOT, "team_id": "T1", "url": "https://test.slack.com/"}
 
     def _conversations_create(self, given: Mapping[str, Any]) -> dict[str, Any]:
         name = str(given.get("name", ""))
@@ -186,6 +187,10 @@ class Workspace:
     def _conversations_list(self, given: Mapping[str, Any]) -> dict[str, Any]:
         del given
         return {"channels": [_channel_json(one) for one in self.channels.values()]}
+
+    def _conversations_info(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        channel = self._channel(given.get("channel"))
+        return {"channel": {**_channel_json(channel), "is_member": BOT in channel.members}}
 
     def _conversations_join(self, given: Mapping[str, Any]) -> dict[str, Any]:
         channel = self._open(given, member=False)
@@ -245,7 +250,11 @@ class Workspace:
         limit = min(200, int(given.get("limit") or 100))
         newest_first = wanted[::-1][start : start + limit]
         more = str(start + limit) if start + limit < len(wanted) else ""
-        return {"messages": newest_first, "response_metadata": {"next_cursor": more}}
+        shown = [
+            {**one, "files": [_file_json(file) for file in one["files"]]} if "files" in one else one
+            for one in newest_first
+        ]
+        return {"messages": shown, "response_metadata": {"next_cursor": more}}
 
     # ------------------------------------------------------------ messages
 
@@ -345,7 +354,10 @@ class Workspace:
         with self.lock:
             if len(content) != self._uploads[file]["length"]:
                 raise Refused("length_mismatch")
-            self._uploads[file]["content"] = content.decode()
+            try:
+                self._uploads[file]["content"] = content.decode()
+            except UnicodeDecodeError:
+                self._uploads[file]["content"] = content
 
     def _files_completeuploadexternal(self, given: Mapping[str, Any]) -> dict[str, Any]:
         files = []
@@ -361,7 +373,7 @@ class Workspace:
             if given.get("thread_ts"):
                 message["thread_ts"] = given["thread_ts"]
             channel.messages.append(message)
-        return {"files": files}
+        return {"files": [_file_json(one) for one in files]}
 
     def _views_open(self, given: Mapping[str, Any]) -> dict[str, Any]:
         at = self._triggers.pop(str(given.get("trigger_id")), None)
@@ -397,6 +409,11 @@ class Workspace:
     def _ts(self) -> str:
         self._number += 1
         return f"{int(self.clock.now().timestamp())}.{self._number:06d}"
+
+
+def _file_json(file: Mapping[str, Any]) -> dict[str, Any]:
+    """A file as answers have it: without what is in it."""
+    return {name: value for name, value in file.items() if name != "content"}
 
 
 def _channel_json(channel: Channel) -> dict[str, Any]:

@@ -64,6 +64,7 @@ def telling_of(chat: ChatConfig) -> Telling:
         remind=chat.remind,
         archive_after=chat.archive_after,
         pages=chat.pages,
+        upload=chat.upload,
         plan_text=plan_text,
     )
 
@@ -134,6 +135,7 @@ def _slack(
         base_url=f"{slack.base_url}/",
         groups=ids_of(application.config.directory),
         is_taken=lambda channel: store.read(lambda tx: tx.outbox.lane_of(channel)) is not None,
+        kept=lambda artifact: store.read(lambda tx: tx.artifacts.content(artifact)),
     )
     forms = SlackForms(chat.web)
     if slack.mode == "socket":

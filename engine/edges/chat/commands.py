@@ -6,23 +6,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from engine.domain.canonical import JsonObject
-from engine.domain.errors import InvalidInput, NotFound
+from engine.domain.errors import NotFound
 from engine.domain.message import Message, Section, say
 from engine.domain.run import ENDS, RunState
 from engine.edges.chat import answers
 from engine.edges.chat.grammar import Typed, nearest, read
-from engine.edges.chat.steering import Asker, Steering, need
+from engine.edges.chat.incidents import LONG, SOME, IncidentWords
+from engine.edges.chat.steering import Asker, need
 from engine.edges.desk.acting import Desk
 from engine.edges.desk.people import Level, require
-from engine.incidents.postmortem.book import Request
 from engine.incidents.telling.gates import gate_message
 from engine.incidents.telling.settings import Telling
 from engine.incidents.telling.words import cut
-from engine.journal.rows import Page
 from engine.journal.store import Tx
 
-_LONG = 8000  # characters
-_SOME = Page(limit=20)
 _AT_WORK = [state.value for state in RunState if state not in ENDS] + [RunState.NEEDS_HUMAN.value]
 
 
@@ -41,7 +38,7 @@ class Command:
     options: tuple[str, ...] = ()
 
 
-class Commands(Steering):
+class Commands(IncidentWords):
     """The words of `/stanch`."""
 
     def __init__(
@@ -56,7 +53,22 @@ class Commands(Steering):
             "runs": Command("", "the runs at work", self._runs),
             "show": Command("ID", "a run, an incident or a gate", self._show),
             "ack": Command("[INCIDENT]", "take an incident up", self._ack),
+            "note": Command("[INCIDENT] TEXT", "write into its story", self._note, again=False),
+            "severity": Command("[INCIDENT] P0|P1|P2 REASON", "how bad it is", self._severity),
+            "role": Command(
+                "[INCIDENT] ROLE PERSON [note]",
+                "who is commander, communications, scribe, operations",
+                self._role,
+            ),
+            "escalate": Command(
+                "[INCIDENT] warning|critical|emergency REASON",
+                "call people now",
+                self._escalate,
+                again=False,
+            ),
+            "resolve": Command("[INCIDENT] REASON", "say that it is over", self._resolve),
             "close": Command("[INCIDENT] [note]", "close an incident", self._close),
+            "reopen": Command("[INCIDENT] REASON", "say that it is not over", self._reopen),
             "plan": Command("PLAYBOOK [name=value …] | RUN", "what would be changed", self._plan),
             "run": Command(
                 "PLAYBOOK [name=value …] [--mode=approve|auto|dry_run] [--priority=0…9]",
@@ -102,6 +114,12 @@ class Commands(Steering):
             "pause": Command("REASON", "stop all effects: the kill switch", self._pause),
             "resume": Command("[REASON]", "release the kill switch", self._resume),
             "brakes": Command("", "every brake, who set it and why", self._brakes),
+            "rearm": Command(
+                "BRAKE REASON",
+                "close a circuit breaker, end a cooldown, forget what is used of a budget",
+                self._rearm,
+                again=False,
+            ),
             "help": Command("[COMMAND]", "this", self._help),
         }
 
@@ -131,9 +149,9 @@ class Commands(Steering):
             return answers.incident(self._desk.incident(self._incident_of(asker, typed)))
         troubles = self._desk.app.store.read(lambda tx: tx.outbox.troubles())
         return answers.status(
-            self._desk.incidents(_SOME, open_only=True)["items"],
+            self._desk.incidents(SOME, open_only=True)["items"],
             self._desk.approvals()["items"],
-            self._desk.runs(_SOME, states=_AT_WORK)["items"],
+            self._desk.runs(SOME, states=_AT_WORK)["items"],
             self._desk.brakes()["items"],
             troubles,
         )
@@ -141,13 +159,13 @@ class Commands(Steering):
     def _incidents(self, asker: Asker, typed: Typed) -> Message:
         require(asker.actor, Level.VIEWER, "look at incidents")
         del typed
-        found = self._desk.incidents(_SOME, open_only=True)["items"]
+        found = self._desk.incidents(SOME, open_only=True)["items"]
         return answers.listing("Open incidents", [*map(answers.incident_line, found)], "none")
 
     def _runs(self, asker: Asker, typed: Typed) -> Message:
         require(asker.actor, Level.VIEWER, "look at runs")
         del typed
-        found = self._desk.runs(_SOME, states=_AT_WORK)["items"]
+        found = self._desk.runs(SOME, states=_AT_WORK)["items"]
         return answers.listing("Runs at work", [*map(answers.run_line, found)], "none")
 
     def _show(self, asker: Asker, typed: Typed) -> Message:
@@ -190,42 +208,7 @@ class Commands(Steering):
         require(asker.actor, Level.VIEWER, "look at the brakes")
         del typed
         text = self._brakes_text(self._desk.brakes())
-        return Message(title="Brakes", sections=(Section(code=cut(text, _LONG)),))
-
-    # ------------------------------------------------------------ incidents
-
-    def _ack(self, asker: Asker, typed: Typed) -> Message:
-        found = self._incident_of(asker, typed)
-        item = self._desk.acknowledge(asker.actor, found)
-        what = item.get("title") or item["reason"]
-        return say(f"{item['id']} is {item['state']} by {asker.actor.name}: {what}")
-
-    def _close(self, asker: Asker, typed: Typed) -> Message:
-        named = bool(typed.arguments) and typed.arguments[0].startswith("inc-")
-        wanted = typed if named else Typed(typed.word)
-        note = typed.rest(1 if named else 0)
-        item = self._desk.close(asker.actor, self._incident_of(asker, wanted), note)
-        return say(f"{item['id']} is {item['state']}: {item['title']}")
-
-    def _postmortem(self, asker: Asker, typed: Typed) -> Message:
-        found = self._incident_of(asker, typed)
-        answer = self._desk.postmortem(asker.actor, found, Request(draw=False))
-        due = f", due by {answer['due_at'][:16]}Z" if answer["due_at"] else ""
-        told = Section(f"{answer['state']}{due}; whole: stanch postmortem {answer['incident']}")
-        return Message(
-            title="Postmortem", sections=(told, Section(code=cut(answer["text"], _LONG)))
-        )
-
-    def _incident_of(self, asker: Asker, typed: Typed) -> str:
-        if typed.arguments:
-            return typed.arguments[0]
-        if asker.incident is not None:
-            return asker.incident
-        found = self._desk.incidents(_SOME, open_only=True)["items"]
-        if len(found) == 1:
-            return str(found[0]["id"])
-        names = "; ".join(answers.incident_line(row) for row in found) or "none is open"
-        raise InvalidInput(f"name an incident, or ask in its channel: {names}")
+        return Message(title="Brakes", sections=(Section(code=cut(text, LONG)),))
 
     # ------------------------------------------------------------ help
 

@@ -50,6 +50,8 @@ def shown(kind: str, name: str | None, body: dict[str, object]) -> str:
     if isinstance(given, dict):
         thread = f" in the thread of {body['thread']}" if body.get("thread") else ""
         return f"{head}{thread}\n{textwrap.indent(text(Message.from_json(given)), _INDENT)}"
+    if kind == "upload" and "artifact" in body:
+        return f"{head} {body['filename']} ({body['artifact']})"
     if kind == "upload":
         return f"{head} {body['filename']}\n{textwrap.indent(str(body['text']), _INDENT)}"
     told = " ".join(f"{key}={value}" for key, value in sorted(body.items()) if value)

@@ -9,6 +9,7 @@ from engine.domain.canonical import JsonObject
 from engine.domain.errors import ActionFailed, Category
 from engine.domain.message import Message
 from engine.incidents.telling.composing import lane_of
+from engine.incidents.telling.words import filed
 from engine.journal.parcels import Parcel
 from engine.journal.store import Store, Tx
 
@@ -52,10 +53,8 @@ class OutgoingChat:
         if len(text) > FILE:
             what = f"the file {name} has {len(text)} characters; at most {FILE} are sent"
             raise ActionFailed(Category.DATA, what, effect_possible=False)
-        path = PurePath(name)
-        # The key in its name is how it is found again after a crash.
-        filename = f"{path.stem}-{key[:8]}{path.suffix or '.txt'}"
-        body = {"filename": filename, "title": path.name, "text": text, "comment": comment}
+        title = PurePath(name).name
+        body = {"filename": filed(name, key), "title": title, "text": text, "comment": comment}
         return self._put("upload", key, None, body, channel)
 
     def accepted(self, key: str, /) -> bool:

@@ -140,6 +140,11 @@ class Steering:
         self._desk.resume(asker.actor, typed.rest(0))
         return say("The kill switch is released: what it held goes on.")
 
+    def _rearm(self, asker: Asker, typed: Typed) -> Message:
+        name = need(typed, 0, "a brake, as /stanch brakes names it", "rearm BRAKE REASON")
+        self._desk.rearm(asker.actor, name, typed.rest(1))
+        return say(f"{name} is re-armed by {asker.actor.name}.")
+
 
 def _steered(
     act: Callable[[Actor, str, str], JsonObject], asker: Asker, typed: Typed, usage: str

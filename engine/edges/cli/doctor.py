@@ -5,42 +5,17 @@ from __future__ import annotations
 import functools
 import os
 import stat
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from engine.domain.canonical import JsonObject
 from engine.domain.errors import StanchError
+from engine.edges.cli.doctor_people import examine_people
+from engine.edges.cli.findings import Finding, attempt
 from engine.edges.cli.session import Session
-from engine.edges.problems import problem_of
 
 MOST_SKEW = 2.0  # seconds between two clocks that leases and expiries still bear
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One check's result; `mend` says what to do where it failed."""
-
-    name: str
-    ok: bool
-    message: str = ""
-    mend: str = ""
-
-    def as_json(self) -> JsonObject:
-        return {"name": self.name, "ok": self.ok, "message": self.message, "mend": self.mend}
-
-
-def _attempt(name: str, work: Callable[[], str], mend: str = "") -> Finding:
-    """Run one check; whatever it raises is its finding."""
-    try:
-        return Finding(name, True, work())
-    except StanchError as error:
-        problem = problem_of(error)
-        return Finding(name, False, problem.message, problem.hint or mend)
-    except Exception as error:  # noqa: BLE001  a client library may raise anything; the others go on
-        return Finding(name, False, f"{type(error).__name__}: {error}", mend)
 
 
 def examine(session: Session) -> list[Finding]:
@@ -59,7 +34,7 @@ def _local(session: Session) -> Iterator[Finding]:
         config = session.configuration()
         return str(config.path or "the embedded default; there is no stanch.yaml here")
 
-    yield _attempt("configuration", load, "stanch check shows every mistake")
+    yield attempt("configuration", load, "stanch check shows every mistake")
     if config is None:
         return
     yield from _files(config)
@@ -71,7 +46,7 @@ def _local(session: Session) -> Iterator[Finding]:
         project = application.project
         return f"{len(project.rules)} rules, {len(project.playbooks)} playbooks"
 
-    project = _attempt("rules and playbooks", build, "stanch check shows every mistake")
+    project = attempt("rules and playbooks", build, "stanch check shows every mistake")
     for broken in application.registry.broken if application is not None else ():
         mend = "mend it or take it away; everything else goes on without it"
         yield Finding(broken.plugin, False, broken.reason, mend)
@@ -79,13 +54,14 @@ def _local(session: Session) -> Iterator[Finding]:
     if application is None:
         return
     try:
-        yield _attempt(
+        yield attempt(
             "store", lambda: _store(application), "see that its folder exists and is writable"
         )
         yield _clock(application)
         for name, kind in application.world.names.items():
             work = functools.partial(_connection, application, name)
-            yield _attempt(f"connection {name} ({kind})", work)
+            yield attempt(f"connection {name} ({kind})", work)
+        yield from examine_people(application)
     finally:
         application.stop()
 
@@ -158,7 +134,7 @@ def _server(session: Session, server: str) -> Iterator[Finding]:
             http.get("/healthz").raise_for_status()
             return server
 
-        yield _attempt("server", healthy, "start it with stanch serve, or mend --server")
+        yield attempt("server", healthy, "start it with stanch serve, or mend --server")
 
         def ready() -> str:
             answer = http.get("/readyz")
@@ -166,11 +142,11 @@ def _server(session: Session, server: str) -> Iterator[Finding]:
                 raise StanchError("; ".join(answer.json()["reasons"]))
             return "store writable, workers alive"
 
-        yield _attempt("ready", ready, "run stanch doctor on the server's machine")
+        yield attempt("ready", ready, "run stanch doctor on the server's machine")
 
     def token() -> str:
         with session.backend() as backend:
             backend.list("brakes")
         return "accepted"
 
-    yield _attempt("token", token, "set STANCH_TOKEN to a token of yours (stanch token create)")
+    yield attempt("token", token, "set STANCH_TOKEN to a token of yours (stanch token create)")

@@ -61,6 +61,9 @@ class ChatConfig(Form):
         None, description="The role that is called when nobody takes an incident up", min_length=1
     )
     remind: PositiveSeconds = Field(900.0, description="Silence until it is called; 15m")
+    upload: bool = Field(
+        True, description="Put artifacts into the channel; false: they are only named there"
+    )
     archive_after: Seconds = Field(86400.0, description="From closing to archiving; 24h")
     pages: Url | None = Field(
         None, description="Where people reach the pages", examples=["https://stanch.internal"]

@@ -23,7 +23,7 @@ from engine.incidents.telling.steps import (
     thread_message,
 )
 from engine.incidents.telling.updates import reminder, update, wants_reminder
-from engine.incidents.telling.words import channel_name
+from engine.incidents.telling.words import channel_name, filed
 from engine.incidents.timeline import describe
 from engine.journal.parcels import Parcel, Room
 from engine.journal.rows import GateRow, RunRow
@@ -35,7 +35,6 @@ _SAID = frozenset(
         "incident.severity",
         "incident.title",
         "incident.role",
-        "incident.artifact",
         "incident.merged",
         "incident.break_glass",
         "call.opened",
@@ -67,7 +66,9 @@ class Composing:
             self._begin()
         for run in scene.runs:
             self._run(run, scene.entries.get(run.id, ()))
-        news = [one for one in scene.entries.get(scene.incident.id, ()) if not new]
+        # What a new channel begins with says it all, but for files that came before it.
+        entries = scene.entries.get(scene.incident.id, ())
+        news = [one for one in entries if not new or one.kind == "incident.artifact"]
         self._incident(news)
         if not new and any(scene.entries.values()):
             self._add("update", STATUS, {"message": status(scene, self.telling).as_json()})
@@ -188,8 +189,22 @@ class Composing:
                 by = entry.body.get("by") or entry.body.get("actor")
                 head = f"Note by {by}" if by else "Note"
                 self._post(None, say(str(entry.body.get("text", "")), title=head))
+            elif entry.kind == "incident.artifact":
+                self._artifact(entry)
             elif entry.kind in _SAID:
                 self._post(None, say(describe(entry)))
+
+    def _artifact(self, entry: StoredEntry) -> None:
+        """Name a file, and put it below, where it is kept here: its bytes are read when it is sent."""
+        artifact, title = str(entry.body["artifact"]), str(entry.body["name"])
+        name = f"artifact {artifact}"
+        self._post(name, say(describe(entry)))
+        elsewhere = "connection" in entry.body or not entry.body["bytes"]
+        if self.telling.upload and not elsewhere:
+            # The end of an id is its random part.
+            filename = filed(title, artifact[-8:])
+            body = {"filename": filename, "title": title, "artifact": artifact, "thread": name}
+            self._add("upload", None, body)
 
     def _rhythm(self, body: JsonObject) -> Room:
         """Post what the clock asks for, and say when to look again."""

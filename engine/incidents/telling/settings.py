@@ -22,6 +22,7 @@ class Telling:
         remind: seconds of silence until it is called.
         archive_after: seconds from closing to archiving.
         pages: base URL of the pages, without a slash at its end; None: there are no links.
+        upload: whether artifacts are put into the channel, or only named there.
         plan_text: renders a plan document as plain text.
     """
 
@@ -34,6 +35,7 @@ class Telling:
     remind: float = HOUR / 4
     archive_after: float = 24 * HOUR
     pages: str | None = None
+    upload: bool = True
     plan_text: Callable[[JsonObject], str] = lambda plan: str(plan.get("fingerprint", ""))
 
     def link(self, kind: str, id_: str) -> str:

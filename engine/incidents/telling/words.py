@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
+from pathlib import PurePath
 
 from engine.journal.rows import IncidentRow
 
@@ -47,6 +48,12 @@ def first_up(text: str) -> str:
 
 def slug(text: str) -> str:
     return _WHAT.sub("-", text.lower()).strip("-")
+
+
+def filed(name: str, key: str) -> str:
+    """Return a file's name with a key in it: by it an upload is found again whose answer was lost."""
+    path = PurePath(name)
+    return f"{path.stem}-{key[:8]}{path.suffix or '.txt'}"
 
 
 def channel_name(template: str, incident: IncidentRow, playbook: str | None) -> str:

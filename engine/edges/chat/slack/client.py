@@ -61,6 +61,7 @@ class SlackChat:
 
     Args:
         is_taken: whether a channel's id belongs to another lane already.
+        kept: the bytes of an artifact, by its id; None where they are not kept here.
     """
 
     name = "slack"
@@ -73,11 +74,13 @@ class SlackChat:
         base_url: str,
         groups: Mapping[str, Sequence[str]],
         is_taken: Callable[[str], bool],
+        kept: Callable[[str], bytes | None],
     ) -> None:
         # Its own retries would post twice: what may have been taken is asked about first.
         self.web = WebClient(token, base_url=base_url, timeout=TIMEOUT, retry_handlers=[])
         self.groups = Groups(groups, self._members, clock)
         self._is_taken = is_taken
+        self._kept = kept
         self._hosts = {HOOKS, urlsplit(base_url).hostname or ""}
         self._me: str | None = None
 
@@ -181,9 +184,12 @@ class SlackChat:
         thread = delivery.posts.get(body.get("thread") or "")
         if delivery.doubt and self._find(delivery, channel, thread, _has_file(body["filename"])):
             return Settled("done", POST_GAP)
+        content = self._kept(body["artifact"]) if "artifact" in body else body["text"]
+        if content is None:
+            return Settled("failed", error=f"{body['artifact']} is not kept any more")
         self.web.files_upload_v2(
             filename=body["filename"],
-            content=body["text"],
+            content=content,
             title=body.get("title") or body["filename"],
             initial_comment=body.get("comment") or None,
             channel=channel,

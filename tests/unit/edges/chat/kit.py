@@ -152,6 +152,11 @@ class Stage:
     # ------------------------------------------------------------ alerts and what becomes of them
 
     def alert(self, *, to: int = 5, status: str = "firing", **annotations: str) -> None:
+        self.arrive(to=to, status=status, **annotations)
+        self.settle()
+
+    def arrive(self, *, to: int = 5, status: str = "firing", **annotations: str) -> None:
+        """An alert is accepted, and nothing was done about it yet."""
         alert = Alert(
             fingerprint=f"f{to}",
             status=AlertStatus(status),
@@ -161,7 +166,6 @@ class Stage:
         )
         delivery = Delivery("stanch", "{}", {"alertname": "XLow"}, "", (alert,))
         self.app.store.write(lambda tx: tx.alerts.accept(delivery))
-        self.settle()
 
     @property
     def incident(self) -> IncidentRow:

@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from engine.domain.errors import InvalidInput
 from engine.edges.chat.grammar import nearest, read, split
+from engine.journal.rows import BrakeRow
 from tests.unit.edges.chat.kit import Stage, golden
+from worlds.slack.transcript import transcript
 
 
 @pytest.mark.parametrize(
@@ -127,3 +129,53 @@ def test_undo_by_command_is_gated_like_any_other(stage: Stage) -> None:
     assert stage.state == "awaiting_approval"
     stage.press(stage.bob, "Approval wanted: undo", "approve")
     assert stage.app.table.values["x"] == 1
+
+
+def test_an_incident_is_handled_without_leaving_its_channel(stage: Stage) -> None:
+    stage.alert()
+    incident = stage.incident.id
+    for text, shows in (
+        ("note the pool was full since 03:10", f"Noted in {incident}"),
+        ("note", "an empty note says nothing"),
+        (f"note {incident} and <!channel> {{{{ 7*7 }}}}", f"Noted in {incident}"),
+        ("severity p0 customers see it", f"{incident} is P0 open"),
+        ("severity P0", "say why"),
+        ("severity", "name a severity"),
+        ("severity P7 because", "P0"),
+        ("role commander <@UBOB|bobby> he knows the pool", f"bob is commander of {incident}"),
+        ("role scribe carol", f"carol is scribe of {incident}"),
+        ("role king carol", "no role in an incident"),
+        ("role scribe", "name a person"),
+        ("escalate critical nobody answers", f"People are called about {incident} (critical)"),
+        ("escalate loudly help", "no level of escalation"),
+        ("reject not by a run", "alice reject"),
+        ("resolve the pool was doubled", f"{incident} is P0 resolved"),
+        ("reopen it is full again", f"{incident} is P0 reopened"),
+    ):
+        assert shows in stage.say(stage.alice, text), text
+    assert "role operator" in stage.say(stage.stranger, "note hello")
+    row = stage.app.store.read(lambda tx: tx.incidents.get(incident))
+    assert row is not None
+    assert row.body["roles"] == {"commander": "bob", "scribe": "carol"}
+    (page,) = stage.app.store.read(lambda tx: tx.pages.list(open_only=True))
+    assert (page.level, page.incident_id) == ("critical", incident)
+    told = transcript(stage.channel)
+    for text in ("the pool was full since 03:10", "P2 to P0", "customers see it", "he knows"):
+        assert text in told
+    assert "&lt;!channel&gt; {{ 7*7 }}" in told
+
+
+def test_a_breaker_is_rearmed_by_who_may(stage: Stage) -> None:
+    stage.alert()
+    stage.app.store.write(
+        lambda tx: tx.brakes.set(
+            BrakeRow("breaker:toys/raise", True, "stanch", "3 failures in 1h", tx.now(), {})
+        )
+    )
+    assert "3 failures in 1h" in stage.say(stage.alice, "brakes")
+    assert "approver" in stage.say(stage.carol, "rearm breaker:toys/raise because")
+    assert "name a brake" in stage.say(stage.alice, "rearm")
+    assert "say why" in stage.say(stage.alice, "rearm breaker:toys/raise")
+    answer = stage.say(stage.alice, "rearm breaker:toys/raise the exporter is mended")
+    assert "breaker:toys/raise is re-armed by alice" in answer
+    assert "the exporter is mended" in stage.say(stage.alice, "brakes")
