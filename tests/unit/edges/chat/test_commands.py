@@ -157,7 +157,7 @@ def test_an_incident_is_handled_without_leaving_its_channel(stage: Stage) -> Non
     row = stage.app.store.read(lambda tx: tx.incidents.get(incident))
     assert row is not None
     assert row.body["roles"] == {"commander": "bob", "scribe": "carol"}
-    (page,) = stage.app.store.read(lambda tx: tx.pages.list(open_only=True))
+    (page,) = stage.app.store.read(lambda tx: tx.pages.list(open_only=False))
     assert (page.level, page.incident_id) == ("critical", incident)
     told = transcript(stage.channel)
     for text in ("the pool was full since 03:10", "P2 to P0", "customers see it", "he knows"):
