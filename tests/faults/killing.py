@@ -5,16 +5,18 @@ from __future__ import annotations
 import http.server
 import json
 import os
-import signal
 import subprocess
 import sys
 import threading
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from tests.faults.forking import Forked
 
 PATIENCE = 40.0  # seconds until a run must rest; generous, since the machine may be busy
 
@@ -59,28 +61,46 @@ class CountingServer:
         self._server.server_close()
 
 
+class Started:
+    """The command itself, with the ways of `Forked`."""
+
+    def __init__(
+        self, arguments: list[str], folder: Path, environment: Mapping[str, str], log: Path
+    ) -> None:
+        command = [str(Path(sys.executable).with_name("stanch")), *arguments]
+        with log.open("ab") as output:
+            self._process = subprocess.Popen(
+                command, cwd=folder, env=environment, stdout=output, stderr=output
+            )
+        self.poll, self.terminate, self.kill = (
+            self._process.poll,
+            self._process.terminate,
+            self._process.kill,
+        )
+
+    def wait(self, within: float | None = None) -> int | None:
+        try:
+            return self._process.wait(within)
+        except subprocess.TimeoutExpired:
+            return None
+
+
 @dataclass
 class Engine:
     """`stanch serve` as a process, started again and again on one folder."""
 
     folder: Path
     port: int
-    process: subprocess.Popen[bytes] | None = None
+    process: Started | Forked | None = None
 
-    def start(self, fault: str | None = None) -> None:
+    def start(self, fault: str | None = None, *, forked: bool = True) -> None:
+        """Start it: forked from a process that has imported everything, or by its command."""
         environment = {key: value for key, value in os.environ.items() if key not in UNWANTED}
         if fault is not None:
             environment["STANCH_FAULT"] = fault
-        command = [
-            str(Path(sys.executable).with_name("stanch")),
-            "--config",
-            "stanch.yaml",
-            "serve",
-        ]
-        with (self.folder / "serve.log").open("ab") as log:
-            self.process = subprocess.Popen(
-                command, cwd=self.folder, env=environment, stdout=log, stderr=log
-            )
+        start = Forked if forked else Started
+        arguments = ["--config", "stanch.yaml", "serve"]
+        self.process = start(arguments, self.folder, environment, self.folder / "serve.log")
 
     @property
     def dead(self) -> bool:
@@ -88,10 +108,8 @@ class Engine:
 
     def stop(self) -> None:
         if self.process is not None and self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-            try:
-                self.process.wait(20)
-            except subprocess.TimeoutExpired:
+            self.process.terminate()
+            if self.process.wait(20) is None:
                 self.process.kill()
                 self.process.wait()
 

@@ -145,16 +145,18 @@ def world(
     made.close()
 
 
-def survive(engine: Engine, case: str, fault: str | None) -> tuple[bool, dict[str, Any]]:
+def survive(
+    engine: Engine, case: str, fault: str | None, *, forked: bool = True
+) -> tuple[bool, dict[str, Any]]:
     """Live through one fault. Returns whether the process was killed, and the run at rest."""
     body = alert(case)
-    engine.start(fault)
+    engine.start(fault, forked=forked)
     killed = False
     posted = engine.until(lambda: engine.request("POST", "/hooks/alertmanager", body))
     rested = posted and engine.until(lambda: at_rest(engine))
     if not rested:
         killed = True
-        engine.start()
+        engine.start(forked=forked)
         # Alertmanager, too, sends again what was not answered; and a duplicate where it was.
         engine.until(lambda: engine.request("POST", "/hooks/alertmanager", body), or_dead=False)
         rested = engine.until(lambda: at_rest(engine), or_dead=False)
@@ -189,7 +191,7 @@ def judge(world: World, case: str, run: dict[str, Any]) -> None:
 
 def test_without_a_fault_everything_happens_once(world: World) -> None:
     case = "plain"
-    killed, run = survive(world.engine(case), case, None)
+    killed, run = survive(world.engine(case), case, None, forked=False)
     assert not killed
     assert run["state"] == "succeeded"
     judge(world, case, run)

@@ -22,6 +22,7 @@ from typing import Any, Self
 LOG_LINES = 25
 _PR_SET_PDEATHSIG = 1
 # Loaded before any fork: after it, in the child, nothing may take a lock of the parent's threads.
+_RANDOM = random.SystemRandom()  # property tests seed the other one, the same in every process
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
@@ -31,9 +32,7 @@ class ServerFailed(RuntimeError):
 
 def free_port() -> int:
     """Return a TCP port of 127.0.0.1 that nobody listens on now."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+    return free_ports(1)[0]
 
 
 def free_ports(count: int, *, offset: int = 0) -> list[int]:
@@ -43,7 +42,7 @@ def free_ports(count: int, *, offset: int = 0) -> list[int]:
     chance between this look and the server's start.
     """
     found: list[int] = []
-    for port in random.sample(range(20000, 29000), 2000):
+    for port in _RANDOM.sample(range(20000, 29000), 2000):
         if all(_is_free(port + extra) for extra in {0, offset}):
             found.append(port)
             if len(found) == count:
