@@ -15,7 +15,7 @@ from sqlalchemy import BindParameter, ColumnElement, Table, bindparam, literal_c
 from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.expression import Executable
 
-from engine.journal.tables import metadata
+from engine.journal.columns import metadata
 
 _WORD = re.compile(r"\w+")
 

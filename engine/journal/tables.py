@@ -6,8 +6,6 @@ people list newest first have `seq`, which says what came first even where a clo
 
 from __future__ import annotations
 
-from typing import Any
-
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -15,154 +13,109 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     SmallInteger,
     Table,
-    Text,
     text,
 )
 
-metadata = MetaData()
-
-# Identifiers compare byte by byte on both databases, so that ranges and orders agree.
-Id = Text().with_variant(Text(collation="C"), "postgresql")
-Seq = BigInteger().with_variant(Integer, "sqlite")
-
-
-def _seq() -> Column[int]:
-    return Column("seq", Seq, primary_key=True, autoincrement=True)
-
-
-def _id() -> Column[str]:
-    return Column("id", Id, nullable=False, unique=True)
-
-
-def _key(name: str) -> Column[str]:
-    return Column(name, Id, primary_key=True)
-
-
-def _text(name: str) -> Column[str]:
-    return Column(name, Text, nullable=False)
-
-
-def _name(name: str) -> Column[str]:
-    return Column(name, Id, nullable=False)
-
-
-def _maybe(name: str) -> Column[str | None]:
-    return Column(name, Id, nullable=True)
-
-
-def _time(name: str) -> Column[int]:
-    return Column(name, BigInteger, nullable=False)
-
-
-def _maybe_time(name: str) -> Column[int | None]:
-    return Column(name, BigInteger, nullable=True)
-
-
-def _flag(name: str) -> Column[int]:
-    return Column(name, SmallInteger, nullable=False)
-
-
-def _number(name: str) -> Column[int]:
-    return Column(name, Integer, nullable=False)
-
-
-def _partial(name: str, *columns: object, where: str, unique: bool = False) -> Index:
-    """An index of some rows. Its condition for PostgreSQL stands in the migration only: naming it here
-    would import that dialect into every process."""
-    items: Any = columns
-    return Index(name, *items, unique=unique, sqlite_where=text(where), info={"where": where})
-
-
-def _clustered(name: str, *columns: object) -> Table:
-    """A table kept in the order of its key (SQLite: without row numbers), one page touched a write."""
-    items: Any = columns
-    return Table(name, metadata, *items, sqlite_with_rowid=False)
-
+from engine.journal.columns import (
+    Id,
+    clustered,
+    flag,
+    identity,
+    key,
+    maybe,
+    maybe_moment,
+    metadata,
+    moment,
+    name,
+    number,
+    partial,
+    sequence,
+    words,
+)
 
 # ---------------------------------------------------------------- alerts and what was decided
 
 alerts = Table(
     "alerts",
     metadata,
-    _seq(),
-    _id(),
-    _name("fingerprint"),
-    _name("status"),
-    _time("starts_at"),
-    _maybe_time("ends_at"),
-    _name("name"),
-    _text("labels"),
-    _text("annotations"),
-    _text("generator_url"),
-    _name("receiver"),
-    _text("group_key"),
-    _text("group_labels"),
-    _time("received_at"),
-    _time("last_at"),
-    _flag("decided"),
-    _number("deliveries"),
+    sequence(),
+    identity(),
+    name("fingerprint"),
+    name("status"),
+    moment("starts_at"),
+    maybe_moment("ends_at"),
+    name("name"),
+    words("labels"),
+    words("annotations"),
+    words("generator_url"),
+    name("receiver"),
+    words("group_key"),
+    words("group_labels"),
+    moment("received_at"),
+    moment("last_at"),
+    flag("decided"),
+    number("deliveries"),
     Index("alerts_identity", "fingerprint", "starts_at", "status", unique=True),
     Index("alerts_name", "name", "last_at"),
-    _partial("alerts_undecided", "seq", where="decided = 0"),
+    partial("alerts_undecided", "seq", where="decided = 0"),
 )
 
 deliveries = Table(
     "deliveries",
     metadata,
-    _seq(),
-    _id(),
-    _time("received_at"),
-    _name("receiver"),
-    _text("group_key"),
-    _number("truncated"),
-    _number("over_limit"),
-    _text("unreadable"),
+    sequence(),
+    identity(),
+    moment("received_at"),
+    name("receiver"),
+    words("group_key"),
+    number("truncated"),
+    number("over_limit"),
+    words("unreadable"),
 )
 
 decisions = Table(
     "decisions",
     metadata,
-    _seq(),
-    _id(),
-    _maybe("alert_id"),
-    _name("rule"),
-    _name("verdict"),
-    _text("reason"),
-    _time("at"),
-    _maybe("run_id"),
-    _maybe("incident_id"),
+    sequence(),
+    identity(),
+    maybe("alert_id"),
+    name("rule"),
+    name("verdict"),
+    words("reason"),
+    moment("at"),
+    maybe("run_id"),
+    maybe("incident_id"),
     Index("decisions_alert", "alert_id"),
     Index("decisions_rule", "rule", "seq"),
-    _partial("decisions_run", "run_id", where="run_id IS NOT NULL"),
-    _partial("decisions_incident", "incident_id", where="incident_id IS NOT NULL"),
+    partial("decisions_run", "run_id", where="run_id IS NOT NULL"),
+    partial("decisions_incident", "incident_id", where="incident_id IS NOT NULL"),
 )
 
-postponed = _clustered(
+postponed = clustered(
     "postponed",
-    _key("alert_id"),
-    _key("rule"),
-    _time("due"),
-    _maybe("busy_group"),
+    key("alert_id"),
+    key("rule"),
+    moment("due"),
+    maybe("busy_group"),
     Index("postponed_due", "due"),
-    _partial("postponed_group", "busy_group", where="busy_group IS NOT NULL"),
+    partial("postponed_group", "busy_group", where="busy_group IS NOT NULL"),
 )
 
-window_members = _clustered(
+window_members = clustered(
     "window_members",
-    _key("rule"),
-    _key("key"),
-    _key("member"),
-    _time("at"),
+    key("rule"),
+    key("key"),
+    key("member"),
+    moment("at"),
     Index("window_members_at", "rule", "key", "at"),
 )
 
-throttles = _clustered("throttles", _key("rule"), _key("key"), _time("at"))
+throttles = clustered("throttles", key("rule"), key("key"), moment("at"))
 
-schedule_fires = _clustered(
-    "schedule_fires", _key("schedule"), Column("at", BigInteger, primary_key=True)
+schedule_fires = clustered(
+    "schedule_fires", key("schedule"), Column("at", BigInteger, primary_key=True)
 )
 
 # ---------------------------------------------------------------- episodes and incidents
@@ -170,75 +123,75 @@ schedule_fires = _clustered(
 episodes = Table(
     "episodes",
     metadata,
-    _seq(),
-    _id(),
-    _name("rule"),
-    _name("key"),
-    _time("opened_at"),
-    _maybe_time("closed_at"),
-    _maybe("run_id"),
-    _maybe("incident_id"),
-    _partial("episodes_open", "rule", "key", where="closed_at IS NULL", unique=True),
-    _partial("episodes_run", "run_id", where="run_id IS NOT NULL"),
-    _partial("episodes_incident", "incident_id", where="closed_at IS NULL"),
+    sequence(),
+    identity(),
+    name("rule"),
+    name("key"),
+    moment("opened_at"),
+    maybe_moment("closed_at"),
+    maybe("run_id"),
+    maybe("incident_id"),
+    partial("episodes_open", "rule", "key", where="closed_at IS NULL", unique=True),
+    partial("episodes_run", "run_id", where="run_id IS NOT NULL"),
+    partial("episodes_incident", "incident_id", where="closed_at IS NULL"),
 )
 
-episode_alerts = _clustered(
+episode_alerts = clustered(
     "episode_alerts",
-    _key("episode_id"),
-    _key("fingerprint"),
+    key("episode_id"),
+    key("fingerprint"),
     Column("starts_at", BigInteger, primary_key=True),
-    _flag("resolved"),
+    flag("resolved"),
     Index("episode_alerts_alert", "fingerprint", "starts_at"),
 )
 
 incidents = Table(
     "incidents",
     metadata,
-    _seq(),
-    _id(),
-    _text("title"),
-    _name("rule"),
-    _name("state"),
-    _name("severity"),
-    _time("opened_at"),
-    _maybe_time("resolved_at"),
-    _text("body"),
-    _partial("incidents_open", "seq", where="state NOT IN ('resolved', 'closed')"),
+    sequence(),
+    identity(),
+    words("title"),
+    name("rule"),
+    name("state"),
+    name("severity"),
+    moment("opened_at"),
+    maybe_moment("resolved_at"),
+    words("body"),
+    partial("incidents_open", "seq", where="state NOT IN ('resolved', 'closed')"),
 )
 
-incident_alerts = _clustered("incident_alerts", _key("incident_id"), _key("alert_id"))
+incident_alerts = clustered("incident_alerts", key("incident_id"), key("alert_id"))
 
 # ---------------------------------------------------------------- runs and their owners
 
 runs = Table(
     "runs",
     metadata,
-    _seq(),
-    _id(),
-    _name("playbook"),
-    _name("program"),
-    _maybe("rule"),
-    _maybe("incident_id"),
-    _name("state"),
-    _name("mode"),
+    sequence(),
+    identity(),
+    name("playbook"),
+    name("program"),
+    maybe("rule"),
+    maybe("incident_id"),
+    name("state"),
+    name("mode"),
     Column("priority", SmallInteger, nullable=False),
-    _text("inputs"),
-    _text("trigger"),
-    _text("requester"),
-    _time("created_at"),
-    _maybe_time("ended_at"),
-    _number("epoch"),
-    _maybe("owner"),
-    _flag("ready"),
-    _text("reason"),
-    _maybe("concurrency_group"),
-    _maybe("parent"),
+    words("inputs"),
+    words("trigger"),
+    words("requester"),
+    moment("created_at"),
+    maybe_moment("ended_at"),
+    number("epoch"),
+    maybe("owner"),
+    flag("ready"),
+    words("reason"),
+    maybe("concurrency_group"),
+    maybe("parent"),
     # What may be claimed: its cost depends on neither ended nor parked runs.
-    _partial("runs_ready", text("priority DESC"), text("seq"), where="ready = 1 AND owner IS NULL"),
-    _partial("runs_owned", "owner", where="owner IS NOT NULL"),
-    _partial("runs_active_group", "concurrency_group", where="ended_at IS NULL"),
-    _partial("runs_incident", "incident_id", where="incident_id IS NOT NULL"),
+    partial("runs_ready", text("priority DESC"), text("seq"), where="ready = 1 AND owner IS NULL"),
+    partial("runs_owned", "owner", where="owner IS NOT NULL"),
+    partial("runs_active_group", "concurrency_group", where="ended_at IS NULL"),
+    partial("runs_incident", "incident_id", where="incident_id IS NOT NULL"),
     Index("runs_state", "state", "seq"),
     Index("runs_playbook", "playbook", "seq"),
 )
@@ -246,33 +199,33 @@ runs = Table(
 workers = Table(
     "workers",
     metadata,
-    _key("id"),
-    _time("started_at"),
-    _time("lease_until"),
-    _flag("dead"),
-    _flag("present"),  # its process also holds a lock that the system frees when it dies
+    key("id"),
+    moment("started_at"),
+    moment("lease_until"),
+    flag("dead"),
+    flag("present"),  # its process also holds a lock that the system frees when it dies
 )
 
-timers = _clustered("timers", _key("run_id"), _key("name"), _time("at"), Index("timers_at", "at"))
+timers = clustered("timers", key("run_id"), key("name"), moment("at"), Index("timers_at", "at"))
 
 # ---------------------------------------------------------------- the journal
 
-chains = _clustered(
+chains = clustered(
     "chains",
-    _key("chain"),
-    _number("n"),
+    key("chain"),
+    number("n"),
     Column("hash", LargeBinary, nullable=False),
-    _number("sealed"),  # up to which entry a seal covers it
-    _partial("chains_unsealed", "chain", where="n > sealed"),
+    number("sealed"),  # up to which entry a seal covers it
+    partial("chains_unsealed", "chain", where="n > sealed"),
 )
 
-entries = _clustered(
+entries = clustered(
     "entries",
-    _key("chain"),
+    key("chain"),
     Column("n", Integer, primary_key=True),
-    _time("at"),
-    _name("kind"),
-    _text("body"),
+    moment("at"),
+    name("kind"),
+    words("body"),
     Column("hash", LargeBinary, nullable=False),
 )
 
@@ -280,9 +233,9 @@ seals = Table(
     "seals",
     metadata,
     Column("n", Integer, primary_key=True, autoincrement=False),
-    _time("at"),
-    _name("key_id"),
-    _text("heads"),  # [[chain, n, hash], …] of the chains that changed since the seal before
+    moment("at"),
+    name("key_id"),
+    words("heads"),  # [[chain, n, hash], …] of the chains that changed since the seal before
     Column("mac", LargeBinary, nullable=False),
 )
 
@@ -291,149 +244,149 @@ seals = Table(
 gates = Table(
     "gates",
     metadata,
-    _seq(),
-    _id(),
-    _name("run_id"),
-    _name("address"),
-    _name("role"),
-    _number("approvals"),
-    _name("fingerprint"),
-    _name("state"),
-    _time("opened_at"),
-    _maybe_time("expires_at"),
-    _text("body"),
-    _maybe_time("closed_at"),
+    sequence(),
+    identity(),
+    name("run_id"),
+    name("address"),
+    name("role"),
+    number("approvals"),
+    name("fingerprint"),
+    name("state"),
+    moment("opened_at"),
+    maybe_moment("expires_at"),
+    words("body"),
+    maybe_moment("closed_at"),
     Index("gates_run", "run_id"),
-    _partial("gates_open", "seq", where="state = 'open'"),
+    partial("gates_open", "seq", where="state = 'open'"),
 )
 
-votes = _clustered(
+votes = clustered(
     "votes",
     Column("gate_id", Id, ForeignKey("gates.id"), primary_key=True),
-    _key("actor"),
-    _name("via"),
-    _name("decision"),
-    _text("comment"),
-    _time("at"),
+    key("actor"),
+    name("via"),
+    name("decision"),
+    words("comment"),
+    moment("at"),
 )
 
 # Who closed a gate, and why: what a person reads who comes too late.
-closings = _clustered(
+closings = clustered(
     "closings",
     Column("gate_id", Id, ForeignKey("gates.id"), primary_key=True),
-    _text("by"),
-    _text("reason"),
+    words("by"),
+    words("reason"),
 )
 
 pages = Table(
     "pages",
     metadata,
-    _seq(),
-    _id(),
-    _name("subject"),
-    _name("level"),
-    _text("reason"),
-    _maybe("run_id"),
-    _maybe("incident_id"),
-    _time("raised_at"),
-    _time("next_at"),
-    _number("told"),
-    _maybe_time("acked_at"),
-    _name("acked_by"),
-    _text("note"),
-    _partial("pages_open", "subject", where="acked_at IS NULL", unique=True),
-    _partial("pages_due", "next_at", where="acked_at IS NULL"),
-    _partial("pages_incident", "incident_id", where="incident_id IS NOT NULL"),
-    _partial("pages_run", "run_id", where="run_id IS NOT NULL"),
+    sequence(),
+    identity(),
+    name("subject"),
+    name("level"),
+    words("reason"),
+    maybe("run_id"),
+    maybe("incident_id"),
+    moment("raised_at"),
+    moment("next_at"),
+    number("told"),
+    maybe_moment("acked_at"),
+    name("acked_by"),
+    words("note"),
+    partial("pages_open", "subject", where="acked_at IS NULL", unique=True),
+    partial("pages_due", "next_at", where="acked_at IS NULL"),
+    partial("pages_incident", "incident_id", where="incident_id IS NOT NULL"),
+    partial("pages_run", "run_id", where="run_id IS NOT NULL"),
 )
 
 delegations = Table(
     "delegations",
     metadata,
-    _seq(),
-    _id(),
-    _name("role"),
-    _name("giver"),
-    _name("taker"),
-    _text("reason"),
-    _time("at"),
-    _time("until"),
-    _maybe_time("revoked_at"),
-    _name("revoked_by"),
+    sequence(),
+    identity(),
+    name("role"),
+    name("giver"),
+    name("taker"),
+    words("reason"),
+    moment("at"),
+    moment("until"),
+    maybe_moment("revoked_at"),
+    name("revoked_by"),
     Index("delegations_taker", "taker", "until"),
 )
 
 brakes = Table(
     "brakes",
     metadata,
-    _key("name"),
-    _flag("engaged"),
-    _text("by"),
-    _text("reason"),
-    _time("at"),
-    _text("body"),
+    key("name"),
+    flag("engaged"),
+    words("by"),
+    words("reason"),
+    moment("at"),
+    words("body"),
 )
 
-locks = _clustered(
+locks = clustered(
     "locks",
-    _key("connection"),
-    _key("path"),
-    _name("run_id"),
+    key("connection"),
+    key("path"),
+    name("run_id"),
     Index("locks_run", "run_id"),
 )
 
-lock_waits = _clustered(
+lock_waits = clustered(
     "lock_waits",
-    _key("connection"),
-    _key("path"),
-    _key("run_id"),
+    key("connection"),
+    key("path"),
+    key("run_id"),
     Index("lock_waits_run", "run_id"),
 )
 
-reservations = _clustered(
+reservations = clustered(
     "reservations",
-    _key("scope"),
-    _key("unit"),
-    _key("key"),
+    key("scope"),
+    key("unit"),
+    key("key"),
     Column("amount", BigInteger, nullable=False),
-    _name("run_id"),
-    _time("at"),
+    name("run_id"),
+    moment("at"),
     Index("reservations_at", "scope", "unit", "at"),
 )
 
 # ---------------------------------------------------------------- larger texts, and tokens
 
-programs = Table("programs", metadata, _key("digest"), _text("body"))
+programs = Table("programs", metadata, key("digest"), words("body"))
 
 plans = Table(
     "plans",
     metadata,
-    _key("run_id"),
-    _key("fingerprint"),
-    _number("n"),
-    _text("body"),
+    key("run_id"),
+    key("fingerprint"),
+    number("n"),
+    words("body"),
 )
 
 images = Table(
     "images",
     metadata,
-    _key("run_id"),
-    _key("key"),
-    _time("at"),
-    _name("digest"),
-    _name("key_id"),
+    key("run_id"),
+    key("key"),
+    moment("at"),
+    name("digest"),
+    name("key_id"),
     Column("sealed", LargeBinary, nullable=True),  # null once pruned; the digest stays
-    _partial("images_at", "at", where="sealed IS NOT NULL"),
+    partial("images_at", "at", where="sealed IS NOT NULL"),
 )
 
 tokens = Table(
     "tokens",
     metadata,
-    _key("hashed"),
-    _name("name"),
-    _text("roles"),
-    _time("created_at"),
-    _maybe_time("expires_at"),
-    _maybe_time("revoked_at"),
+    key("hashed"),
+    name("name"),
+    words("roles"),
+    moment("created_at"),
+    maybe_moment("expires_at"),
+    maybe_moment("revoked_at"),
     Index("tokens_name", "name"),
 )

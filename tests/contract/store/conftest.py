@@ -18,12 +18,12 @@ from engine.domain.alert import Alert, AlertStatus, Delivery
 from engine.domain.entry import Entry
 from engine.domain.ids import new_id
 from engine.domain.run import RunMode, RunState
+from engine.journal.columns import metadata
 from engine.journal.database import Database, open_store
 from engine.journal.keys import Keys
 from engine.journal.migrate import HEAD, migrate
 from engine.journal.rows import RunRow
 from engine.journal.store import Tx
-from engine.journal.tables import metadata
 from worlds.servers import PostgresServer
 
 KEYS = Keys.generate()

@@ -21,9 +21,9 @@ from sqlalchemy.engine import make_url
 
 from engine.domain.entry import Entry
 from engine.journal import migrate as migrations
+from engine.journal.columns import metadata
 from engine.journal.database import open_store
 from engine.journal.migrate import SchemaTooNew, migrate
-from engine.journal.tables import metadata
 from tests.contract.store.conftest import KEYS, Place
 from worlds.servers import PostgresServer
 
