@@ -95,6 +95,7 @@ END = Statement(
     .where(_OWNED)
     .values(state=p("state"), reason=p("reason"), ended_at=p("now"), owner=null())
 )
+OWNED = Statement(select(T.c.id, T.c.epoch).where(T.c.owner == p("worker")))
 WAKE = Statement(update(T).where(T.c.id == p("id"), T.c.ready == ZERO).values(ready=ONE))
 COUNTS = Statement(select(T.c.state, func.count()).group_by(T.c.state))
 FOUND_AT_MOST = 10
@@ -250,6 +251,9 @@ class Runs(Repository):
         if not self._s.run(RELEASE, id=run_id, epoch=epoch, ready=int(ready)):
             raise stale(run_id, epoch)
         self._s.touch("runs")
+
+    def owned(self, worker: str) -> Mapping[str, int]:
+        return dict(self._s.all(OWNED, worker=worker))
 
     def wake(self, run_id: str) -> None:
         if self._s.run(WAKE, id=run_id):

@@ -18,6 +18,7 @@ from engine.running.paging import needs_human
 from engine.running.services import Services
 from engine.running.session import Ending, Session
 from engine.running.stepper import Stepper
+from engine.running.strays import Owned, Strays
 from engine.running.yielding import GIVE_WAY, go_on
 
 log = logging.getLogger("stanch.worker")
@@ -25,6 +26,8 @@ log = logging.getLogger("stanch.worker")
 
 # A run, and its chain where nobody owned it before.
 Claimed = tuple[RunRow, Sequence[StoredEntry] | None]
+# Whether the worker still has its name; runs taken over from others; runs that stray, and were let go.
+Beat = tuple[bool, Sequence[str], tuple[frozenset[Owned], list[str]]]
 
 
 class Programs:
@@ -60,7 +63,8 @@ class Worker:
         self._give_way = give_way
         self._wake = threading.Event()
         self._stop = threading.Event()
-        self._busy = 0
+        self._driven_now: set[Owned] = set()
+        self._strays = Strays()
         self._lock = threading.Lock()
         self._pool: Executor = ThreadPoolExecutor(threads, thread_name_prefix="run")
         # Steps of one run side by side have their own pool, so that runs never wait for themselves.
@@ -192,6 +196,10 @@ class Worker:
             log.warning("the worker's leave could not be recorded; its lease runs out by itself")
 
     @property
+    def _free(self) -> int:
+        return self._threads - len(self._driven_now)
+
+    @property
     def stopping(self) -> bool:
         return self._stop.is_set()
 
@@ -213,7 +221,7 @@ class Worker:
                 self._wake.clear()
 
     def _round(self) -> tuple[int, float]:
-        free = self._threads - self._busy
+        free = self._free
         if free <= 0:
             return 0, 0.5
 
@@ -236,7 +244,7 @@ class Worker:
         Returns:
             What begins to drive them; to be called once the transaction is durable.
         """
-        free = 0 if self._stop.is_set() else self._threads - self._busy
+        free = 0 if self._stop.is_set() else self._free
         rows = tx.runs.claim(self.id, free) if free > 0 else []
         claimed = [self._claimed(tx, row) for row in rows]
         return lambda: self._begin(claimed)
@@ -244,7 +252,7 @@ class Worker:
     def _begin(self, claimed: Sequence[Claimed]) -> None:
         for row, entries in claimed:
             with self._lock:
-                self._busy += 1
+                self._driven_now.add((row.id, row.epoch))
             self._pool.submit(self._driven, row, entries)
 
     def _driven(self, row: RunRow, entries: Sequence[StoredEntry] | None) -> None:
@@ -254,7 +262,7 @@ class Worker:
                 ended.then(lambda error: self._unended(row, error))
         finally:
             with self._lock:
-                self._busy -= 1
+                self._driven_now.discard((row.id, row.epoch))
             self._wake.set()
 
     def _unended(self, row: RunRow, error: BaseException | None) -> None:
@@ -267,12 +275,18 @@ class Worker:
 
     def _beat(self) -> None:
         while not self._stop.wait(self._lease / 3):
+            with self._lock:
+                driven = frozenset(self._driven_now)
+
+            def work(tx: Tx, driven: frozenset[Owned] = driven) -> Beat:
+                alive = tx.workers.beat(self.id, self._lease)
+                return alive, tx.workers.recover(), self._strays.let_go(tx, self.id, driven)
+
             try:
-                alive, recovered = self._services.store.write(
-                    lambda tx: (tx.workers.beat(self.id, self._lease), tx.workers.recover())
-                )
+                alive, recovered, (strays, let_go) = self._services.store.write(work)
             except StoreUnavailable:
                 continue
+            self._strays.saw(strays)
             if not alive:
                 # Declared dead after a long stop: the runs have other owners by now, and fencing keeps
                 # this worker's writes out. It goes on under a new name.
@@ -280,4 +294,7 @@ class Worker:
                 self.id = new_id("worker")
             if recovered:
                 log.info("took over %d runs of a worker that is gone", len(recovered))
+                self._wake.set()
+            if let_go:
+                log.warning("let go of runs whose claim was kept and never told: %s", let_go)
                 self._wake.set()

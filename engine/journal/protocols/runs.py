@@ -62,6 +62,10 @@ class Runs(Protocol):
         """Let go of a parked or ended run. A signal that came since (`wake`) keeps it ready."""
         ...
 
+    def owned(self, worker: str) -> Mapping[str, int]:
+        """The runs that a worker owns, each with its epoch."""
+        ...
+
     def wake(self, run_id: str) -> None:
         """Make a parked run ready (an approval, a cancel, a timer). Also for one that is owned now: it
         is then ready again once released."""
