@@ -1,6 +1,6 @@
 """The StarForge ETL's database in small: the tables that the runbook's SQL names, with a spike's rows.
 
-Tables: `etl_errors`, `hero_snapshots`, `queue_jobs`, `backfill_jobs`, in schema `public`.
+Tables: `etl_errors`, `hero_snapshots`, `queue_jobs`, `backfill_jobs`, `catalog_items`, in schema `public`.
 """
 
 from __future__ import annotations

@@ -56,9 +56,12 @@ class Fates:
         self._used = {place: used for place, used in self._used.items() if place[0] != owner}
 
     def of(self, pod: JsonObject, owners: list[str]) -> Fate:
-        """Return the fate of a pod that starts now. `owners` are its owners' names, nearest first."""
-        namespace = pod["metadata"]["namespace"]
-        for owner in owners:
+        """Return the fate of a pod that starts now. `owners` are its owners' names, nearest first.
+
+        A pod that nobody owns follows the script of its own name, with or without the last part of it.
+        """
+        namespace, own = pod["metadata"]["namespace"], pod["metadata"]["name"]
+        for owner in owners or [own, own.rpartition("-")[0]]:
             for name in (f"{namespace}/{owner}", owner):
                 for index, fate in enumerate(self._scripts.get(name, ())):
                     if self._takes((name, index), fate, pod):

@@ -21,8 +21,13 @@ SHORT: Mapping[str, Any] = {
     "observe": "7s",
     "settle_within": "60s",
     "stable_for": "4s",
+    "step_for": "3s",
     "watch_for": "6s",
     "check_every": "1s",
+    # Nobody's chat, no image that could be run, and no workers that empty the queue.
+    "tell": False,
+    "debug": False,
+    "process": False,
 }
 
 
@@ -60,12 +65,19 @@ def write_alert_rules(path: Path) -> Path:
 
 
 def write_objects(path: Path) -> Path:
-    """Write the cluster's objects: the namespace and the worker deployment."""
+    """Write the cluster's objects: the namespace, the feature flags and the worker deployment."""
     labels = {"app": DEPLOYMENT}
     worker = {"name": "worker", "image": "starforge/etl:1.42.0"}
     template = {"metadata": {"labels": labels}, "spec": {"containers": [worker]}}
+    flags = {"name": "starforge-flags", "namespace": NAMESPACE}
     objects = [
         {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}},
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": flags,
+            "data": {"INGESTION_ENABLED": "true", "ETL_MAX_ATTEMPTS": "5"},
+        },
         {
             "apiVersion": "apps/v1",
             "kind": "Deployment",
@@ -105,9 +117,15 @@ def write_config(
                 "allow": {"namespaces": [NAMESPACE]},
             },
             "metrics": {"kind": "prometheus", "url": prometheus},
-            "starforge": {"kind": "postgres", "dsn": dsn, "allow": {"schemas": ["public"]}},
+            "starforge": {
+                "kind": "postgres",
+                "dsn": dsn,
+                "allow": {"schemas": ["public"], "tables": ["pg_catalog.pg_stat_activity"]},
+            },
+            # For payloads that cannot be parsed, which the demo has few of: never opened.
+            "quarantine": {"kind": "s3", "endpoint_url": "http://127.0.0.1:9"},
         },
-        "roles": {"sre": ["local"]},
+        "roles": {"sre": ["local"], "dba": ["local"]},
         "decisions_log": str(folder / "decisions.log"),
         "keys": {
             "images": {"file": str(folder / "images.key")},

@@ -172,7 +172,7 @@ class Story:
             f"The gate {gate['address']}: approval by a person with the role {gate['role']}"
         )
         self._talk.block(render_plan.plan(self._backend.plan(gate["id"])))
-        if gate["address"] != "plan":
+        if gate["address"].endswith("fixed"):
             self._stage.exporter.repair()
             self._talk.say("meanwhile the owners fixed the leak: the root cause is gone")
         line = approve_command(gate)

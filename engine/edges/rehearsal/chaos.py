@@ -21,7 +21,7 @@ from engine.edges.rehearsal.player import Player
 from engine.edges.rehearsal.seen import Seen
 from engine.edges.rehearsal.sidebyside import side_by_side
 from engine.edges.rehearsal.stage import Ground
-from engine.edges.rehearsal.telling import TIMELINE
+from engine.edges.rehearsal.telling import UNSTEADY
 from engine.edges.rehearsal.troubles import Disturbance, Kind, Trouble
 from engine.language.rehearsalreading import Rehearsal
 
@@ -229,8 +229,7 @@ def _play(
 
 
 def _end(seen: Seen) -> End:
-    # A timeline also tells of the trouble itself: it is no message that comes twice.
-    told = Counter(message.to for message in seen.messages if message.to != TIMELINE)
+    told = Counter(message.to for message in seen.messages if message.to not in UNSTEADY)
     changes = sorted(
         canonical_json(
             [
