@@ -92,7 +92,14 @@ class ResetParams(RowsParams):
         "pending", description="The state that waits for a worker", examples=["pending"]
     )
     attempts_column: str | None = Field(
-        None, description="The count of attempts, set to 0", examples=["retry_count"]
+        None,
+        description="The count of attempts, set to 0 unless `keep_attempts`",
+        examples=["retry_count"],
+    )
+    keep_attempts: bool = Field(
+        False,
+        description="Whether the count of attempts stays, so that rows that fail again and again stop",
+        examples=[True],
     )
     below: int | None = Field(
         None, gt=0, description="Only rows with fewer attempts than this", examples=[3]
@@ -187,7 +194,8 @@ class ResetFailed(Recipe[ResetParams]):
         sets = [f"{column(params.state_column)} = %(pending)s", *_emptied(params.clear)]
         values |= {"failed": params.failed, "pending": params.pending, "limit": params.limit}
         if params.attempts_column:
-            sets.append(f"{column(params.attempts_column)} = 0")
+            if not params.keep_attempts:
+                sets.append(f"{column(params.attempts_column)} = 0")
             if params.below is not None:
                 names.append(f"{column(params.attempts_column)} < %(below)s")
                 values["below"] = params.below

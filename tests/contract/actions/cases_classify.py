@@ -1,4 +1,4 @@
-"""The classifier's case."""
+"""The classifiers' cases."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from actions.classify import ClassifyText, PatternsKind
+from actions.classify import ClassifyLevels, ClassifyText, PatternsKind
 from engine.contract import Category
 from tests.contract.actions.cases import Fault, ReadCase
 from tests.contract.actions.worlds import Connections
@@ -47,4 +47,34 @@ def text(request: pytest.FixtureRequest) -> ReadCase:
     )
 
 
-READS = {"classify.text": text}
+def levels(request: pytest.FixtureRequest) -> ReadCase:
+    del request
+    failed = {"metric": "Failed records", "warning": 50, "critical": 100, "action": "Look at them"}
+    rate = {"metric": "Success rate", "unit": "%", "worse": "below", "warning": 90, "critical": 80}
+    params = {
+        "measures": {
+            "failed": {**failed, "value": 100.5},
+            "on_the_line": {**failed, "value": 50},
+            "rate": {**rate, "value": 80},
+            "unknown": {**rate, "value": None},
+        }
+    }
+
+    def check(output: Any) -> None:
+        found = {"failed": "critical", "on_the_line": "ok", "rate": "warning", "unknown": "unknown"}
+        assert (output["level"], output["levels"]) == ("critical", found)
+        assert output["unmeasured"] == ["unknown"]
+        assert output["alerts"] == [
+            "CRITICAL: Failed records 100.5 (> 100): Look at them",
+            "WARNING: Success rate 80 % (< 90 %)",
+        ]
+        assert [row["value"] for row in output["rows"]] == ["100.5", "50", "80 %", "not measured"]
+
+    odd = {"measures": {"failed": {**failed, "value": 1, "critical": 10}}}
+    faults = {"disorder": Fault(Category.CONFIGURATION, Connections({}), odd)}
+    return ReadCase(
+        Connections({}), params, lambda: 0, list, faults, action=ClassifyLevels(), check=check
+    )
+
+
+READS = {"classify.levels": levels, "classify.text": text}

@@ -95,6 +95,22 @@ def test_names_are_quoted_and_a_reset_is_limited(odd: Database, made: Connection
     assert done == [(4,)]
 
 
+def test_a_reset_can_keep_the_count_of_attempts(odd: Database, made: Connections) -> None:
+    odd.run(
+        'ALTER TABLE "odd % table" ADD tries int',
+        'UPDATE "odd % table" SET tries = "the ""id""" % 5',
+    )
+    counts = 'SELECT tries FROM "odd % table" ORDER BY 1'
+    before = odd.rows(counts)
+    asked = params(ResetFailed(), state_column="a%s b", attempts_column="tries", below=3)
+    kept = asked.model_copy(update={"keep_attempts": True})
+    planned = ResetFailed().plan(kept, made.reading())
+    assert planned.counts == {"rows": 6}
+    ResetFailed().apply(planned, made.writing(), "key-1")
+    assert odd.rows(counts) == before
+    assert ResetFailed().plan(asked, made.reading()).counts == {"rows": 0}  # those are pending now
+
+
 def test_only_what_did_not_move_is_released(odd: Database, made: Connections) -> None:
     release = ReleaseOrphans()
     asked = params(
