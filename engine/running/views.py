@@ -5,6 +5,7 @@ Pure readings of one transaction. Nothing here holds a secret or a before-image:
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -74,7 +75,7 @@ def run_detail(tx: Tx, row: RunRow) -> JsonObject:
         "inputs": row.inputs,
         "trigger": row.trigger,
         "fingerprint": progress.fingerprint or (plan or {}).get("fingerprint"),
-        "outputs": _outputs(entries),
+        "outputs": _outputs(tx, row, entries),
         "holds": {
             "cancel": progress.cancel,
             "hold": progress.hold,
@@ -120,12 +121,22 @@ def _step(state: StepState, line: JsonObject, ended_at: str | None) -> JsonObjec
     }
 
 
-def _outputs(entries: Iterable[StoredEntry]) -> Json:
+def _outputs(tx: Tx, row: RunRow, entries: Iterable[StoredEntry]) -> Json:
+    """Return what the run gave, in the order in which its playbook declares it: entries know no order."""
     outputs: Json = None
     for entry in entries:
         if entry.kind == "run.ended":
             outputs = entry.body.get("outputs")
-    return outputs
+    text = tx.blobs.program(row.program) if outputs else None
+    return in_order_of(outputs, json.loads(text).get("outputs")) if text else outputs
+
+
+def in_order_of(value: Json, declared: Json) -> Json:
+    """Return the same value with the keys of its maps in the declared order; other keys follow as they are."""
+    if not isinstance(value, dict) or not isinstance(declared, dict):
+        return value
+    names = [*(name for name in declared if name in value), *value]
+    return {name: in_order_of(value[name], declared.get(name)) for name in dict.fromkeys(names)}
 
 
 def run_entries(tx: Tx, run_id: str, *, after: int = 0, limit: int = 500) -> list[JsonObject]:

@@ -90,6 +90,7 @@ def _end(session: Session, status: Any, detail: JsonObject) -> None:
     from rich.text import Text
 
     from engine.edges.cli.render import run as render
+    from engine.edges.cli.render.outputs import outputs
     from engine.edges.cli.render.style import clean, state_text
 
     console = status.console if status is not None else session.console()
@@ -99,6 +100,9 @@ def _end(session: Session, status: Any, detail: JsonObject) -> None:
     if detail["reason"]:
         line.append(f": {clean(detail['reason'])}")
     console.print(line)
+    if detail["over"] and detail.get("outputs"):
+        console.print(Text())
+        console.print(outputs(detail["outputs"]))
     for gate in opened:
         console.print(render.gate(gate))
     if detail["state"] == "needs_human":

@@ -8,6 +8,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from engine.domain.canonical import JsonObject
+from engine.edges.cli.render.outputs import outputs
 from engine.edges.cli.render.style import (
     STATES,
     clean,
@@ -61,7 +62,6 @@ def run(item: JsonObject) -> RenderableType:
             ("of run", item["parent"]),
             ("inputs", pairs(item.get("inputs") or {})),
             ("plan", item.get("fingerprint")),
-            ("outputs", value_text(item["outputs"], 200) if item.get("outputs") else None),
         ]
     )
     parts: list[RenderableType] = [head]
@@ -70,6 +70,8 @@ def run(item: JsonObject) -> RenderableType:
     for gate_ in item.get("gates") or []:
         if gate_["state"] == "open":
             parts += [Text(), gate(gate_)]
+    if item.get("outputs"):
+        parts += [Text(), outputs(item["outputs"])]
     person = (item.get("holds") or {}).get("person")
     if person:
         parts += [Text(), Text(f"A person must decide: {clean(person)}", style="bold red")]
