@@ -142,6 +142,7 @@ class PatternsKind(ConnectionKind):
 
     kind = "patterns"
     Settings = PatternsSettings
+    outside = False
 
     def open(self, opening: Opening) -> Patterns:
         settings = cast(PatternsSettings, opening.settings)

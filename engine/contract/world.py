@@ -134,6 +134,9 @@ class ConnectionKind(ABC):
 
     kind: ClassVar[str]
     Settings: ClassVar[type[BaseModel]]
+    outside: ClassVar[bool] = True
+    """Whether it leads to a system outside. Where it does not (it reads files that belong to the
+    configuration), rehearsals use the connection as it is and ask for no world."""
 
     @abstractmethod
     def open(self, opening: Opening) -> Any:

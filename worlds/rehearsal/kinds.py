@@ -52,6 +52,7 @@ class Offer:
 
 
 WORLDS: Mapping[str, Offer] = {
+    "artifacts": Offer("shelf.ShelfSpec", "shelf.ShelfWorld", unasked={}),
     "command": Offer("tools.Tool", "tools.ToolsWorld", many=True),
     "decisions": Offer("ledger.LedgerSpec", "ledger.LedgerWorld", unasked={}),
     "http": Offer("calls.Call", "web.WebWorld", many=True),

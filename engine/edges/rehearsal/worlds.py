@@ -88,6 +88,9 @@ def build_worlds(
     try:
         for name, kind_name in config.kinds.items():
             kind = registry.kinds[kind_name]
+            if not kind.outside and name not in given:
+                made.connections[name] = Connection(name, kind, _settings(name, kind, config))
+                continue
             world = _world(name, kind, given, scene)
             if world is None:
                 missing = Missing(kind, made.strays)
