@@ -60,5 +60,7 @@ class ShelfWorld:
         """The folder goes with the rehearsal's own."""
 
     def _names(self) -> set[str]:
-        files = (path.relative_to(self._folder) for path in self._folder.rglob("*") if path.is_file())
+        files = (
+            path.relative_to(self._folder) for path in self._folder.rglob("*") if path.is_file()
+        )
         return {str(path) for path in files if not path.parts[0].startswith(".")}

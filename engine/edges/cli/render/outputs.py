@@ -31,7 +31,10 @@ def outputs(values: JsonObject) -> RenderableType:
             parts += [facts((_heading(name), _fact(value)) for name, value in group), Text()]
             continue
         for name, value in group:
-            parts += [Text(_heading(name), style="bold"), Padding(_block(value), (0, 0, 1, 2))]
+            parts += [
+                Text(_heading(name), style="bold"),
+                Padding(_block(value), (0, 0, 1, 2), expand=False),
+            ]
     if parts and isinstance(parts[-1], Text) and not parts[-1].plain:
         parts.pop()
     return Group(*parts)
