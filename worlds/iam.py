@@ -30,10 +30,18 @@ class IamServer:
     Args:
         policies: what each principal may do; everything else is denied.
         identities: who may sign in.
+        callers: by the name of an identity, its ARN, whose policy says whether it may ask; one that is
+            not listed may.
     """
 
-    def __init__(self, policies: Policies, identities: Sequence[Identity] = (ADMIN,)) -> None:
-        self.policies = policies
+    def __init__(
+        self,
+        policies: Policies,
+        identities: Sequence[Identity] = (ADMIN,),
+        callers: Mapping[str, str] | None = None,
+    ) -> None:
+        self.policies = dict(policies)
+        self.callers = dict(callers or {})
         self.identities = {one.access_key: one for one in identities}
         self.calls: list[str] = []
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
@@ -61,17 +69,21 @@ class IamServer:
         fields = dict(parse_qsl(request.body.decode(), keep_blank_values=True))
         self.calls.append(fields.get("Action", "?"))
         try:
-            signer(request, self.identities)
-            return self._simulated(fields)
+            identity = signer(request, self.identities)
+            return self._simulated(fields, self.callers.get(identity.name))
         except S3Error as error:
             code = {"InvalidAccessKeyId": "InvalidClientTokenId"}.get(error.code, error.code)
             inner = element("Code", code) + element("Message", error)
             return document(f"<ErrorResponse><Error>{inner}</Error></ErrorResponse>", error.status)
 
-    def _simulated(self, fields: Mapping[str, str]) -> Answer:
+    def _simulated(self, fields: Mapping[str, str], caller: str | None) -> Answer:
         if fields.get("Action") != "SimulatePrincipalPolicy":
             raise S3Error(400, "InvalidAction", f"{fields.get('Action')} is not played here")
         principal = fields["PolicySourceArn"]
+        right = f"iam:{fields['Action']}"
+        if caller is not None and not self._allows(caller, right, principal):
+            what = f"User: {caller} is not authorized to perform: {right} on resource: {principal}"
+            raise S3Error(403, "AccessDenied", what)
         if principal not in self.policies:
             raise S3Error(404, "NoSuchEntity", f"{principal} does not exist")
         asked = [
@@ -91,12 +103,15 @@ class IamServer:
         return document(f'<{name} xmlns="{space}">{result}</{name}>')
 
     def _row(self, principal: str, action: str, resource: str) -> str:
-        allowed = any(
-            fnmatchcase(action, verb) and fnmatchcase(resource, on)
-            for verb, on in self.policies[principal]
-        )
+        allowed = self._allows(principal, action, resource)
         row = element("EvalActionName", action) + element("EvalResourceName", resource)
         return row + element("EvalDecision", "allowed" if allowed else "implicitDeny")
+
+    def _allows(self, principal: str, action: str, resource: str) -> bool:
+        return any(
+            fnmatchcase(action, verb) and fnmatchcase(resource, on)
+            for verb, on in self.policies.get(principal, ())
+        )
 
 
 def _members(fields: Mapping[str, str], name: str) -> list[str]:

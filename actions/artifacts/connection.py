@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from actions.artifacts.store import ArtifactStore
-from engine.contract import ConnectionKind, Opening, Target
+from engine.contract import ConnectionKind, Grant, Opening, Target
 from engine.contract.fields import Bytes
 
 
@@ -57,6 +57,10 @@ class ArtifactsKind(ConnectionKind):
         if settings.allow is None or any(fnmatchcase(target.path, one) for one in settings.allow):
             return None
         return f"{target.path} is not in the allow-list of connection {target.connection!r}"
+
+    def grant_text(self, settings: BaseModel, grants: Sequence[Grant], user: str) -> str:
+        del settings, user
+        return "".join(f"{name}\n" for name in sorted({one.detail["name"] for one in grants}))
 
     def check(self, client: ArtifactStore) -> Mapping[str, str]:
         return client.facts()

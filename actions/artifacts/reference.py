@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from engine.contract import Grant, Target
+
 # Parts of letters, digits, dot, dash and underscore that start with no dot, so none leads elsewhere.
 NAME = r"^[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}(/[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}){0,7}$"
 
@@ -23,3 +25,13 @@ class ArtifactRef(BaseModel):
         pattern=r"^[0-9a-f]{64}$",
     )
     bytes: int = Field(description="Its size", examples=[1048576], ge=0)
+
+    @property
+    def target(self) -> Target:
+        """The artifact as a target."""
+        return Target(self.connection, self.name)
+
+
+def right(artifact: Target) -> Grant:
+    """Return the right to leave, or to read, an artifact of that name."""
+    return Grant(artifact.connection, "artifacts", {"name": artifact.path})

@@ -61,6 +61,13 @@ _UNSENT = {
 }
 
 
+def advice(code: str) -> str:
+    """Return what to do next about an error code, to end a sentence with; empty where nothing general helps."""
+    if code in ("AccessDenied", "403"):  # the answer to a HEAD has no code, only its status
+        return "; grant the right (stanch grants prints the policy), or narrow the playbook"
+    return ""
+
+
 def category_of_code(code: str, status: int = 0) -> Category:
     """Return the category of an error code; the HTTP status decides for codes not listed."""
     return _CODES.get(code) or (category_of(status) if status else Category.UNCLASSIFIED)
@@ -86,7 +93,7 @@ def failed(
         operation = getattr(error, "operation_name", "request")
         what = f"{operation}: {problem.get('Message') or 'refused'} [{code or status}]"
         bucket = problem.get("BucketName")
-        what += f" (bucket {bucket})" if bucket else ""
+        what += (f" (bucket {bucket})" if bucket else "") + advice(code)
     else:
         name = type(error).__name__
         category = _LOCAL.get(name, Category.UNCLASSIFIED)

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from actions.artifacts.leaving import Leaving, LeavingParams, leaving, named, place, receipt_of
+from actions.artifacts.reference import right
 from actions.artifacts.store import ArtifactStore, Draft
 from actions.http import byhand
 from actions.http.bodies import split
@@ -71,7 +72,8 @@ class HttpDownload(Leaving[DownloadParams]):
         return (place(params, "download"),) if params.name else ()
 
     def grants(self, params: DownloadParams) -> Sequence[Grant]:
-        return (Grant(params.connection, "http", {"method": "GET", "path": params.path}),)
+        read = Grant(params.connection, "http", {"method": "GET", "path": params.path})
+        return (read, right(place(params, "download")))
 
     def plan(self, params: DownloadParams, world: World) -> Planned:
         settings = world.client(params.connection, HttpClient).settings

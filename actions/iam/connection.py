@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from typing import Any, cast
@@ -10,8 +11,9 @@ from typing import Any, cast
 from pydantic import BaseModel, Field
 
 from actions.aws.failures import failed
+from actions.aws.policy import policy
 from actions.aws.settings import AwsSettings
-from engine.contract import ActionFailed, Category, ConnectionKind, Opening, Target
+from engine.contract import ActionFailed, Category, ConnectionKind, Grant, Opening, Target
 
 ASKED = "SimulatePrincipalPolicy"
 
@@ -98,6 +100,10 @@ class IamKind(ConnectionKind):
         if settings.allows(target.path):
             return None
         return f"{target.path} is not in the allow-list of connection {target.connection!r}"
+
+    def grant_text(self, settings: BaseModel, grants: Sequence[Grant], user: str) -> str:
+        del settings, user  # whom the policy is attached to is said where it is attached
+        return json.dumps(policy(grants), indent=2) + "\n"
 
     def check(self, client: IamClient) -> Mapping[str, str]:
         """There is no question without a principal: that the client opened is all that is known."""

@@ -60,7 +60,10 @@ class LogDecision(Notify[DecisionParams]):
         return (Target(params.connection, "decisions"),)
 
     def grants(self, params: DecisionParams) -> Sequence[Grant]:
-        return (Grant(params.connection, "file", {"mode": "append"}),)
+        # It is read for lines that an earlier attempt added.
+        return tuple(
+            Grant(params.connection, "file", {"mode": mode}) for mode in ("read", "append")
+        )
 
     def send(self, params: DecisionParams, world: World, key: str) -> Json:
         moment = format_time(world.clock.now().replace(microsecond=0))

@@ -9,6 +9,7 @@ from typing import Any, Self
 from pydantic import Field, model_validator
 
 from actions.artifacts.leaving import Leaving, LeavingParams, leaving, named, place, receipt_of
+from actions.artifacts.reference import right
 from actions.artifacts.store import ArtifactStore
 from actions.postgres import byhand, catalogue
 from actions.postgres.connection import PostgresClient, Work
@@ -89,10 +90,11 @@ class PostgresBackup(Leaving[BackupParams]):
         return (place(params, "backup.jsonl"),) if params.name else ()
 
     def grants(self, params: BackupParams) -> Sequence[Grant]:
-        return tuple(
+        reads = (
             Grant(params.connection, "sql", {"privilege": "SELECT", "on": str(table)})
             for table in _statement(params).tables
         )
+        return (*reads, right(place(params, "backup.jsonl")))
 
     def plan(self, params: BackupParams, world: World) -> Planned:
         statement = _statement(params)

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from actions.artifacts.reference import ArtifactRef
+from actions.artifacts.reference import ArtifactRef, right
 from actions.artifacts.store import ArtifactStore
 from actions.postgres import byhand, catalogue, changing, tokens
 from actions.postgres.connection import PostgresClient, Work
@@ -95,7 +95,7 @@ class PostgresRestore(Change[RestoreParams]):
 
     def targets(self, params: RestoreParams) -> Sequence[Target]:
         table = Target(params.connection, str(Table.parse(params.table)))
-        return (table, Target(params.artifact.connection, params.artifact.name))
+        return (table, params.artifact.target)
 
     def locks(self, params: RestoreParams) -> Sequence[Target]:
         return self.targets(params)[:1]
@@ -105,10 +105,11 @@ class PostgresRestore(Change[RestoreParams]):
         # DELETE is for rows that the mode or the way back takes away again.
         rights = [(verb, table) for verb in ("SELECT", "INSERT", "UPDATE", "DELETE")]
         rights += [("SELECT", TOKENS), ("INSERT", TOKENS)]
-        return tuple(
+        writes = (
             Grant(params.connection, "sql", {"privilege": privilege, "on": on})
             for privilege, on in rights
         )
+        return (*writes, right(params.artifact.target))
 
     def plan(self, params: RestoreParams, world: World) -> Planned:
         request: JsonObject = params.model_dump(mode="json")

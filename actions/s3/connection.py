@@ -11,8 +11,8 @@ from urllib.parse import unquote
 from pydantic import BaseModel, ConfigDict, Field
 
 from actions.aws.failures import failed
+from actions.aws.policy import policy
 from actions.aws.settings import AwsSettings
-from actions.s3.policy import policy
 from engine.contract import (
     ActionFailed,
     Category,

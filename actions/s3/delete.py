@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from pydantic import Field, model_validator
 
-from actions.aws.failures import category_of_code
+from actions.aws.failures import advice, category_of_code
 from actions.s3 import byhand, current
 from actions.s3.connection import S3Client
 from actions.s3.listing import BUCKET
@@ -78,12 +78,14 @@ class S3Delete(Change[DeleteParams]):
 
     def grants(self, params: DeleteParams) -> Sequence[Grant]:
         bucket = f"arn:aws:s3:::{params.bucket}"
-        paths = params.keys or [f"{params.prefix}*"]
         needed = [("s3:ListBucket", bucket), ("s3:GetBucketVersioning", bucket)]
         needed += [("s3:ListBucketVersions", bucket)]
-        for path in paths:
-            for action in ("s3:GetObject", "s3:DeleteObject", "s3:DeleteObjectVersion"):
-                needed.append((action, f"{bucket}/{path}"))
+        rights = ["s3:DeleteObject", "s3:DeleteObjectVersion"]
+        rights += (
+            ["s3:GetObject"] if params.keys else []
+        )  # a prefix is listed, its objects not read
+        for path in params.keys or [f"{params.prefix}*"]:
+            needed += [(action, f"{bucket}/{path}") for action in rights]
         return tuple(
             Grant(params.connection, "s3", {"action": action, "resource": on})
             for action, on in needed
@@ -240,12 +242,12 @@ def delete_batch(client: S3Client, bucket: str, batch: list[JsonObject]) -> dict
     errors = answer.get("Errors", [])
     if errors:
         first = errors[0]
-        category = category_of_code(str(first.get("Code", "")))
+        code = str(first.get("Code", ""))
         what = (
             f"{len(errors)} of {len(batch)} objects were not deleted; {bucket}/{first.get('Key')}: "
         )
-        what += f"{first.get('Message', 'refused')} [{first.get('Code')}]"
-        raise client.failure(category, what, sent=len(errors) < len(batch))
+        what += f"{first.get('Message', 'refused')} [{code}]{advice(code)}"
+        raise client.failure(category_of_code(code), what, sent=len(errors) < len(batch))
     return {
         item["Key"]: item["DeleteMarkerVersionId"]
         for item in answer.get("Deleted", [])

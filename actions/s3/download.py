@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pydantic import Field
 
 from actions.artifacts.leaving import Leaving, LeavingParams, leaving, named, place, receipt_of
+from actions.artifacts.reference import right
 from actions.artifacts.store import ArtifactStore
 from actions.s3 import byhand
 from actions.s3.connection import S3Client
@@ -54,10 +55,11 @@ class S3Download(Leaving[DownloadParams]):
     def grants(self, params: DownloadParams) -> Sequence[Grant]:
         bucket = f"arn:aws:s3:::{params.bucket}"
         needed = [("s3:GetObject", f"{bucket}/{params.key}"), ("s3:ListBucket", bucket)]
-        return tuple(
+        reads = (
             Grant(params.connection, "s3", {"action": action, "resource": on})
             for action, on in needed
         )
+        return (*reads, right(place(params, "object")))
 
     def plan(self, params: DownloadParams, world: World) -> Planned:
         client = world.client(params.connection, S3Client)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pydantic import Field
 
-from actions.artifacts.reference import ArtifactRef
+from actions.artifacts.reference import ArtifactRef, right
 from actions.artifacts.store import ArtifactStore
 from actions.s3 import byhand
 from actions.s3.connection import S3Client
@@ -58,7 +58,7 @@ class S3Upload(Written[UploadParams]):
     risk = "low"
 
     def targets(self, params: UploadParams) -> Sequence[Target]:
-        return (_place(params), Target(params.artifact.connection, params.artifact.name))
+        return (_place(params), params.artifact.target)
 
     def locks(self, params: UploadParams) -> Sequence[Target]:
         return (_place(params),)
@@ -68,10 +68,11 @@ class S3Upload(Written[UploadParams]):
         needed = [("s3:GetObject", resource), ("s3:PutObject", resource)]
         needed += [("s3:DeleteObject", resource), ("s3:DeleteObjectVersion", resource)]
         needed += [("s3:ListBucket", bucket), ("s3:GetBucketVersioning", bucket)]
-        return tuple(
+        writes = (
             Grant(params.connection, "s3", {"action": action, "resource": on})
             for action, on in needed
         )
+        return (*writes, right(params.artifact.target))
 
     def plan(self, params: UploadParams, world: World) -> Planned:
         client = world.client(params.connection, S3Client)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, Self, cast
@@ -12,10 +12,19 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from actions.http.connection import HttpClient
 from actions.http.settings import Header, HttpSettings, check_path
 from actions.records import Records
-from engine.contract import ConnectionKind, Opening, SecretRef, Target
+from engine.contract import (
+    ActionFailed,
+    Category,
+    ConnectionKind,
+    Grant,
+    Opening,
+    SecretRef,
+    Target,
+)
 from engine.contract.fields import Seconds
 from engine.domain.canonical import JsonObject
 
+Event = Literal["trigger", "acknowledge", "resolve"]
 Preset = Literal["pagerduty", "opsgenie", "generic"]
 _URLS = {"pagerduty": "https://events.pagerduty.com", "opsgenie": "https://api.opsgenie.com"}
 _PREFIX = {"opsgenie": "GenieKey ", "generic": "Bearer "}
@@ -40,6 +49,9 @@ class WebhookSettings(BaseModel):
         "/", description="Path that the generic shape is posted to", examples=["/incidents"]
     )
     source: str = Field("stanch", description="What messages say they are from", min_length=1)
+    events: list[Event] | None = Field(
+        None, description="Events that may be sent; any where missing", examples=[["trigger"]]
+    )
     records: Path = Field(
         description="Folder that keeps which keys were sent", examples=["var/webhooks"]
     )
@@ -67,6 +79,7 @@ class Webhook:
     """Posts messages to one receiver. Safe to share between threads."""
 
     def __init__(self, opening: Opening) -> None:
+        self.name = opening.name
         self.settings = cast(WebhookSettings, opening.settings)
         self.records = Records(self.settings.records)
         self.secret = opening.secret(self.settings.key) if self.settings.key else ""
@@ -90,6 +103,16 @@ class Webhook:
         # The key itself is masked too: PagerDuty's stands in the body, Opsgenie's behind a word.
         self.http = HttpClient(replace(opening, settings=inner, secret=secret), [self.secret])
 
+    def hold_allowed(self, event: str) -> None:
+        """See that the connection lets such an event be sent.
+
+        Raises:
+            ActionFailed: (configuration) it does not.
+        """
+        if not allows(self.settings, event):
+            what = f"webhook connection {self.name!r}: {_beyond(event)}"
+            raise ActionFailed(Category.CONFIGURATION, what, effect_possible=False)
+
     def post(
         self, path: str, body: JsonObject, query: Mapping[str, Any], headers: Mapping[str, str]
     ) -> JsonObject:
@@ -105,6 +128,15 @@ class Webhook:
         self.http.close()
 
 
+def allows(settings: WebhookSettings, event: str) -> bool:
+    """Whether the connection lets such an event be sent."""
+    return settings.events is None or event in settings.events
+
+
+def _beyond(event: str) -> str:
+    return f"{event} is not in its allow-list of events"
+
+
 class WebhookKind(ConnectionKind):
     """Connections to receivers of messages."""
 
@@ -115,8 +147,14 @@ class WebhookKind(ConnectionKind):
         return Webhook(opening)
 
     def refuses(self, settings: BaseModel, target: Target) -> str | None:
-        del settings, target
-        return None
+        assert isinstance(settings, WebhookSettings)
+        if allows(settings, target.path):
+            return None
+        return f"connection {target.connection!r}: {_beyond(target.path)}"
+
+    def grant_text(self, settings: BaseModel, grants: Sequence[Grant], user: str) -> str:
+        del settings, user
+        return "".join(f"{one}\n" for one in sorted({one.detail["event"] for one in grants}))
 
     def check(self, client: Webhook) -> Mapping[str, str]:
         """Any answer to a HEAD shows that the receiver is there; its key shows by a message alone."""

@@ -13,7 +13,7 @@ from urllib.parse import quote
 from pydantic import Field
 
 from actions.webhook import byhand
-from actions.webhook.connection import Webhook
+from actions.webhook.connection import Event, Webhook
 from engine.contract import ActionFailed, ActionParams, Grant, Notify, Target, World
 from engine.domain.canonical import Json, JsonObject
 from engine.domain.clock import format_time
@@ -25,9 +25,7 @@ class SendParams(ActionParams):
     """Parameters of a message."""
 
     connection: str = Field(description="A webhook connection", examples=["pager"])
-    event: Literal["trigger", "acknowledge", "resolve"] = Field(
-        "trigger", description="What happens to the alert", examples=["trigger"]
-    )
+    event: Event = Field("trigger", description="What happens to the alert", examples=["trigger"])
     summary: str = Field(
         "",
         description="One line that says what is wrong; a trigger needs it",
@@ -69,13 +67,14 @@ class WebhookSend(Notify[SendParams]):
     risk = "low"
 
     def targets(self, params: SendParams) -> Sequence[Target]:
-        return (Target(params.connection, "messages"),)
+        return (Target(params.connection, params.event),)
 
     def grants(self, params: SendParams) -> Sequence[Grant]:
         return (Grant(params.connection, "webhook", {"event": params.event}),)
 
     def send(self, params: SendParams, world: World, key: str) -> Json:
         webhook = world.client(params.connection, Webhook)
+        webhook.hold_allowed(params.event)
         record = webhook.records.find(key)
         if record is not None and record.state == "done":
             return record.value

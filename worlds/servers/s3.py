@@ -7,7 +7,7 @@ import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +71,8 @@ class S3Server(ServerProcess):
             *("-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-s3.port={self.port}"),
             *(f"-master.port={master}", f"-volume.port={volume}", f"-filer.port={filer}"),
             *(f"-s3.config={config}", "-s3.port.iceberg=0", "-s3.port.lance=0"),
-            *("-admin.ui=false", "-webdav=false", "-s3.allowDeleteBucketNotEmpty=false"),
+            *("-s3.iam.readOnly=false", "-admin.ui=false", "-webdav=false"),
+            "-s3.allowDeleteBucketNotEmpty=false",
         ]
 
     def is_ready(self) -> bool:
@@ -92,17 +93,33 @@ class S3Server(ServerProcess):
             return False
         return True
 
+    def user(self, name: str) -> Identity:
+        """Create a user without any right, and return its keys."""
+        self._iam.create_user(UserName=name)
+        key = self._iam.create_access_key(UserName=name)["AccessKey"]
+        return Identity(name, key["AccessKeyId"], key["SecretAccessKey"], ())
+
+    def attach(self, identity: Identity, policy: str) -> None:
+        """Give a user the rights of one IAM policy document, in place of those it had."""
+        self._iam.put_user_policy(
+            UserName=identity.name, PolicyName="rights", PolicyDocument=policy
+        )
+
+    @cached_property
+    def _iam(self) -> Any:
+        return boto_client(self.url, self.identities[0], "iam")
+
     def client(self, identity: Identity | None = None) -> Any:
         """Return a boto3 client for an identity (default: the first)."""
         return boto_client(self.url, identity or self.identities[0])
 
 
-def boto_client(url: str, identity: Identity) -> Any:
+def boto_client(url: str, identity: Identity, service: str = "s3") -> Any:
     """Return a boto3 client of an endpoint on loopback."""
     from botocore.config import Config
 
     return _session().client(
-        "s3",
+        service,
         endpoint_url=url,
         aws_access_key_id=identity.access_key,
         aws_secret_access_key=identity.secret_key,

@@ -147,7 +147,7 @@ def _upload(**params: Any) -> Any:
         meddle = _meddle(request, "bucket" in params, "new/jobs")
         case = _change(parts, S3Upload(), meddle, "new/jobs, ETag")
         folder = with_store(request, case)
-        folder.mkdir()
+        folder.mkdir(exist_ok=True)
         (folder / "jobs").write_bytes(data)
         return case
 
@@ -198,6 +198,8 @@ CHANGES |= {
     "s3.upload: a first version": _upload(bucket="versioned"),
     "s3.download": download,
 }
+# What rights are measured by besides: its name stands in the policy, and there are versions.
+FOR_RIGHTS = {"s3.delete: a version by key": _delete(keys=["keep"], bucket="versioned")}
 READS = {"s3.list": listing, "s3.head": head, "s3.head: a bucket": head_bucket}
 
 

@@ -94,6 +94,12 @@ class Buckets:
     versioned: str
     recorder: Recorder
 
+    def refill(self, *buckets: str) -> None:
+        """Empty the buckets, versions too, and put the objects there that every test begins with."""
+        for bucket in buckets or (self.plain, self.versioned):
+            _empty(self.boto, bucket)
+            _fill(self.boto, bucket)
+
     def state(self) -> Any:
         """Every current object with all that a reader of it sees."""
         return {
@@ -129,9 +135,7 @@ def _empty(boto: Any, bucket: str) -> None:
 def buckets(s3_server: S3Server, two_buckets: tuple[str, str]) -> Iterator[Buckets]:
     with Recorder(s3_server.port) as recorder:
         made = Buckets(s3_server.client(), *two_buckets, recorder)
-        for bucket in two_buckets:
-            _empty(made.boto, bucket)
-        _fill(made)
+        made.refill()
         yield made
 
 
@@ -144,21 +148,20 @@ def memory_buckets() -> Iterator[Buckets]:
     with ObjectsServer(objects) as server, Recorder(server.port) as recorder:
         boto = boto_client(server.url, ADMIN)
         made = Buckets(boto, "stanch-plain", "stanch-versioned", recorder)
-        _fill(made)
+        made.refill()
         yield made
         boto.close()
 
 
-def _fill(made: Buckets) -> None:
-    for bucket in (made.plain, made.versioned):
-        for name in ("tmp/a", "tmp/b", "keep"):
-            made.boto.put_object(
-                Bucket=bucket,
-                Key=name,
-                Body=f"{name}\0\xff".encode("latin-1"),
-                ContentType="text/csv",
-                Metadata={"owner": "alice"},
-            )
+def _fill(boto: Any, bucket: str) -> None:
+    for name in ("tmp/a", "tmp/b", "keep"):
+        boto.put_object(
+            Bucket=bucket,
+            Key=name,
+            Body=f"{name}\0\xff".encode("latin-1"),
+            ContentType="text/csv",
+            Metadata={"owner": "alice"},
+        )
 
 
 @pytest.fixture(scope="session")

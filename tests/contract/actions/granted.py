@@ -23,5 +23,6 @@ def carried_out(case: Any, connections: Any, key: str = "key-1") -> None:
     found = case.action.confirm(planned, receipt, connections.reading(), key)
     if case.action.protection_of(planned).retry_safe:
         assert isinstance(found, Applied | NotYet)
+    case.action.confirm(planned, None, connections.reading(), key)  # as after a crash
     if planned.reversible:
         case.action.undo(planned, receipt, connections.writing(), f"undo-{key}")

@@ -87,6 +87,11 @@ def test_the_named_rights_are_enough_and_each_is_needed(
     cluster: Cluster = case.world
     if label == "kubernetes.can_i":
         assert named == []  # everybody may ask about themselves
+        sight = in_process(cluster, ROBOT, ALLOW)
+        answer: Any = case.action.read(
+            case.action.Params.model_validate(case.params), sight.reading()
+        )
+        assert answer["allowed"] is False
         return
     bind(cluster, rules(grants))
     carry_out(case, in_process(cluster, ROBOT, ALLOW))

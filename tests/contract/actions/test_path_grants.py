@@ -15,7 +15,12 @@ from tests.contract.actions.cases import changes, notifies, reads
 from tests.contract.actions.granted import carried_out
 
 pytestmark = pytest.mark.real
-BUILDERS = changes() | reads() | notifies()
+OVER_HTTP = {"http", "alertmanager", "openai", "github", "statuspage"}
+CASES = {
+    label: build
+    for label, build in (changes() | reads() | notifies()).items()
+    if label.partition(".")[0] in OVER_HTTP
+}
 
 
 def limited(case: Any, grants: Sequence[Grant]) -> Any:
@@ -29,19 +34,15 @@ def limited(case: Any, grants: Sequence[Grant]) -> Any:
     )
 
 
-def over_http(label: str) -> bool:
-    return label.partition(".")[0] in {"http", "alertmanager", "openai", "github", "statuspage"}
-
-
-@pytest.mark.parametrize("label", [label for label in BUILDERS if over_http(label)])
+@pytest.mark.parametrize("label", CASES)
 def test_the_named_paths_are_enough_and_each_is_needed(
     request: pytest.FixtureRequest, label: str
 ) -> None:
-    case = BUILDERS[label](request)
+    case = CASES[label](request)
     count = len(granted(case))
     assert count
     for place in range(count):
-        other = BUILDERS[label](request)  # its target may have another id
+        other = CASES[label](request)  # its target may have another id
         grants = granted(other)
         without = grants.pop(place)
         connections = limited(other, grants)
@@ -56,7 +57,7 @@ def test_the_named_paths_are_enough_and_each_is_needed(
             silences = Silences(other.connections.writing(), "alerts")
             for left in silences.live():
                 silences.end(left["id"])
-    last = BUILDERS[label](request)
+    last = CASES[label](request)
     carried_out(last, limited(last, granted(last)), "key")
 
 
