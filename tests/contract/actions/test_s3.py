@@ -239,7 +239,7 @@ def test_more_than_a_page_at_the_real_server(
     with ThreadPoolExecutor(8) as pool:
         names = [f"many/{number:04d}" for number in range(rows)]
         list(pool.map(lambda name: boto.put_object(Bucket=bucket, Key=name, Body=b"x"), names))
-    made = connections(s3_server.url)
+    made = connections(s3_server.url, timeout=120)
     planned = delete.plan(deleting(bucket, prefix="many/", max_objects=5000), made.reading())
     assert planned.counts == {"objects": rows}
     receipt = delete.apply(planned, made.writing(), "key")
