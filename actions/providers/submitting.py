@@ -83,7 +83,10 @@ class Submitting(Change[P]):
         connection = planned.target.connection
         cancelled: list[str] = []
         for identity in receipt.output["batches"]:
-            status = one_batch(world, connection, identity)["status"]
+            batch = one_batch(world, connection, identity)
+            status = batch["status"]
+            if status == "failed" and not batch["completed"]:
+                continue  # refused as a whole: nothing of it ran, so nothing is to be stopped
             if status in ENDED and status != "cancelled":
                 what = f"{identity} has {status} already; what it did stands"
                 raise ActionFailed(Category.DATA, what, effect_possible=bool(cancelled))

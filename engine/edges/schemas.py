@@ -65,6 +65,9 @@ def _with_worlds(found: JsonObject) -> JsonObject:
         add_model(definitions, f"{kind}.world", offer.model(), templates=False)
         entry: JsonObject = {"$ref": f"#/$defs/{kind}.world"}
         entries.append({"type": "array", "items": entry} if offer.many else entry)
+        if offer.behaving is not None:
+            add_model(definitions, f"{kind}.behaving", offer.behaving.model(), templates=False)
+            entries.append({"$ref": f"#/$defs/{kind}.behaving"})
     found["properties"]["world"]["additionalProperties"] = {"anyOf": [*entries, {}]}
     return found
 

@@ -23,6 +23,7 @@ class Offer:
         world: the world's module and class.
         unasked: the entry that stands for a connection which a rehearsal does not name.
         service: the shared server that an entry needs, given the entry as it was written.
+        behaving: the world that an entry stands for which is a mapping, where `many` is a list.
     """
 
     spec: str
@@ -30,6 +31,7 @@ class Offer:
     many: bool = False
     unasked: Any = MUST
     service: Callable[[Any], str | None] = lambda _entry: None
+    behaving: Offer | None = None
 
     def reader(self) -> TypeAdapter[Any]:
         """Return what reads an entry."""
@@ -55,7 +57,12 @@ WORLDS: Mapping[str, Offer] = {
     "artifacts": Offer("shelf.ShelfSpec", "shelf.ShelfWorld", unasked={}),
     "command": Offer("tools.Tool", "tools.ToolsWorld", many=True),
     "decisions": Offer("ledger.LedgerSpec", "ledger.LedgerWorld", unasked={}),
-    "http": Offer("calls.Call", "web.WebWorld", many=True),
+    "http": Offer(
+        "calls.Call",
+        "web.WebWorld",
+        many=True,
+        behaving=Offer("batchapi.BatchApiSpec", "batchapi.BatchApiWorld"),
+    ),
     "kubernetes": Offer("clusterspec.ClusterSpec", "clusters.ClusterWorld"),
     "mail": Offer("postbox.PostboxSpec", "postbox.PostboxWorld", unasked={}),
     "postgres": Offer(
@@ -65,3 +72,11 @@ WORLDS: Mapping[str, Offer] = {
     "s3": Offer("bucketspec.BucketsSpec", "buckets.BucketsWorld"),
     "webhook": Offer("calls.Call", "web.HookWorld", many=True, unasked=[]),
 }
+
+
+def offer_of(kind: str, entry: Any) -> Offer | None:
+    """Return the world that an entry of `world:` asks for; None: a plugin's own."""
+    offer = WORLDS.get(kind)
+    if offer is not None and offer.behaving is not None and isinstance(entry, Mapping):
+        return offer.behaving
+    return offer

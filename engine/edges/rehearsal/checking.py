@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 def check_world(name: str, kind: str, node: Node) -> list[Diagnostic]:
     """Return what is wrong with an entry of `world:`; entries that a plugin reads are left to it."""
     from engine.edges.rehearsal.answers import AnswersForm, is_answers
-    from worlds.rehearsal.kinds import WORLDS
+    from worlds.rehearsal.kinds import offer_of
 
     report = Report()
-    offer = WORLDS.get(kind)
+    offer = offer_of(kind, node.value)
     what = f"the {kind} world {name!r}"
     if is_answers(node.value):
         _check(AnswersForm, node, report, what)
@@ -59,9 +59,9 @@ def _check(model: type[BaseModel], node: Node, report: Report, what: str) -> Non
 def holds_target(kind: str, entry: object, target: str) -> bool | None:
     """Tell whether a world's entry has a target at its beginning; None: it cannot be told."""
     from engine.edges.rehearsal.answers import AnswersForm, is_answers
-    from worlds.rehearsal.kinds import WORLDS
+    from worlds.rehearsal.kinds import offer_of
 
-    offer = WORLDS.get(kind)
+    offer = offer_of(kind, entry)
     try:
         if is_answers(entry):
             return AnswersForm.model_validate(entry).holds(target)

@@ -108,9 +108,9 @@ def build_worlds(
 def _world(
     name: str, kind: ConnectionKind, given: Mapping[str, Any], scene: Callable[[str], Scene]
 ) -> RehearsedWorld | None:
-    from worlds.rehearsal.kinds import MUST, WORLDS
+    from worlds.rehearsal.kinds import MUST, offer_of
 
-    offer = WORLDS.get(kind.kind)
+    offer = offer_of(kind.kind, given.get(name))
     if name not in given and (offer is None or offer.unasked is MUST):
         return None
     if is_answers(given.get(name)):
@@ -129,11 +129,11 @@ def _world(
 
 def reader_of(kind: str, entry: Any) -> TypeAdapter[Any] | None:
     """Return what reads an entry of `world:` for a kind of connection; None: its plugin does."""
-    from worlds.rehearsal.kinds import WORLDS
+    from worlds.rehearsal.kinds import offer_of
 
     if is_answers(entry):
         return ANSWERS
-    offer = WORLDS.get(kind)
+    offer = offer_of(kind, entry)
     return None if offer is None else offer.reader()
 
 

@@ -69,6 +69,20 @@ def test_a_split_that_was_cut_off_makes_the_rest(api: BatchApi, made: Connection
     assert split.confirm(planned, None, made.reading(), "other") == NotApplied()
 
 
+def test_the_undo_of_a_split_passes_over_chunks_that_were_refused(
+    api: BatchApi, made: Connections
+) -> None:
+    planned = split.plan(params(split, chunk=2), made.reading())
+    receipt = split.apply(planned, made.writing(), "key")
+    first, second = receipt.output["batches"]
+    api.batches[first]["status"] = "failed"  # its validation refused it: none of its items ran
+    assert split.undo(planned, receipt, made.writing(), "u").output == {"cancelled": [second]}
+    assert api.batches[first]["status"] == "failed"
+    api.batches[second].update(status="failed", request_counts={"total": 2, "completed": 1})
+    with pytest.raises(ActionFailed, match="has failed already; what it did stands"):
+        split.undo(planned, receipt, made.writing(), "u")
+
+
 def test_many_results_are_sifted_and_the_input_is_read_by_line(
     api: BatchApi, served: Served, made: Connections
 ) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from engine.contract.registry import load_registry
@@ -94,10 +94,10 @@ steps:
 }
 
 
-def make_ground(folder: Path) -> Ground:
-    """Write the project and load it."""
+def make_ground(folder: Path, more: Mapping[str, str] | None = None) -> Ground:
+    """Write the project, with more playbooks by name, and load it."""
     (folder / "stanch.yaml").write_text(CONFIG)
-    for name, text in BOOKS.items():
+    for name, text in {**BOOKS, **(more or {})}.items():
         path = folder / "books" / f"{name}.yaml"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
