@@ -169,7 +169,9 @@ class Deciding:
             facts = self._facts.about(case)
         except InvalidInput as error:
             return failed(f"concurrency.group of rule {case.rule.name}: {error}"), case
-        return decide(case.rule, facts), replace(case, group=facts.group)
+        if facts.group is not None:
+            case = replace(case, group=facts.group)
+        return decide(case.rule, facts), case
 
     # ------------------------------------------------------------ what follows
 

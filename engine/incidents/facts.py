@@ -77,15 +77,15 @@ class FactFinder:
         since = self._now - timedelta(seconds=count.within)
         return self._tx.windows.count(rule.name, key, since)
 
-    def _brake(self, name: str) -> BrakeRow | None:
+    def _in_force(self) -> Mapping[str, BrakeRow]:
         if self._brakes is None:
             self._brakes = {
                 row.name: row for row in self._tx.brakes.list() if row.in_force(self._now)
             }
-        return self._brakes.get(name)
+        return self._brakes
 
     def _pause(self, name: str) -> Pause | None:
-        row = self._brake(name)
+        row = self._in_force().get(name)
         if row is None:
             return None
         until = row.body.get("until")
@@ -93,9 +93,11 @@ class FactFinder:
 
     def _cooldown(self, rule: Rule) -> Pause | None:
         """The cooldown that is not over, of the playbook or of the rule."""
+        if not self._in_force():
+            return None
         names = (f"cooldown:{rule.playbook}", f"cooldown:rule:{rule.name}")
         return next((pause for pause in map(self._pause, names) if pause is not None), None)
 
     def _breaker(self, playbook: str) -> str | None:
-        row = self._brake(f"breaker:{playbook}")
+        row = self._in_force().get(f"breaker:{playbook}")
         return row.reason if row else None
