@@ -1,5 +1,5 @@
-"""The JSON Schemas that Stanch ships in `schemas/`, and `python -m engine.edges.schemas`, which writes them
-and the reference of the actions, made from the same declarations."""
+"""The JSON Schemas that Stanch ships in `schemas/`, and `python -m engine.edges.schemas`, which writes them,
+the reference of the actions, made from the same declarations, and the page of the runbooks' coverage."""
 
 from __future__ import annotations
 
@@ -89,8 +89,9 @@ def write_schemas(folder: Path, registry: Registry) -> list[Path]:
 
 
 if __name__ == "__main__":
-    from engine.edges import reference
+    from engine.edges import coverage, reference
 
     shipped = load_registry()
     write_schemas(Path(sys.argv[1] if len(sys.argv) > 1 else "schemas"), shipped)
     reference.write(shipped, Path())
+    coverage.write(Path())

@@ -1,0 +1,49 @@
+"""Every procedure of the runbooks is rehearsed, and a fault seeded for it is noticed by a rehearsal of it.
+
+That rehearsals pass and that seeded faults are noticed is seen by `test_rehearsals` and `test_mutations`; here
+nothing is played.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from engine.edges import coverage
+from engine.edges.coverage import Row
+
+ROOT = Path(__file__).parents[2]
+ROWS = coverage.read_rows(ROOT)
+SHOWN = coverage.gather(ROOT)
+LANDED = {path.name for path in (ROOT / "playbooks").iterdir() if path.is_dir()}
+
+
+def test_the_rows_are_the_runbooks() -> None:
+    counts = Counter(row.pack for row in ROWS)
+    assert counts == {"batch": 13, "workers": 14, "queue": 17, "pipeline": 8, "etl": 11}
+    assert len({row.id for row in ROWS}) == 63
+
+
+def test_every_pack_has_rows_and_every_name_of_a_row_is_one() -> None:
+    assert {row.pack for row in ROWS} >= LANDED
+    assert set(SHOWN) <= {row.id for row in ROWS}
+
+
+@pytest.mark.parametrize(
+    "row", [row for row in ROWS if row.pack in LANDED], ids=lambda row: f"{row.pack} {row.id}"
+)
+def test_row_is_rehearsed_and_its_faults_are_noticed(row: Row) -> None:
+    shown = SHOWN.get(row.id)
+    assert shown is not None, f"no rehearsal says covers: [{row.id}]"
+    assert shown.rehearsals, f"no rehearsal says covers: [{row.id}]"
+    assert shown.mutations, f"no mutation begins with {row.id!r}:"
+    assert shown.noticed, (
+        f"no fault of {row.id} names a rehearsal that covers {row.id} under fails:"
+    )
+
+
+def test_the_page_is_as_it_is_made() -> None:
+    page = (ROOT / coverage.PAGE).read_text(encoding="utf-8")
+    assert page == coverage.page(ROWS, SHOWN), "run: make schemas"
