@@ -19,7 +19,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Self
@@ -55,6 +55,7 @@ class Counters:
     waiting: float = 0.0
     workers: int = 0
     backfills: int = 0
+    failures: dict[str, float] = field(default_factory=dict)  # when a snapshot failed last, by its id
 
     def advance(self, model: Model, seconds: float, *, leaking: bool) -> None:
         """Let the ETL work for `seconds`."""
@@ -72,6 +73,11 @@ class Counters:
             f'{{namespace="{namespace}",pod="{deployment}-{n}",container="worker"}} 0\n'
             for n in range(self.workers)
         )
+        failures = "".join(
+            "starforge_etl_last_failure_timestamp_seconds"
+            f'{{namespace="{namespace}",snapshot_id="{snapshot}"}} {at:.3f}\n'
+            for snapshot, at in self.failures.items()
+        )
         return (
             "# TYPE starforge_etl_snapshots_processed_total counter\n"
             f"starforge_etl_snapshots_processed_total{own} {self.processed:.3f}\n"
@@ -81,6 +87,8 @@ class Counters:
             f"starforge_queue_jobs_waiting_total{own} {self.waiting:.0f}\n"
             "# TYPE starforge_etl_workers gauge\n"
             f"starforge_etl_workers{own} {self.workers}\n"
+            "# TYPE starforge_etl_last_failure_timestamp_seconds gauge\n"
+            f"{failures}"
             "# TYPE kube_pod_container_status_restarts_total counter\n"
             f"{pods}"
         )
@@ -179,13 +187,14 @@ class Exporter:
     def _look(self) -> None:
         """Read workers and backfills; what cannot be read keeps its last value."""
         try:
-            workers, backfills = self._workers(), self._backfills()
+            workers, (backfills, failures) = self._workers(), self._database()
         except (OSError, ValueError, KeyError) as error:
             self.problem = f"{type(error).__name__}: {error}"
             return
         self.problem = None
         with self._lock:
             self.counters.workers, self.counters.backfills = workers, backfills
+            self.counters.failures = failures
 
     def _workers(self) -> int:
         url = (
@@ -196,9 +205,10 @@ class Exporter:
         with urllib.request.urlopen(request, timeout=2) as answer:  # noqa: S310
             return int(json.load(answer)["spec"]["replicas"])
 
-    def _backfills(self) -> int:
+    def _database(self) -> tuple[int, dict[str, float]]:
+        """Return how many backfills run, and when the latest failing snapshots failed."""
         if self.dsn is None:
-            return 0
+            return 0, {}
         import psycopg
 
         try:
@@ -206,9 +216,13 @@ class Exporter:
                 row = connection.execute(
                     "SELECT count(*) FROM backfill_jobs WHERE status = 'running'"
                 ).fetchone()
+                failed = connection.execute(
+                    "SELECT snapshot_id, extract(epoch FROM max(created_at))::float8 FROM etl_errors"
+                    " GROUP BY snapshot_id ORDER BY 2 DESC LIMIT 5"
+                ).fetchall()
         except psycopg.Error as error:
             raise OSError(str(error)) from None
-        return int(row[0]) if row else 0
+        return int(row[0]) if row else 0, {str(snapshot): at for snapshot, at in failed}
 
 
 def _handler(exporter: Exporter) -> type[BaseHTTPRequestHandler]:
