@@ -55,7 +55,9 @@ class Counters:
     waiting: float = 0.0
     workers: int = 0
     backfills: int = 0
-    failures: dict[str, float] = field(default_factory=dict)  # when a snapshot failed last, by its id
+    failures: dict[str, float] = field(
+        default_factory=dict
+    )  # when a snapshot failed last, by its id
 
     def advance(self, model: Model, seconds: float, *, leaking: bool) -> None:
         """Let the ETL work for `seconds`."""
