@@ -12,6 +12,7 @@ from actions.kubernetes import byhand, changing
 from actions.kubernetes.client import KubernetesClient
 from actions.kubernetes.failures import Refused
 from actions.kubernetes.jobstate import FINISHED, ended_at, made_by, state_of
+from actions.kubernetes.ownership import latest, others_changes
 from actions.kubernetes.params import InCluster, grant
 from actions.kubernetes.removing import partly
 from actions.kubernetes.resources import Resource, built_in
@@ -112,6 +113,7 @@ class KubernetesJobsClean(Change[JobsCleanParams]):
                 for item in chosen[:_SHOWN]
             ),
             notes=tuple(notes),
+            fresh_changes=latest(change for item in chosen for change in others_changes(item)),
         )
 
     def apply(self, planned: Planned, world: World, key: str) -> Receipt:

@@ -12,6 +12,7 @@ from pydantic import Field
 from actions.kubernetes import byhand, changing
 from actions.kubernetes.changing import Object
 from actions.kubernetes.client import KubernetesClient
+from actions.kubernetes.ownership import others_changes
 from actions.kubernetes.params import OfKind, grant
 from engine.contract import (
     ActionFailed,
@@ -156,6 +157,7 @@ class KubernetesExec(Change[ExecParams]):
             why_irreversible=_UNSEEN,
             notes=(_UNSEEN,),
             precondition={"uid": live["metadata"]["uid"]},
+            fresh_changes=others_changes(live),
         )
 
     def apply(self, planned: Planned, world: World, key: str) -> Receipt:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -23,6 +24,11 @@ def others_changes(live: JsonObject) -> tuple[FreshChange, ...]:
         names = _names(entry.get("fieldsV1") or {})
         if names:
             found.append(FreshChange(manager, at, ", ".join(names[:_MOST])))
+    return latest(found)
+
+
+def latest(found: Iterable[FreshChange]) -> tuple[FreshChange, ...]:
+    """Return the newest ones, newest first."""
     return tuple(sorted(found, key=lambda change: change.at, reverse=True)[:_MOST])
 
 

@@ -13,6 +13,7 @@ from actions.kubernetes import byhand, changing
 from actions.kubernetes.changing import Object
 from actions.kubernetes.client import KubernetesClient
 from actions.kubernetes.failures import Refused
+from actions.kubernetes.ownership import others_changes
 from actions.kubernetes.params import OfKind, grant
 from engine.contract import (
     ActionFailed,
@@ -94,6 +95,7 @@ class _Removing(Change[R], Generic[R]):
             why_irreversible=_WHY if owned else f"{_WHY.partition(';')[0]}, and {_ALONE}",
             notes=() if owned else (_ALONE,),
             precondition={"uid": live["metadata"]["uid"]},
+            fresh_changes=others_changes(live),
         )
         if going:
             return planned

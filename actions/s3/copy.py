@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from actions.s3 import byhand
 from actions.s3.connection import S3Client
 from actions.s3.listing import BUCKET
-from actions.s3.written import KEY_NOTE, Written, earlier_state, overtaken, receipt_of
+from actions.s3.written import KEY_NOTE, Written, earlier_state, others_write, overtaken, receipt_of
 from engine.contract import (
     ActionFailed,
     ActionParams,
@@ -129,6 +129,7 @@ class S3Copy(Written[CopyParams]):
             if lost
             else None,
             precondition={"etag": there["ETag"] if there else None, "source": head["ETag"]},
+            fresh_changes=others_write(there),
         )
 
     def apply(self, planned: Planned, world: World, key: str) -> Receipt:

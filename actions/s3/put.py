@@ -13,7 +13,15 @@ from pydantic import Field, model_validator
 from actions.s3 import byhand
 from actions.s3.connection import S3Client
 from actions.s3.listing import BUCKET
-from actions.s3.written import BEFORE_NOTE, KEY_NOTE, Written, earlier_state, overtaken, receipt_of
+from actions.s3.written import (
+    BEFORE_NOTE,
+    KEY_NOTE,
+    Written,
+    earlier_state,
+    others_write,
+    overtaken,
+    receipt_of,
+)
 from engine.contract import ActionParams, Grant, Planned, Receipt, Target, World
 from engine.contract.fields import Bytes
 from engine.domain.canonical import JsonObject, canonical_json
@@ -149,6 +157,7 @@ class S3Put(Written[PutParams]):
             else None,
             notes=tuple(notes),
             precondition={"etag": head["ETag"] if head else None},
+            fresh_changes=others_write(head),
         )
 
     def apply(self, planned: Planned, world: World, key: str) -> Receipt:

@@ -15,6 +15,7 @@ from engine.contract import (
     Category,
     Change,
     Confirmation,
+    FreshChange,
     NotApplied,
     Planned,
     Protection,
@@ -27,6 +28,7 @@ from engine.domain.canonical import Json, JsonObject
 
 KEY_NOTE = "stanch-key"  # user metadata: which key wrote the object
 BEFORE_NOTE = "stanch-before"  # user metadata: what it replaced, where that is small
+WRITER = "another writer"  # S3 says when an object was written, not by whom
 REMOVING = ("s3.delete", "s3.quarantine")  # their `after` names the objects that will be gone
 
 P = TypeVar("P", bound=ActionParams)
@@ -84,6 +86,13 @@ class Written(Change[P]):
 def _changed(planned: Planned, head: dict[str, Any] | None) -> str:
     found = head["ETag"] if head else "gone"
     return f"{planned.target.path}, ETag: others changed it since (now {found})"
+
+
+def others_write(head: Mapping[str, Any] | None) -> tuple[FreshChange, ...]:
+    """Return when somebody else wrote the object that is there; what an action wrote bears its key."""
+    if head is None or KEY_NOTE in head.get("Metadata", {}):
+        return ()
+    return (FreshChange(WRITER, head["LastModified"], f"ETag {head['ETag']}"),)
 
 
 def earlier_state(earlier: Sequence[Planned], target: Target) -> JsonObject | None:

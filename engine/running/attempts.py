@@ -30,6 +30,7 @@ from engine.running.braking import fresh_changes
 from engine.running.budgeting import Blocked, reserve
 from engine.running.drifted import ask_again
 from engine.running.outcome import PROGRESSED, Carried, Parked
+from engine.running.paging import held_for_others
 from engine.running.settling import Settling
 from engine.running.stepwork import step_key
 
@@ -150,7 +151,9 @@ class Attempt(Settling):
         }
         fresh = fresh_changes(self.services, self.session, live.fresh_changes, live.target)
         if fresh is not None:
+            row = self.session.row
             self.session.note("run.signal", signal="hold", reason=fresh, brake="fresh")
+            self.session.also(lambda tx: held_for_others(tx, row, fresh))
             return PROGRESSED
         locks, connection = list(action.locks(params)), live.target.connection
         blocked = self._intent(shown, locks, dict(live.counts), connection)

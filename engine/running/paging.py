@@ -23,6 +23,13 @@ def needs_human(tx: Tx, row: RunRow, reason: str) -> None:
     tx.pages.open(f"run:{row.id}", text, level, run_id=row.id, incident_id=row.incident_id)
 
 
+def held_for_others(tx: Tx, row: RunRow, reason: str) -> None:
+    """An automatic run is held because somebody else is at its target: a person has to look."""
+    text = f"run {row.id} of {row.playbook} is held: {reason}"
+    level = level_of(row.priority)
+    tx.pages.open(f"fresh:{row.id}", text, level, run_id=row.id, incident_id=row.incident_id)
+
+
 def urgent_waits(tx: Tx, row: RunRow, reason: str) -> None:
     """A P0 that meets a lock: a person may pre-empt the holder."""
     if row.priority < PRIORITIES["P0"]:

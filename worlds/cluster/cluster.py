@@ -39,6 +39,8 @@ ADMIN_TOKEN = "admin-token"  # noqa: S105  tokens of a cluster that holds nothin
 OPERATOR_TOKEN = "operator-token"  # noqa: S105
 _SYNC_LIMIT = 1_000_000  # one call of `run` stops here: a controller that never rests is a mistake
 
+_BEFORE = timedelta(days=1)  # what a scene begins with is not what somebody has just changed
+
 
 class Cluster:
     """A Kubernetes cluster in memory.
@@ -188,6 +190,8 @@ class Cluster:
     def load(self, objects: Iterable[JsonObject]) -> None:
         """Create objects as the administrator; a namespace that is missing is made.
 
+        Their fields were set a day ago by kubectl, or as the first of their `managedFields` says.
+
         Raises:
             ApiError: an object is refused.
             KeyError: a kind is not served.
@@ -202,7 +206,12 @@ class Cluster:
                     if self.store.get(by_kind("Namespace"), "", namespace) is None:
                         made = {"metadata": {"name": namespace}}
                         self.writer.create(by_kind("Namespace"), "", made, Terms())
-                self.writer.create(kind, namespace, {**body}, Terms(manager="kubectl"))
+                self.writer.create(kind, namespace, {**body}, self._written(body))
+
+    def _written(self, body: JsonObject) -> Terms:
+        told = (body.get("metadata", {}).get("managedFields") or [{}])[0]
+        before = stamp(self.now() - _BEFORE)
+        return Terms(manager=told.get("manager", "kubectl"), at=told.get("time", before))
 
     def script(self, owner: str, fates: list[Fate]) -> None:
         """Set what happens to pods that start from now on under `owner` (a CronJob, Job or Deployment)."""

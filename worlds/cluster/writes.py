@@ -45,12 +45,13 @@ _ORDER = ("kind", "apiVersion", "metadata", "spec", "data", "status")
 
 @dataclass(frozen=True)
 class Terms:
-    """How a write is meant: by whom, for real or dry, how strictly."""
+    """How a write is meant: by whom, for real or dry, how strictly. `at`: told as when; None: now."""
 
     manager: str = "unknown"
     dry_run: bool = False
     validation: str = "Warn"  # Strict | Warn | Ignore
     force: bool = False
+    at: str | None = None
 
 
 @dataclass(frozen=True)
@@ -249,7 +250,7 @@ class Writer:
         if kind.kind == "Pod":
             item["status"] = {"phase": "Pending", "qosClass": qos_class(item["spec"])}
         if fields is None:
-            ownership.record(kind, None, item, terms.manager, self._now())
+            ownership.record(kind, None, item, terms.manager, terms.at or self._now())
         else:
             metadata["managedFields"] = fields
         if self._store.get(kind, namespace, metadata["name"]):

@@ -74,10 +74,10 @@ class WindowForm(Form):
 class FreshForm(Form):
     """Changes by others on the same target hold an automatic run."""
 
-    within: Seconds = Field(0.0, description="How recent they are; 0s: they hold nothing")
+    within: Seconds = Field(600.0, description="How recent they are; 10m; 0s: they hold nothing")
     ignore: list[str] = Field(
-        [],
-        description="Who does not count, as the system names them",
+        ["kube-controller-manager", "kubelet"],
+        description="Who does not count, as the system names them; Kubernetes' own controllers",
         examples=[["kube-controller-manager"]],
     )
 

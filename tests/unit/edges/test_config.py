@@ -9,6 +9,7 @@ import pytest
 from engine.contract.registry import load_registry
 from engine.contract.world import SecretRef
 from engine.edges.config import Config, load_config
+from engine.edges.settings.brakes import brake_rules
 from engine.language.diagnostics import InvalidProject
 from engine.language.yamlsource import compose
 from tests.unit.language.plugins import Settings, small_registry
@@ -61,6 +62,16 @@ def test_no_file_gives_the_embedded_default(
     assert (config.rules, config.playbooks) == ([], [])  # there are no such folders
     (tmp_path / "rules").mkdir()
     assert load_config(None, small_registry()).rules == [Path("rules")]
+
+
+def test_changes_by_others_hold_unless_it_is_said_otherwise(tmp_path: Path) -> None:
+    file = tmp_path / "stanch.yaml"
+    for text, within in (("{}", 600.0), ("brakes: {fresh_changes: {within: 0s}}", None)):
+        file.write_text(text)
+        fresh = brake_rules(load_config(file, small_registry()).brakes).fresh
+        assert (fresh.within if fresh else None) == within
+        if fresh is not None:
+            assert {"kube-controller-manager", "kubelet"} == fresh.ignore
 
 
 def test_a_file_that_was_named_must_be_there(

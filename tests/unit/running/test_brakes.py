@@ -349,9 +349,15 @@ def test_a_fresh_change_by_somebody_else_holds_an_automatic_run(h: Harness) -> N
     assert run.state is RunState.HELD
     assert "kubectl-edit at" in run.reason
     assert "(spec.replicas)" in run.reason
+    (page,) = h.store.read(lambda tx: tx.pages.list())
+    assert page.run_id == run.id
+    assert "kubectl-edit" in page.reason
+    h.settle()
+    assert len(h.store.read(lambda tx: tx.pages.list())) == 1
     h.commands.release(run.id, ALICE, "that was me")
     h.settle()
     assert h.row(run.id).state is RunState.SUCCEEDED
+    assert not h.store.read(lambda tx: tx.pages.list()), "who releases it has seen it"
 
 
 def test_old_or_ignored_changes_and_approved_runs_are_not_held(h: Harness) -> None:

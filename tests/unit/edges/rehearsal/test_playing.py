@@ -189,3 +189,28 @@ def test_files_that_are_attached_are_messages(play: Play) -> None:
     assert play(kept % "errors.json").ok
     assert play(kept % '"\\"error\\": \\"boom\\""').ok
     assert "0 times" in seen(play(kept % "quiet"))["a message with 'quiet'"]
+
+
+TOUCHED = """
+rehearsal: somebody is at it
+playbook: shop/scale
+clock: "2026-01-01T00:00:00Z"
+world:
+  cluster:
+    namespace: shop
+    objects:
+      - kind: Deployment
+        name: web
+        metadata: {managedFields: [{manager: helm, time: "2025-12-31T23:58:00Z"}]}
+        spec: {replicas: 6}
+  metrics: [{query: "sum(rate(errors[5m]))", value: 0.5}]
+expect:
+  run: held
+  reason: helm at 2025-12-31T23:58:00
+  changes: []
+"""
+
+
+def test_what_somebody_else_has_just_changed_holds_an_automatic_run(play: Play) -> None:
+    result = play(TOUCHED)
+    assert result.ok, (result.error, result.misses)
