@@ -22,11 +22,13 @@ def measure(bench: Bench) -> list[Line]:
         floor_one, floor_ten = bench.throughput(floor, 1), bench.throughput(floor, 10)
     bench.say("stanch serve: latency, intake, runs")
     size = bench.size
-    with StanchProcess(bench.folder / "stanch", bench.effects, steps=max(2, size.steps)) as stanch:
+    folder, steps = bench.folder / "stanch", max(2, size.steps)
+    with StanchProcess(folder, bench.effects, steps=steps, urgent=bench.urgent) as stanch:
         at_rest = stanch.memory_mb()
         p50, p99 = bench.latency(stanch)
         one, ten = bench.throughput(stanch, 1), bench.throughput(stanch, 10)
         alone, at_load = bench.step_ms(stanch)
+        urgent = bench.urgent_ms(stanch)
         worked = stanch.memory_mb()
     bench.say("start, recovery after kill -9")
     start = bench.start_s(stanch.ready_s)
@@ -44,6 +46,7 @@ def measure(bench: Bench) -> list[Line]:
              floor_one.acted),
         Line("complete runs, ten alerts a POST", ten.acted, "/s", "high", 4000, 500,
              floor_ten.acted),
+        Line(f"P0 amid {size.storm:,} alerts, POST to effect, worst", urgent, "ms", "low", 1000),
         Line("durable step, alone", alone, "ms", "low", 1),
         Line("durable step, at load", at_load, "ms", "low", 0.5),
         Line("matching, 1 rule", matching[1], "µs", "low"),

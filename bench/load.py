@@ -13,6 +13,7 @@ import json
 import socket
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import orjson
@@ -39,19 +40,19 @@ class Effects(asyncio.DatagramProtocol):
             self.complete.set()
 
 
-def body(first: int, count: int, alertname: str) -> bytes:
-    """Return a webhook body with `count` alerts, numbered from `first`."""
+def body(numbers: Sequence[int], alertname: str) -> bytes:
+    """Return a webhook body with alerts of these numbers."""
     alerts = [
         {
             "status": "firing",
-            "labels": {"alertname": alertname, "namespace": "bench", "n": str(n)},
+            "labels": {"alertname": alertname, "namespace": f"bench-{n % 20}", "n": str(n)},
             "annotations": {"summary": "a bench alert"},
             "startsAt": "2026-01-01T00:00:00Z",
             "endsAt": "0001-01-01T00:00:00Z",
             "generatorURL": "",
             "fingerprint": f"{n:016x}",
         }
-        for n in range(first, first + count)
+        for n in numbers
     ]
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     for alert in alerts:
@@ -59,7 +60,7 @@ def body(first: int, count: int, alertname: str) -> bytes:
     return orjson.dumps(
         {
             "version": "4",
-            "groupKey": f"{{}}:{{n={first}}}",
+            "groupKey": f"{{}}:{{n={numbers[0]}}}",
             "truncatedAlerts": 0,
             "status": "firing",
             "receiver": "stanch",
@@ -105,14 +106,15 @@ class Connection:
 async def run(options: argparse.Namespace) -> dict[str, object]:
     """Post, listen, and return the figures."""
     loop = asyncio.get_running_loop()
-    effects = Effects(options.posts * options.per_post * options.effects_each)
+    effects = Effects(options.wanted or options.posts * options.per_post * options.effects_each)
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 24)
     sock.bind(("127.0.0.1", options.listen))
     transport, _ = await loop.create_datagram_endpoint(lambda: effects, sock=sock)
     connections = [await Connection.open(options.port) for _ in range(options.connections)]
+    count, kinds = options.per_post, options.distinct or options.posts * options.per_post
     bodies = [
-        body(options.first + n * options.per_post, options.per_post, options.alertname)
+        body([options.first + (n * count + i) % kinds for i in range(count)], options.alertname)
         for n in range(options.posts)
     ]
     sent: list[int] = [0] * options.posts
@@ -161,6 +163,8 @@ def main() -> None:
     add("--posts", type=int, required=True)
     add("--per-post", type=int, default=1)
     add("--effects-each", type=int, default=1)
+    add("--wanted", type=int, default=0, help="effects, where not one an alert and step")
+    add("--distinct", type=int, default=0, help="kinds of alerts, which come again and again")
     add("--connections", type=int, default=1)
     add("--first", type=int, default=0)
     add("--pause", type=float, default=0.0)

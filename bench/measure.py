@@ -7,6 +7,7 @@ import signal
 import statistics
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,10 +25,11 @@ class Size:
     posts: int  # posts of a throughput measurement
     steps: int
     starts: int
+    storm: int  # alerts over 500 fingerprints and 20 groups
 
     @classmethod
     def of(cls, *, quick: bool) -> Size:
-        return cls(1, 10, 40, 5, 0) if quick else cls(3, 300, 2000, 100, 3)
+        return cls(1, 10, 40, 5, 0, 200) if quick else cls(3, 300, 2000, 100, 3, 10_000)
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,9 @@ class Recovery:
     resumed: float
     ended: float
     cut: int
+
+
+_KINDS = 500  # of alerts in a storm
 
 
 def percentile(values: list[float], share: float) -> float:
@@ -77,6 +82,7 @@ class Bench:
         self.say = say
         self.numbers = Numbers()
         self.effects = effects_port()
+        self.urgent = effects_port()
 
     # ------------------------------------------------------------ serving
 
@@ -113,6 +119,35 @@ class Bench:
             acted.append(alerts / figures["effects_s"])
             spent.append((cpu_s(subject) - before) / alerts * 1e6)
         return Throughput(*map(statistics.median, (accepted, acted, spent)))
+
+    def urgent_ms(self, stanch: StanchProcess) -> float:
+        """Return the worst time in ms from POST to effect of P0 alerts that come in the middle of a storm."""
+        alerts, urgent = self.size.storm, 10
+        with ThreadPoolExecutor(1) as pool:
+            storm = pool.submit(
+                load,
+                stanch,
+                self.effects,
+                posts=alerts // 100,
+                per_post=100,
+                connections=4,
+                alertname="BenchStorm",
+                first=self.numbers.take(_KINDS),
+                distinct=_KINDS,
+                wanted=20,
+                within=120,
+            )
+            figures = load(
+                stanch,
+                self.urgent,
+                posts=urgent,
+                pause=0.1,
+                first=self.numbers.take(urgent),
+                alertname="BenchUrgent",
+            )
+            _complete(storm.result(), 20, stanch)
+        _complete(figures, urgent, stanch)
+        return float(max(figures["to_effect_ms"]))
 
     def step_ms(self, stanch: StanchProcess) -> tuple[float, float]:
         """Return what one durable step costs in ms: alone (one run), and at load (many runs at once)."""

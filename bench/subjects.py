@@ -52,9 +52,10 @@ class StanchProcess(ServerProcess):
     title = "stanch"
     ready_within = 60.0
 
-    def __init__(self, folder: Path, effects: int, *, steps: int = 20) -> None:
+    def __init__(self, folder: Path, effects: int, *, steps: int = 20, urgent: int = 0) -> None:
         super().__init__(folder)
         self.effects = effects
+        self.urgent = urgent  # the port that P0 runs tell
         self.steps = steps
         self.ready_s = 0.0
 
@@ -74,15 +75,30 @@ class StanchProcess(ServerProcess):
     def _write(self) -> None:
         folder = self.folder.resolve()
         (folder / "playbooks" / "bench").mkdir(parents=True, exist_ok=True)
-        self._playbook("one", 1)
-        self._playbook("many", self.steps)
+        self._playbook("one", 1, self.effects)
+        self._playbook("many", self.steps, self.effects)
+        self._playbook("urgent", 1, self.urgent)
         many = {
             **_RULE,
             "name": "bench-many",
             "matchers": ['alertname="BenchMany"'],
             "playbook": "bench/many",
         }
-        (folder / "rules.yaml").write_text(json.dumps({"rules": [_RULE, many]}))
+        urgent = {
+            **_RULE,
+            "name": "bench-urgent",
+            "matchers": ['alertname="BenchUrgent"'],
+            "playbook": "bench/urgent",
+            "priority": {"P0": True},
+        }
+        storm = {
+            **_RULE,
+            "name": "bench-storm",
+            "matchers": ['alertname="BenchStorm"'],
+            "run_per": ["namespace"],
+        }
+        rules = [_RULE, many, urgent, storm]
+        (folder / "rules.yaml").write_text(json.dumps({"rules": rules}))
         config = {
             "store": f"sqlite:///{self.database.resolve()}",
             "listen": f"127.0.0.1:{self.port}",
@@ -98,7 +114,7 @@ class StanchProcess(ServerProcess):
         }
         (folder / "stanch.yaml").write_text(json.dumps(config))
 
-    def _playbook(self, name: str, steps: int) -> None:
+    def _playbook(self, name: str, steps: int, port: int) -> None:
         playbook = {
             "playbook": f"bench/{name}",
             "inputs": {
@@ -110,7 +126,7 @@ class StanchProcess(ServerProcess):
                 {
                     "id": f"mark{step}",
                     "action": "bench.mark",
-                    "with": {"port": self.effects, "id": "{{ inputs.n }}", "step": str(step)},
+                    "with": {"port": port, "id": "{{ inputs.n }}", "step": str(step)},
                 }
                 for step in range(steps)
             ],
