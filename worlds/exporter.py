@@ -9,6 +9,8 @@ scaling workers down does lower the failure rate, and nothing else does but the 
     with Exporter(cluster="http://127.0.0.1:8001", dsn="postgresql://…") as exporter:
         exporter.break_down()      # the leak begins
         exporter.repair()          # the leak is fixed
+
+`Scripted` serves what a test says instead.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -96,6 +99,33 @@ class Counters:
         )
 
 
+class Scripted:
+    """Serves as `/metrics`, on a free port of 127.0.0.1, what `metrics` returns."""
+
+    def __init__(self, metrics: Callable[[], str]) -> None:
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(metrics))
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.1,), daemon=True)
+
+    @property
+    def address(self) -> str:
+        """`host:port`, as Prometheus wants it."""
+        return f"127.0.0.1:{self._server.server_address[1]}"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join(5)
+
+
 class Exporter:
     """Serves `/metrics` on a free port of 127.0.0.1.
 
@@ -128,16 +158,13 @@ class Exporter:
         self._leaking = False
         self._lock = threading.Lock()
         self._stopped = threading.Event()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._threads = [
-            threading.Thread(target=self._server.serve_forever, args=(0.1,), daemon=True),
-            threading.Thread(target=self._work, daemon=True),
-        ]
+        self._served = Scripted(self.metrics)
+        self._thread = threading.Thread(target=self._work, daemon=True)
 
     @property
     def address(self) -> str:
         """`host:port`, as Prometheus wants it."""
-        return f"127.0.0.1:{self._server.server_address[1]}"
+        return self._served.address
 
     def break_down(self) -> None:
         """Let the leak begin."""
@@ -161,8 +188,8 @@ class Exporter:
 
     def __enter__(self) -> Self:
         self._look()
-        for thread in self._threads:
-            thread.start()
+        self._served.__enter__()
+        self._thread.start()
         return self
 
     def __exit__(
@@ -172,10 +199,8 @@ class Exporter:
         trace: TracebackType | None,
     ) -> None:
         self._stopped.set()
-        self._server.shutdown()
-        self._server.server_close()
-        for thread in self._threads:
-            thread.join(5)
+        self._served.__exit__(kind, error, trace)
+        self._thread.join(5)
 
     def _work(self) -> None:
         last = time.monotonic()
@@ -227,10 +252,10 @@ class Exporter:
         return int(row[0]) if row else 0, {str(snapshot): at for snapshot, at in failed}
 
 
-def _handler(exporter: Exporter) -> type[BaseHTTPRequestHandler]:
+def _handler(metrics: Callable[[], str]) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            body = exporter.metrics().encode()
+            body = metrics().encode()
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                 self.send_response(200)
                 self.send_header("Content-Type", CONTENT_TYPE)

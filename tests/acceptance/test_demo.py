@@ -13,6 +13,7 @@ import pytest
 
 from worlds.servers import AlertmanagerServer, PostgresServer, PrometheusServer
 
+COVERS = ("E3", "E4", "E5", "E9")
 pytestmark = [pytest.mark.real, pytest.mark.timeout(300), pytest.mark.xdist_group("demo")]
 
 

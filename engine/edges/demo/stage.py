@@ -35,9 +35,17 @@ S = TypeVar("S", bound=ServerProcess)
 
 
 class ClusterProcess(ServerProcess):
-    """The in-memory cluster as a process of its own: it outlives an engine that is killed."""
+    """The in-memory cluster as a process of its own: it outlives an engine that is killed.
+
+    Args:
+        objects: a file of the objects that it begins with; None: the demo's.
+    """
 
     title = "cluster"
+
+    def __init__(self, folder: Path, objects: Path | None = None) -> None:
+        super().__init__(folder)
+        self.objects = objects
 
     @classmethod
     def missing(cls) -> str | None:
@@ -52,7 +60,7 @@ class ClusterProcess(ServerProcess):
         return self.folder / "requests.jsonl"
 
     def prepare(self) -> Sequence[str]:
-        objects = files.write_objects(self.folder / "objects.yaml")
+        objects = self.objects or files.write_objects(self.folder / "objects.yaml")
         return [
             *(sys.executable, "-m", "worlds.cluster", "--port", str(self.port)),
             *("--objects", str(objects), "--kubeconfig", str(self.kubeconfig)),
