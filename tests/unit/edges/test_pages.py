@@ -308,3 +308,52 @@ def test_an_incident_is_acknowledged_at_its_page(app: App) -> None:
     text = audited(browser.send(f"/incidents/{incident}/acknowledge", mark=mark, note="looking"))
     assert "acknowledged by" in text
     assert "looking" in text
+
+
+def test_an_incident_leads_to_its_gate_and_says_times_as_people_read_them(app: App) -> None:
+    incident = incident_of(app)
+    browser = Browser(app)
+    app.clock.advance(754)
+    text = audited(browser.get(f"/incidents/{incident}"))
+    (gate,) = app.web.state.desk.approvals()["items"]
+    assert f'href="/gates/{gate["id"]}">Decide at gate' in text
+    assert "2026-01-01 00:00:00 UTC (12m30s ago)" in text
+    assert "2026-01-01 01:00:00 UTC (in 47m30s)" in text
+    newest, oldest = text.index("opened at plan"), text.index("incident opened by rule")
+    assert newest < oldest, "what happened last is read first"
+    other = app.gated_run()[1]
+    assert other not in audited(browser.get(f"/incidents/{incident}")), "the gate of another run"
+
+
+# ---------------------------------------------------------------- brakes
+
+
+def test_all_brakes_are_one_page_and_every_page_says_what_is_engaged(app: App) -> None:
+    incident = incident_of(app)
+    browser = Browser(app)
+    assert "no brake has ever been set" in audited(browser.get("/brakes"))
+    assert "Brakes engaged" not in browser.get("/").text
+    mark = browser.mark("/brakes")
+    assert "say why" in audited(browser.send("/brakes/pause", mark=mark, reason=" "))
+    shown = audited(browser.send("/brakes/pause", mark=mark, reason="the <b>ledger</b> is wrong"))
+    assert "ENGAGED" in shown
+    run = app.web.state.desk.incident(incident)["runs"][0]["id"]
+    (gate,) = app.web.state.desk.approvals()["items"]
+    for path in ("/", f"/incidents/{incident}", f"/runs/{run}", f"/gates/{gate['id']}"):
+        text = audited(browser.get(path))
+        assert "Brakes engaged" in text, path
+        assert "the &lt;b&gt;ledger&lt;/b&gt; is wrong" in text, path
+    assert browser.send("/brakes/resume", reason="no mark").status_code == 403
+    assert "ENGAGED" in browser.get("/brakes").text
+    shown = audited(browser.send("/brakes/resume", mark=browser.mark("/brakes"), reason="mended"))
+    assert "mended" in shown
+    assert "Brakes engaged" not in shown
+
+
+def test_a_viewer_sees_the_brakes_and_sets_none(guarded: App) -> None:
+    eve = Browser(guarded)
+    eve.log_in(guarded.token("eve", "viewer"))
+    assert "Pause all runs" not in audited(eve.get("/brakes"))
+    answer = eve.send("/brakes/pause", mark=eve.mark("/"), reason="me")
+    assert answer.status_code == 403
+    assert "needs the role operator" in audited(answer)

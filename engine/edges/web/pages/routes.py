@@ -80,8 +80,14 @@ def _shown(request: Request, name: str, **scope: Any) -> Response:
         sessions.prepare(request, again)
         if "prepared" not in request.query_params:
             return again
-    acts = level(visitor.actor) >= Level.OPERATOR
-    return page(name, visitor=visitor, acts=acts, path=request.url.path, **scope)
+    desk = desk_of(request)
+    common: dict[str, Any] = {
+        "acts": level(visitor.actor) >= Level.OPERATOR,
+        "engaged": [one for one in desk.brakes()["items"] if one["engaged"]],
+        "now": desk.app.clock.now(),
+        "path": request.url.path,
+    }
+    return page(name, visitor=visitor, **common, **scope)
 
 
 def _query(request: Request) -> str:
@@ -112,16 +118,23 @@ def home(request: Request, live: bool = False) -> Response:
         incidents=sorted(incidents, key=lambda one: one["state"] in {"resolved", "closed"}),
         gates=desk.approvals()["items"],
         pages=desk.pages()["items"],
-        brakes=[one for one in desk.brakes()["items"] if one["engaged"]],
         live=live,
     )
+
+
+@router.get("/brakes")
+def brakes(request: Request) -> Response:
+    sessions_of(request).visitor(request)
+    return _shown(request, "brakes", view=desk_of(request).brakes())
 
 
 @router.get("/incidents/{ref}")
 def incident(request: Request, ref: str, live: bool = False) -> Response:
     sessions_of(request).visitor(request)
-    item = desk_of(request).incident(ref)
-    return _shown(request, "incident", item=item, live=live)
+    desk = desk_of(request)
+    item = desk.incident(ref)
+    gates = [one for one in desk.approvals()["items"] if one["incident"] == item["id"]]
+    return _shown(request, "incident", item=item, gates=gates, live=live)
 
 
 @router.get("/incidents/{ref}/postmortem")
@@ -207,6 +220,20 @@ def reject(request: Request, ref: str, form: Filled) -> Response:
     visitor = _visitor(request, form)
     desk_of(request).reject(visitor.actor, ref, form.get("comment", ""))
     return RedirectResponse(f"/gates/{quote(ref, safe='')}", 303)
+
+
+@router.post("/brakes/pause")
+def pause(request: Request, form: Filled) -> Response:
+    visitor = _visitor(request, form)
+    desk_of(request).pause(visitor.actor, form.get("reason", ""))
+    return RedirectResponse("/brakes", 303)
+
+
+@router.post("/brakes/resume")
+def resume(request: Request, form: Filled) -> Response:
+    visitor = _visitor(request, form)
+    desk_of(request).resume(visitor.actor, form.get("reason", ""))
+    return RedirectResponse("/brakes", 303)
 
 
 # ---------------------------------------------------------------- coming and going

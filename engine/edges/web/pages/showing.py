@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from engine.domain.canonical import JsonObject
+from engine.domain.clock import parse_time
 from engine.edges.cli.render.style import pairs, plain, when
 from engine.planning.decision import spell
 
@@ -32,7 +34,15 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        {"when": when, "spell": spell, "pairs": pairs, "plan": _plan, "state": _state}
+        {
+            "when": when,
+            "moment": _moment,
+            "spell": spell,
+            "pairs": pairs,
+            "plan": _plan,
+            "brakes": _brakes,
+            "state": _state,
+        }
     )
     return environment
 
@@ -48,6 +58,20 @@ def _plan(document: JsonObject) -> str:
     from engine.edges.cli.render.plan import plan
 
     return plain(plan(document))
+
+
+def _brakes(view: JsonObject) -> str:
+    """All brakes, as the command line and Slack show them."""
+    from engine.edges.cli.render.brakes import brakes
+
+    return plain(brakes(view))
+
+
+def _moment(text: str, now: datetime) -> str:
+    """A time, and how far from now: nobody subtracts at three in the morning."""
+    seconds = (now - parse_time(text)).total_seconds()
+    far = spell(round(abs(seconds), -1) if abs(seconds) >= 60 else round(abs(seconds)))
+    return f"{when(text)} UTC ({f'{far} ago' if seconds >= 0 else f'in {far}'})"
 
 
 _TONES = {
