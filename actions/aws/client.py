@@ -7,6 +7,8 @@ from datetime import datetime
 from functools import cache
 from typing import Any, cast
 
+from actions.pace import pace_pools
+
 
 def opened(
     service: str,
@@ -42,7 +44,7 @@ def opened(
         region_name=region,
         botocore_session=core,
     )
-    return session.client(
+    client = session.client(
         service,
         endpoint_url=endpoint_url,
         verify=verify,
@@ -54,6 +56,8 @@ def opened(
             **config,
         ),
     )
+    pace_pools(client._endpoint.http_session._manager)
+    return client
 
 
 def _moment(value: Any) -> datetime:

@@ -43,14 +43,18 @@ class HttpClient:
             secrets.append(opening.secret(self.settings.basic.password))
             auth = (self.settings.basic.username, secrets[-1])
         self._redactor = Redactor(secrets)
+        transport = opening.transport  # None but in rehearsals
+        if transport is None:
+            from actions.http.pacing import PacedTransport
+
+            transport = PacedTransport(_verification(self.settings))
         self._client = httpx.Client(
             headers=headers,
             auth=auth,
             timeout=self.settings.timeout,
-            verify=_verification(self.settings),
             follow_redirects=False,
             trust_env=False,  # no proxy and no netrc: requests go to the configured host only
-            transport=opening.transport,  # None but in rehearsals
+            transport=transport,
         )
 
     def send(

@@ -8,6 +8,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
+from actions.pace import pace_pools
 from engine.contract import ActionFailed, Category
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ class OfficialTransport:
         self._secrets = [secret for secret in secrets if secret]
         self._api: ApiClient = ApiClient(configuration)
         self._api.user_agent = "stanch"
+        pace_pools(self._api.rest_client.pool_manager)
 
     def send(
         self,

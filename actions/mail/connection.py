@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import smtplib
+import socket
 import ssl
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from email.message import EmailMessage
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Literal, Self, cast
+from typing import Any, Literal, Self, cast
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from actions.pace import PacedSocket
 from actions.records import Records
 from engine.contract import ActionFailed, Category, ConnectionKind, Opening, SecretRef, Target
 from engine.contract.fields import Seconds
@@ -124,14 +126,15 @@ class Mailer:
         named = settings.sender.rpartition("@")[2]
         session: smtplib.SMTP
         if settings.security == "tls":
-            session = smtplib.SMTP_SSL(
+            session = _PacedTls(
                 settings.host, settings.port, named, timeout=settings.timeout, context=context
             )
         else:
-            session = smtplib.SMTP(settings.host, settings.port, named, timeout=settings.timeout)
+            session = _Paced(settings.host, settings.port, named, timeout=settings.timeout)
         try:
             if settings.security == "starttls":
                 session.starttls(context=context)
+                session.sock = cast(socket.socket, PacedSocket(session.sock))
             session.ehlo_or_helo_if_needed()
             if settings.username and self._password:
                 session.login(settings.username, self._password)
@@ -159,6 +162,20 @@ class Mailer:
     def failure(self, category: Category, what: str, *, sent: bool = False) -> ActionFailed:
         message = self._redactor.text(f"mail connection {self.name!r}: {what}")
         return ActionFailed(category, message, effect_possible=sent)
+
+
+class _Paced(smtplib.SMTP):
+    """A session whose replies keep to a pace."""
+
+    def _get_socket(self, *given: Any) -> Any:
+        return PacedSocket(super()._get_socket(*given))  # type: ignore[misc]
+
+
+class _PacedTls(smtplib.SMTP_SSL):
+    """The same within TLS from the first byte."""
+
+    def _get_socket(self, *given: Any) -> Any:
+        return PacedSocket(super()._get_socket(*given))  # type: ignore[misc]
 
 
 def _category(code: int) -> Category:

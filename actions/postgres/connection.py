@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     import psycopg
     from psycopg.rows import DictRow
 
+    from actions.postgres.patience import PatientConnection
+
 # What every transaction sets for itself, so that a pooler between us and the server changes nothing.
 # standard_conforming_strings is what the parser assumes; the others make texts of values exact.
 _LOCAL = {
@@ -172,7 +174,7 @@ class PostgresClient:
             secrets += more
         self.redactor = Redactor(secrets)
         self._slots = threading.BoundedSemaphore(self.settings.max_connections)
-        self._idle: dict[str, list[psycopg.Connection[DictRow]]] = {}
+        self._idle: dict[str, list[PatientConnection]] = {}
         self._lock = threading.Lock()
         self._closed = False
 
@@ -261,7 +263,7 @@ class PostgresClient:
                 f"postgres connection {self.name!r}: all {self.settings.max_connections} are busy"
             )
             raise ActionFailed(Category.RESOURCE, what, effect_possible=False)
-        connection: psycopg.Connection[DictRow] | None = None
+        connection: PatientConnection | None = None
         committing = False
         try:
             connection = self._begin(dsn, access, statement_timeout, lock_timeout)
@@ -280,25 +282,29 @@ class PostgresClient:
 
     def _begin(
         self, dsn: str, access: str, statement_timeout: float | None, lock_timeout: float | None
-    ) -> psycopg.Connection[DictRow]:
+    ) -> PatientConnection:
         import psycopg
 
+        from actions.postgres.patience import PatientConnection
+
+        allowed = statement_timeout or self.settings.statement_timeout
+        # The server ends what takes too long; only one that hangs needs to be left.
+        patience = allowed + self.settings.connect_timeout
         connection = self._take(dsn)
         if connection is not None:
+            connection.patience = patience
             try:
                 connection.execute(f"BEGIN ISOLATION LEVEL READ COMMITTED {access}".encode())
             except psycopg.OperationalError:  # it died while idle: one fresh connection instead
                 connection.close()
                 connection = None
         if connection is None:
-            connection = cast(
-                "psycopg.Connection[DictRow]",
-                psycopg.connect(dsn, autocommit=True, prepare_threshold=_NEVER),
-            )
+            connection = PatientConnection.connect(dsn, autocommit=True, prepare_threshold=_NEVER)
+            connection.patience = patience
             connection.execute(f"BEGIN ISOLATION LEVEL READ COMMITTED {access}".encode())
         settings = self.settings
         timeouts = {
-            "statement_timeout": f"{(statement_timeout or settings.statement_timeout) * 1000:.0f}",
+            "statement_timeout": f"{allowed * 1000:.0f}",
             "lock_timeout": f"{(lock_timeout or settings.lock_timeout) * 1000:.0f}",
             "idle_in_transaction_session_timeout": "60000",
         }
@@ -308,12 +314,12 @@ class PostgresClient:
         connection.execute(f"SELECT {calls}".encode(), flat)
         return connection
 
-    def _take(self, dsn: str) -> psycopg.Connection[DictRow] | None:
+    def _take(self, dsn: str) -> PatientConnection | None:
         with self._lock:
             idle = self._idle.get(dsn)
             return idle.pop() if idle else None
 
-    def _give_back(self, dsn: str, connection: psycopg.Connection[DictRow] | None) -> None:
+    def _give_back(self, dsn: str, connection: PatientConnection | None) -> None:
         """Roll back what is open and keep the connection for later, unless it is broken."""
         import psycopg
         from psycopg.pq import TransactionStatus

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from actions.pace import pace_pools
 from engine.contract import ActionFailed, Category, ConnectionKind, Opening, SecretRef, Target
 from engine.contract.fields import Bytes, Seconds
 from engine.contract.redact import Redactor
@@ -181,6 +182,8 @@ def _connect(
     connect = PrometheusConnect(
         url=settings.url.rstrip("/"), session=session, auth=auth, retry=Retry(total=0)
     )
+    for adapter in session.adapters.values():
+        pace_pools(adapter.poolmanager)  # type: ignore[attr-defined]
     if opening.transport is not None:  # a rehearsal's world, an adapter of `requests`
         session.adapters.clear()
         session.mount("", opening.transport)

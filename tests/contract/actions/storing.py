@@ -26,9 +26,9 @@ def overwrite(path: Path) -> None:
     path.write_bytes(b"others")
 
 
-def add_store(made: Connections, folder: Path, **settings: Any) -> Connections:
-    """Add an artifacts connection named `kept`."""
-    made.settings = {**made.settings, "kept": (ArtifactsKind(), {"folder": folder, **settings})}
+def add_store(made: Connections, folder: Path, name: str = "kept", **settings: Any) -> Connections:
+    """Add an artifacts connection."""
+    made.settings = {**made.settings, name: (ArtifactsKind(), {"folder": folder, **settings})}
     return made
 
 
