@@ -79,13 +79,13 @@ class Slow:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._ended = threading.Event()
         self.port = int(self._listener.getsockname()[1])
-        self.asked = 0
+        self.asked = threading.Event()
 
     def serve(self) -> None:
         with suppress(OSError):
             while True:
                 client, _ = self._listener.accept()
-                self.asked += 1
+                self.asked.set()
                 threading.Thread(target=self._talk, args=(client,), daemon=True).start()
 
     def _talk(self, client: socket.socket) -> None:
@@ -161,7 +161,7 @@ def failing(name: str, text: bytes, at_once: int, folder: Path) -> str:
             attempt(action, params, made)
         except ActionFailed as failure:
             said = f"{failure} {failure.args}"
-            asked = "" if server.asked else f" before anything was asked: {failure}"
+            asked = "" if server.asked.wait(30) else f" before anything was asked: {failure}"
             leaks = " with a secret" if spoken(said, [SECRET]) else ""
             return f"{failure.category}{asked}{leaks}"
         finally:
