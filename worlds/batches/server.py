@@ -100,9 +100,12 @@ def _handler(server: BatchServer) -> type[BaseHTTPRequestHandler]:
             self.send_header("Content-Type", "application/octet-stream")
             self.send_header("Transfer-Encoding", "chunked")
             self.end_headers()
-            for chunk in reply.chunks():
-                self.wfile.write(f"{len(chunk):x}\r\n".encode() + chunk + b"\r\n")
-            self.wfile.write(b"0\r\n\r\n")
+            try:
+                for chunk in reply.chunks():
+                    self.wfile.write(f"{len(chunk):x}\r\n".encode() + chunk + b"\r\n")
+                self.wfile.write(b"0\r\n\r\n")
+            except (BrokenPipeError, ConnectionResetError):
+                self.close_connection = True  # who asked has heard enough
 
     for method in ("GET", "POST"):
         setattr(Handler, f"do_{method}", Handler._serve)
