@@ -108,21 +108,9 @@ def large_provider() -> BatchProvider:
     padding = "x" * 500  # what a model answers: the output is about 60 MB
     last = ITEMS - FAILED
     before = clock.now() - timedelta(hours=2)
-    made.put(
-        Batch(
-            "batch_big", ITEMS, clock.now() - timedelta(hours=1), "file-in-big", status="completed"
-        )
-    )
+    made.put(Batch("batch_big", ITEMS, before, "file-in-big", status="completed"))
     slow = {"item-2": Failure(429, "rate_limit_exceeded"), "item-5": Failure()}
-    made.put(
-        Batch(
-            "batch_1",
-            6,
-            clock.now() - timedelta(hours=1),
-            "file-in-1",
-            course=Course(failures=slow, takes=60.0),
-        )
-    )
+    made.put(Batch("batch_1", 6, before, "file-in-1", course=Course(failures=slow)))
     made.files["file-in-big"] = lambda: (_asked(n) for n in range(ITEMS))
     made.files["file-out-batch_big"] = lambda: (
         _answered(n, padding) if n < last else _limited(n) for n in range(ITEMS)

@@ -31,6 +31,7 @@ from worlds.batches import BatchProvider
 from worlds.servers import PrometheusServer, S3Server
 
 pytestmark = pytest.mark.real
+COVERS = ("B1", "B2", "B3", "B5", "B6", "B8", "B9", "B11", "B12")
 ALICE = Actor("alice", frozenset({"operator", "sre"}))
 BOB = Actor("bob", frozenset({"operator", "sre"}))
 JOBS = """
