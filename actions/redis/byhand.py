@@ -7,7 +7,8 @@ from typing import Any
 from engine.contract.byhand import ByHand, Given, Hand, Shell, command, note, secret
 
 
-def _cli(given: Given, at: ByHand, *words: Any) -> str:
+def cli(given: Given, at: ByHand, *words: Any) -> str:
+    """Return a redis-cli command at the connection."""
     settings = at.of(given)
     head: list[Any] = []
     if settings is not None:
@@ -24,7 +25,7 @@ def _cli(given: Given, at: ByHand, *words: Any) -> str:
 def queues(_: object, given: Given, at: ByHand) -> Hand:
     names = given.get("queues")
     return Hand(
-        [_cli(given, at, "LLEN", name) for name in (names if isinstance(names, list) else [names])]
+        [cli(given, at, "LLEN", name) for name in (names if isinstance(names, list) else [names])]
     )
 
 
@@ -34,7 +35,7 @@ def requeue(_: object, given: Given, at: ByHand) -> Hand:
     return Hand(
         [
             note(f"once a message, at most {times} times, until it prints (nil)"),
-            _cli(given, at, "LMOVE", source, queue, "RIGHT", "LEFT"),
+            cli(given, at, "LMOVE", source, queue, "RIGHT", "LEFT"),
         ],
-        [_cli(given, at, "LMOVE", queue, source, "LEFT", "RIGHT")],
+        [cli(given, at, "LMOVE", queue, source, "LEFT", "RIGHT")],
     )

@@ -21,7 +21,21 @@ from engine.contract import (
 from engine.contract.fields import Seconds
 from engine.contract.redact import Redactor
 
-READS = frozenset({"PING", "LLEN", "LRANGE", "HLEN", "EXISTS", "PUBSUB NUMSUB"})
+READS = frozenset(
+    {
+        "PING",
+        "LLEN",
+        "LRANGE",
+        "HLEN",
+        "HMGET",
+        "EXISTS",
+        "GET",
+        "MGET",
+        "SCAN",
+        "SMEMBERS",
+        "ZRANGE",
+    }
+)
 WRITES = frozenset({"EVAL"})
 
 
@@ -52,6 +66,11 @@ class RedisSettings(BaseModel):
         2_592_000.0, ge=3600, description="How long they are kept; no run may rest longer"
     )
     allow: RedisAllow | None = Field(None, description="Keys it may touch")
+
+    @property
+    def selects(self) -> bool:
+        """Whether another database than the first is asked."""
+        return self.database != 0
 
     def allows(self, key: str) -> bool:
         """Whether the allow-list has the key."""
@@ -138,10 +157,10 @@ class RedisKind(ConnectionKind):
         assert isinstance(settings, RedisSettings)
         commands = sorted({one.lower() for grant in grants for one in grant.detail["commands"]})
         keys = sorted({one for grant in grants for one in grant.detail["keys"]})
-        commands += ["select"] if settings.database else []
+        commands += ["select"] if settings.selects else []
         words = [f"+{one.replace(' ', '|')}" for one in commands]
         words += [f"~{one.replace('stanch:token:', settings.token_prefix)}" for one in keys]
-        words += ["allchannels"] if "pubsub numsub" in commands else []
+        words += ["allchannels"] if "publish" in commands else []
         return f"ACL SETUSER {user} on {' '.join(_quoted(word) for word in words)}\n"
 
     def check(self, client: RedisClient) -> Mapping[str, str]:

@@ -1,4 +1,4 @@
-"""redis.queues: how much waits, by priority, and whether anybody works on it."""
+"""redis.queues: how much waits, by priority."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from engine.contract import ActionParams, Grant, Read, Target, World
 from engine.domain.canonical import Json
 
 SEPARATOR = "\x06\x16"  # between a queue's name and its priority, as Celery writes it
-_UNACKED = "unacked"
-_CONTROL = "celery.pidbox"
+UNACKED = "unacked"
 
 
 class QueuesParams(ActionParams):
@@ -29,9 +28,15 @@ class QueuesParams(ActionParams):
         description="Celery's priority steps; each but 0 is a list of its own. None: plain lists",
         examples=[[0, 3, 6, 9]],
     )
+    separator: str = Field(
+        SEPARATOR,
+        description="What stands between a queue's name and a priority: Celery's `sep`",
+        examples=[":"],
+        min_length=1,
+    )
     celery: bool = Field(
         False,
-        description="Also count messages in work and the workers that listen for control",
+        description="Also count the messages in work; celery.workers asks the workers",
         examples=[True],
     )
 
@@ -40,12 +45,12 @@ class RedisQueues(Read[QueuesParams]):
     """The lengths of queues.
 
     Output: `queues` by name, each with `depth` and `by_priority`; `depth` of all; with `celery` also
-    `unacked` (handed to workers and not yet acknowledged) and `workers` (that listen for control now).
+    `unacked` (handed to workers and not yet acknowledged).
     """
 
     name = "redis.queues"
     manual = byhand.queues
-    summary = "Look at queue depths by priority, and at workers"
+    summary = "Look at queue depths by priority"
     Params = QueuesParams
 
     def targets(self, params: QueuesParams) -> Sequence[Target]:
@@ -53,20 +58,22 @@ class RedisQueues(Read[QueuesParams]):
 
     def grants(self, params: QueuesParams) -> Sequence[Grant]:
         keys = [
-            key for queue in params.queues for key in lists_of(queue, params.priorities).values()
+            key
+            for queue in params.queues
+            for key in lists_of(queue, params.priorities, params.separator).values()
         ]
         found = [right(params.connection, ["LLEN"], keys)]
         if params.celery:
-            found.append(right(params.connection, ["HLEN", "PUBSUB NUMSUB"], [_UNACKED]))
+            found.append(right(params.connection, ["HLEN"], [UNACKED]))
         return found
 
     def read(self, params: QueuesParams, world: World) -> Json:
         client = world.client(params.connection, RedisClient)
         queues: dict[str, Any] = {}
         for queue in params.queues:
+            lists = lists_of(queue, params.priorities, params.separator)
             depths = {
-                str(priority): int(client.call("LLEN", key))
-                for priority, key in lists_of(queue, params.priorities).items()
+                str(priority): int(client.call("LLEN", key)) for priority, key in lists.items()
             }
             queues[queue] = {"depth": sum(depths.values()), "by_priority": depths}
         output: dict[str, Any] = {
@@ -74,14 +81,12 @@ class RedisQueues(Read[QueuesParams]):
             "depth": sum(one["depth"] for one in queues.values()),
         }
         if params.celery:
-            channel = f"/{client.settings.database}.{_CONTROL}"
-            output["unacked"] = int(client.call("HLEN", _UNACKED))
-            output["workers"] = int(client.call("PUBSUB NUMSUB", channel)[0][1])
+            output["unacked"] = int(client.call("HLEN", UNACKED))
         return output
 
 
-def lists_of(queue: str, priorities: Sequence[int]) -> dict[int, str]:
+def lists_of(queue: str, priorities: Sequence[int], separator: str = SEPARATOR) -> dict[int, str]:
     """Return the lists that make up a queue, by priority; Celery's step 0 is the queue itself."""
     return {0: queue} | {
-        step: f"{queue}{SEPARATOR}{step}" for step in sorted(set(priorities)) if step
+        step: f"{queue}{separator}{step}" for step in sorted(set(priorities)) if step
     }

@@ -6,6 +6,7 @@ goes to a log file in its folder, and its last lines are part of the error when 
 """
 
 from worlds.servers.alertmanager import AlertmanagerServer
+from worlds.servers.celery import CeleryWorker
 from worlds.servers.postgres import PostgresServer
 from worlds.servers.process import ServerFailed, ServerProcess, free_port, free_ports
 from worlds.servers.prometheus import PrometheusServer
@@ -14,6 +15,7 @@ from worlds.servers.s3 import Identity, S3Server
 
 __all__ = [
     "AlertmanagerServer",
+    "CeleryWorker",
     "Identity",
     "PostgresServer",
     "PrometheusServer",

@@ -77,11 +77,11 @@ class Recorder:
 
     def redis_commands(self) -> list[str]:
         """Every Redis command sent, in order, without its arguments."""
-        return [
-            words[0].decode("utf-8", "replace").upper()
-            for stream in self._streams
-            for words in _redis(bytes(stream))
-        ]
+        return [words[0].decode("utf-8", "replace").upper() for words in self.redis_calls()]
+
+    def redis_calls(self) -> list[list[bytes]]:
+        """Every Redis command sent, in order, with its arguments."""
+        return [words for stream in self._streams for words in _redis(bytes(stream))]
 
     def statements(self) -> list[str]:
         """Every SQL text sent, by either protocol, in order (PostgreSQL's frontend messages P and Q)."""

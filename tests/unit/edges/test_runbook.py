@@ -31,6 +31,7 @@ SETTINGS: dict[str, Any] = {
     },
     "kubernetes": {"context": "prod; x"},
     "redis": {"host": "r", "password": {"env": "REDIS_PASSWORD"}, "allow": {"keys": ["*"]}},
+    "celery": {"host": "r", "password": {"env": "REDIS_PASSWORD"}, "allow": {"keys": ["*"]}},
     "webhook": {"preset": "pagerduty", "key": {"env": "PAGER_KEY"}, "records": "r"},
 }
 
