@@ -2,6 +2,7 @@
 
 from actions.celery.connection import CeleryKind
 from actions.celery.consumption import CeleryPause, CeleryResume
+from actions.celery.queues import CeleryQueues
 from actions.celery.recover import CeleryRecover
 from actions.celery.restore import CeleryRestore
 from actions.celery.results import CeleryFailed
@@ -10,6 +11,7 @@ from actions.celery.workers import CeleryWorkers
 
 DECLARATIONS = (
     CeleryKind,
+    CeleryQueues,
     CeleryWorkers,
     CeleryFailed,
     CeleryUnacked,
@@ -24,6 +26,7 @@ __all__ = [
     "CeleryFailed",
     "CeleryKind",
     "CeleryPause",
+    "CeleryQueues",
     "CeleryRecover",
     "CeleryRestore",
     "CeleryResume",

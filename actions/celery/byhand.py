@@ -22,6 +22,17 @@ def _celery(given: Given, at: ByHand, *words: Any) -> str:
     return command("celery", "-b", url, *words)
 
 
+def queues(_: object, given: Given, at: ByHand) -> Hand:
+    settings, names = at.of(given), given.get("queues")
+    steps = settings.priorities if settings is not None else [0]
+    lists = [
+        settings.list_of(str(name), step) if settings is not None else name
+        for name in (names if isinstance(names, list) else [names])
+        for step in steps
+    ]
+    return Hand([cli(given, at, "LLEN", name) for name in lists])
+
+
 def workers(_: object, given: Given, at: ByHand) -> Hand:
     asked = (("inspect", what) for what in ("ping", "active_queues", "active", "reserved"))
     return Hand([_celery(given, at, *words) for words in asked])

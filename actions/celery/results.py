@@ -95,9 +95,9 @@ class CeleryFailed(Read[FailedFilter]):
     """Reads failed tasks out of the result backend.
 
     Output: `tasks` (`id, name, queue, group, error, message, at, resendable, sent_again`; never their
-    arguments), `count`, `by_error`, `messages` (one example an error), `states` (results of the batch by state,
-    whatever else is asked for), `more` (beyond the limit), `scanned`, and `whole`: whether all results were seen. A task is `resendable` where the backend keeps its name
-    and arguments (Celery's `result_extended`).
+    arguments), `count`, `by_error`, `messages` (one example an error), `states` (results of the batch by
+    state, whatever else is asked for), `more` (beyond the limit), `scanned`, and `whole`: whether all results
+    were seen. A task is `resendable` where the backend keeps its name and arguments (`result_extended`).
     """
 
     name = "celery.failed"

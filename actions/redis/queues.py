@@ -69,20 +69,22 @@ class RedisQueues(Read[QueuesParams]):
 
     def read(self, params: QueuesParams, world: World) -> Json:
         client = world.client(params.connection, RedisClient)
-        queues: dict[str, Any] = {}
-        for queue in params.queues:
-            lists = lists_of(queue, params.priorities, params.separator)
-            depths = {
-                str(priority): int(client.call("LLEN", key)) for priority, key in lists.items()
-            }
-            queues[queue] = {"depth": sum(depths.values()), "by_priority": depths}
-        output: dict[str, Any] = {
-            "queues": queues,
-            "depth": sum(one["depth"] for one in queues.values()),
-        }
+        output = depths_of(client, params.queues, params.priorities, params.separator)
         if params.celery:
             output["unacked"] = int(client.call("HLEN", UNACKED))
         return output
+
+
+def depths_of(
+    client: RedisClient, names: Sequence[str], priorities: Sequence[int], separator: str
+) -> dict[str, Any]:
+    """Return `queues` with their depths by priority, and the `depth` of all."""
+    queues: dict[str, Any] = {}
+    for queue in names:
+        lists = lists_of(queue, priorities, separator)
+        depths = {str(priority): int(client.call("LLEN", key)) for priority, key in lists.items()}
+        queues[queue] = {"depth": sum(depths.values()), "by_priority": depths}
+    return {"queues": queues, "depth": sum(one["depth"] for one in queues.values())}
 
 
 def lists_of(queue: str, priorities: Sequence[int], separator: str = SEPARATOR) -> dict[int, str]:

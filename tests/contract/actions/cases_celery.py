@@ -14,6 +14,7 @@ from actions.celery import (
     CeleryFailed,
     CeleryKind,
     CeleryPause,
+    CeleryQueues,
     CeleryRecover,
     CeleryRestore,
     CeleryResume,
@@ -196,7 +197,29 @@ CHANGES = {
     "celery.recover": recover,
     "celery.restore": restore,
 }
-READS = {"celery.workers": workers, "celery.failed": failed, "celery.unacked": unacked}
+
+
+def queues(request: pytest.FixtureRequest) -> ReadCase:
+    shop: Shop = request.getfixturevalue("shop")
+    shop.broker.lpush(f"{QUEUE}:7", "a", "b")
+    shop.broker.lpush(QUEUE, "c")
+
+    def check(output: Any) -> None:
+        depths = output["queues"][QUEUE]
+        assert (depths["depth"], output["depth"], output["unacked"]) == (3, 3, 3)
+        assert {step: n for step, n in depths["by_priority"].items() if n} == {"0": 1, "7": 2}
+
+    case = _read(request, CeleryQueues(), {"queues": [QUEUE]}, check)
+    case.faults = _faults(shop, case.params, results=True)
+    return case
+
+
+READS = {
+    "celery.queues": queues,
+    "celery.workers": workers,
+    "celery.failed": failed,
+    "celery.unacked": unacked,
+}
 
 
 def result(number: int, status: str, group: str, error: str = "ConnectionError") -> str:
