@@ -39,3 +39,31 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path, postgres_server: Post
     result = played(make_ground(tmp_path), tmp_path, SQL, lambda _: postgres_server.dsn)
     assert "there is no file" in result.error
     assert "more.sql" in result.error
+
+
+LATER = """
+  later:
+    - {after: {step: due, in: 40m}, sql: "UPDATE jobs SET run_after = now() WHERE id = 3"}
+expect:
+"""
+
+
+def test_what_others_do_meanwhile_is_seen_at_its_moment(
+    tmp_path: Path, postgres_server: PostgresServer
+) -> None:
+    (tmp_path / "jobs.csv").write_text(CSV)
+    (tmp_path / "more.sql").write_text("CREATE TABLE notes (id bigint PRIMARY KEY)")
+    text = SQL.replace(
+        "expect:\n", LATER.replace("  later", "    later").replace("    - {", "      - {")
+    )
+    text = text.replace("after: 2}", "after: 3}")
+    at = "run_after: ['2026-03-01T12:00:00+00:00', '2026-03-01T10:40:00+00:00']"
+    others = f"{{target: public.jobs, rows: 1, set: {{state: [stuck, ready], {at}}}}}"
+    text = text.replace("[{target", f"[{others}, {{target")
+    ground = make_ground(tmp_path)
+    result = played(ground, tmp_path, text, lambda _: postgres_server.dsn)
+    assert result.ok, (result.error, result.misses)
+    never = text.replace("in: 40m", "in: 40d")
+    assert not played(ground, tmp_path, never, lambda _: postgres_server.dsn).ok
+    broken = text.replace("WHERE id = 3", "WHERE jd = 3")
+    assert not played(ground, tmp_path, broken, lambda _: postgres_server.dsn).ok

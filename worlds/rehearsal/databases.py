@@ -14,13 +14,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from pydantic import Field
-
 from engine.domain.canonical import Json, JsonObject, canonical_json
 from engine.domain.clock import format_time, parse_time
 from engine.domain.errors import InvalidInput
 from engine.domain.rehearsed import Message, NetChange, Scene
-from worlds.rehearsal.specs import Span, Spec, read_span
+from worlds.rehearsal.databasespec import DatabaseSpec, LaterSpec, TableSpec
+from worlds.rehearsal.specs import Span, read_span
 
 if TYPE_CHECKING:
     import psycopg
@@ -36,36 +35,6 @@ _NUMBER = re.compile(r"-?\d+\Z")
 _FRACTION = re.compile(r"-?\d+\.\d+\Z")
 
 
-class TableSpec(Spec):
-    """A table: rows of its own or of a file, and types where the values do not tell them."""
-
-    rows: list[dict[str, Any]] = Field(
-        [], description="Rows; {ago: 5m} and {in: 5m} are times by the rehearsal's clock"
-    )
-    file: str | None = Field(None, description="A CSV file beside the rehearsal, instead of rows")
-    columns: dict[str, str] = Field({}, description="Types of columns, as SQL writes them")
-    key: list[str] | None = Field(
-        None, description="Its primary key; id where there is such a column"
-    )
-
-
-class DatabaseSpec(Spec):
-    """A database."""
-
-    tables: dict[str, list[dict[str, Any]] | str | TableSpec] = Field(
-        {}, description="Tables by name: rows, a CSV file, or a mapping with columns and key"
-    )
-    sql: list[str] = Field(
-        [],
-        description="Statements that are run before, or names of .sql files beside the rehearsal",
-    )
-
-    def holds(self, target: str) -> bool | None:
-        if self.sql:
-            return None
-        return target in {name if "." in name else f"public.{name}" for name in self.tables}
-
-
 class DatabaseWorld:
     """A scratch database, its beginning, and what differs from it."""
 
@@ -77,6 +46,7 @@ class DatabaseWorld:
             _wipe(connection)
             self._fill(connection, spec)
             self._before = _dump(connection)
+        self._later = list(spec.later)
 
     def settings(self) -> Mapping[str, Any]:
         return {"dsn": self._dsn, "read_dsn": None, "password": None}
@@ -85,6 +55,7 @@ class DatabaseWorld:
         del writable
 
         def local() -> Mapping[str, str]:
+            self._go_on()
             return {"search_path": PATH, f"{CLOCK}.now": format_time(self._scene.clock.now())}
 
         return local
@@ -96,7 +67,7 @@ class DatabaseWorld:
         return ()
 
     def unasked(self) -> Sequence[str]:
-        return ()
+        return [f"later, after {one.after.step}: {one.sql[:80]}" for one in self._later]
 
     def close(self) -> None:
         """The database is wiped by its next user, and goes with the server."""
@@ -109,16 +80,37 @@ class DatabaseWorld:
             found += _table_changes(table, self._before.get(table), after.get(table))
         return found
 
+    def _go_on(self) -> None:
+        """Do what others have done by now, each at its own moment."""
+        import psycopg
+
+        due: list[tuple[datetime, LaterSpec]] = []
+        for one in self._later:
+            done = self._scene.done(one.after.step)
+            if (
+                done is not None
+                and done + timedelta(seconds=one.after.in_) <= self._scene.clock.now()
+            ):
+                due.append((done + timedelta(seconds=one.after.in_), one))
+        for moment, one in sorted(due, key=lambda entry: entry[0]):
+            self._later.remove(one)
+            try:
+                with self._connect(moment) as connection:
+                    connection.execute(self._statement(one.sql).encode())
+            except psycopg.Error as error:
+                where = f"world {self._scene.connection}: later, after {one.after.step}"
+                raise InvalidInput(f"{where}: {one.sql[:80]!r}: {error}") from None
+
     # ------------------------------------------------------------ filling
 
-    def _connect(self) -> psycopg.Connection[Any]:
+    def _connect(self, moment: datetime | None = None) -> psycopg.Connection[Any]:
         import psycopg
 
         options = f"-c search_path={PATH.replace(' ', '')} -c TimeZone=UTC"
         connection = psycopg.connect(self._dsn, autocommit=True, options=options)
         connection.execute(
             "SELECT set_config(%s, %s, false)",
-            [f"{CLOCK}.now", format_time(self._scene.clock.now())],
+            [f"{CLOCK}.now", format_time(moment or self._scene.clock.now())],
         )
         return connection
 

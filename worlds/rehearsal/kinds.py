@@ -66,7 +66,7 @@ WORLDS: Mapping[str, Offer] = {
     "kubernetes": Offer("clusterspec.ClusterSpec", "clusters.ClusterWorld"),
     "mail": Offer("postbox.PostboxSpec", "postbox.PostboxWorld", unasked={}),
     "postgres": Offer(
-        "databases.DatabaseSpec", "databases.DatabaseWorld", service=lambda _entry: "postgres"
+        "databasespec.DatabaseSpec", "databases.DatabaseWorld", service=lambda _entry: "postgres"
     ),
     "prometheus": Offer("metrics.Metric", "metrics.MetricsWorld", many=True),
     "s3": Offer("bucketspec.BucketsSpec", "buckets.BucketsWorld"),
