@@ -63,11 +63,19 @@ class Submitting(Change[P]):
 
     def apply(self, planned: Planned, world: World, key: str) -> Receipt:
         there = _submitted(planned, world, key)
-        for number, chunk in enumerate(_chunks(planned, world), start=1):
-            if number in there:
-                continue
-            there[number] = _submit(planned, world, f"{key}/{number}", chunk)
-            world.progress(number, planned.request["batches"], "batches")
+        try:
+            for number, chunk in enumerate(_chunks(planned, world), start=1):
+                if number in there:
+                    continue
+                if world.cancelled():
+                    what = "given up between two batches"
+                    raise ActionFailed(Category.TRANSIENT, what, effect_possible=False)
+                there[number] = _submit(planned, world, f"{key}/{number}", chunk)
+                world.progress(number, planned.request["batches"], "batches")
+        except ActionFailed as error:
+            if not there:
+                raise
+            raise _broken_off(planned, there, error) from None
         return _receipt(planned, there)
 
     def confirm(
@@ -230,6 +238,15 @@ def _submitted(planned: Planned, world: World, key: str) -> dict[int, str]:
         if owner == key and number.isdigit():
             there[int(number)] = batch["id"]
     return there
+
+
+def _broken_off(planned: Planned, there: dict[int, str], error: ActionFailed) -> ActionFailed:
+    """Say which batches stand: a later attempt leaves them and submits the rest."""
+    names = ", ".join(there[number] for number in sorted(there))
+    what = (
+        f"after {len(there)} of {planned.request['batches']} batches, which stay ({names}): {error}"
+    )
+    return ActionFailed(error.category, what, retry_after=error.retry_after)
 
 
 def _receipt(planned: Planned, there: dict[int, str]) -> Receipt:

@@ -2,27 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import Any
+from collections.abc import Callable, Collection, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
 from actions.s3.connection import S3Client
+from engine.domain.canonical import JsonObject
+
+T = TypeVar("T")
+R = TypeVar("R")
+_AT_ONCE = 8  # requests; the client keeps ten connections
+
+
+def at_once(work: Callable[[T], R], items: Iterable[T]) -> list[R]:
+    """Do `work` for all items, some at a time, and return the results in their order.
+
+    Raises:
+        ActionFailed: the first of the failures; the other items have been done, or have failed as well.
+    """
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        return list(pool.map(work, items))
+
+
+def standing(
+    client: S3Client, bucket: str, names: Collection[str], prefix: str | None
+) -> dict[str, JsonObject]:
+    """Return `bytes` and `etag`, without quotes, of those objects that are there."""
+    if prefix is None:
+        found = at_once(lambda name: client.head(bucket, name), names)
+        heads = zip(names, found, strict=True)
+        return {
+            name: described(head["ContentLength"], head["ETag"])
+            for name, head in heads
+            if head is not None
+        }
+    with client.calling() as boto:
+        pages = boto.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+        return {
+            item["Key"]: described(item["Size"], item["ETag"])
+            for page in pages
+            for item in page.get("Contents", [])
+            if item["Key"] in names
+        }
+
+
+def described(size: int, etag: str) -> JsonObject:
+    """Return what plans keep of an object."""
+    return {"bytes": size, "etag": etag.strip('"')}
 
 
 def etags(
     client: S3Client, bucket: str, names: Collection[str], prefix: str | None
 ) -> dict[str, str]:
     """Return the ETags, without quotes, of those objects that are there."""
-    if prefix is None:
-        heads = {name: client.head(bucket, name) for name in names}
-        return {name: head["ETag"].strip('"') for name, head in heads.items() if head is not None}
-    with client.calling() as boto:
-        pages = boto.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-        return {
-            item["Key"]: item["ETag"].strip('"')
-            for page in pages
-            for item in page.get("Contents", [])
-            if item["Key"] in names
-        }
+    there = standing(client, bucket, names, prefix)
+    return {name: str(seen["etag"]) for name, seen in there.items()}
 
 
 def markers(

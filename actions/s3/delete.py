@@ -198,17 +198,12 @@ def listed(client: S3Client, params: Selection) -> list[JsonObject]:
     """Return key, bytes and ETag of what would be deleted, one more than allowed at most."""
     if params.prefix:
         found = client.objects(params.bucket, params.prefix, params.max_objects + 1)
-        return [_item(entry["Key"], entry["Size"], entry["ETag"]) for entry in found]
-    items = []
-    for name in dict.fromkeys(params.keys):
-        head = client.head(params.bucket, name)
-        if head is not None:
-            items.append(_item(name, head["ContentLength"], head["ETag"]))
-    return items
-
-
-def _item(key: str, size: int, etag: str) -> JsonObject:
-    return {"key": key, "bytes": size, "etag": etag.strip('"')}
+        return [
+            {"key": entry["Key"], **current.described(entry["Size"], entry["ETag"])}
+            for entry in found
+        ]
+    there = current.standing(client, params.bucket, list(dict.fromkeys(params.keys)), None)
+    return [{"key": name, **seen} for name, seen in there.items()]
 
 
 def without_earlier(

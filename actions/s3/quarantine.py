@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Self
 
 from pydantic import Field, model_validator
 
-from actions.s3 import byhand
+from actions.s3 import byhand, current
 from actions.s3.connection import S3Client
 from actions.s3.delete import Selection, delete_batch, listed, without_earlier
 from actions.s3.listing import BUCKET
 from engine.contract import (
+    ActionFailed,
     Applied,
     Category,
     Change,
@@ -27,7 +28,9 @@ from engine.contract import (
 )
 from engine.domain.canonical import JsonObject
 
+_ROUND = 80  # objects moved before somebody is asked whether to go on
 _SAMPLE = 5
+Move = tuple[tuple[str, str], tuple[str, str], str]  # from bucket and key, to bucket and key, ETag
 
 
 class QuarantineParams(Selection):
@@ -94,10 +97,10 @@ class S3Quarantine(Change[QuarantineParams]):
         other = params.to_bucket or params.bucket
         if other == params.bucket:
             found = [item for item in found if not item["key"].startswith(params.to)]
-        for item in found:
-            if client.head(other, params.to + item["key"]) is not None:
-                what = f"{other}/{params.to}{item['key']} is there already; choose another `to`"
-                raise client.failure(Category.DATA, what)
+        names = [params.to + item["key"] for item in found]
+        for taken in current.standing(client, other, names, _within(params.to, params.prefix)):
+            what = f"{other}/{taken} is there already; choose another `to`"
+            raise client.failure(Category.DATA, what)
         size = sum(item["bytes"] for item in found)
         return Planned(
             action=self.name,
@@ -105,7 +108,12 @@ class S3Quarantine(Change[QuarantineParams]):
             before={item["key"]: {"bytes": item["bytes"], "etag": item["etag"]} for item in found},
             after={item["key"]: f"{other}/{params.to}{item['key']}" for item in found},
             counts={"objects": len(found)},
-            request={"bucket": params.bucket, "other": other, "to": params.to},
+            request={
+                "bucket": params.bucket,
+                "other": other,
+                "to": params.to,
+                "prefix": params.prefix,
+            },
             summary=f"move {len(found)} objects, {size} bytes, from {params.bucket} to "
             f"{other}/{params.to}",
             sample=tuple(found[:_SAMPLE]),
@@ -115,24 +123,17 @@ class S3Quarantine(Change[QuarantineParams]):
         del key  # what was moved before is not there to be moved again
         client = world.client(planned.target.connection, S3Client)
         request = planned.request
-        there: list[tuple[str, str]] = []
+        there, kept = _sources(client, planned), _moved(client, planned)
         for name, seen in planned.before.items():
-            head = client.head(request["bucket"], name)
-            if head is not None and head["ETag"].strip('"') == seen["etag"]:
-                there.append((name, head["ETag"]))
-            elif head is not None or not _is_moved(client, planned, name):
+            if there[name]["etag"] != seen["etag"] if name in there else name not in kept:
                 what = (
                     f"{request['bucket']}/{name} is no longer what the plan saw; nothing was moved"
                 )
                 raise client.failure(Category.DATA, what)
-        for number, (name, etag) in enumerate(there):
-            _move(
-                client,
-                (request["bucket"], name),
-                (request["other"], request["to"] + name),
-                etag,
-            )
-            world.progress(number + 1, len(there), "objects")
+        pairs = [
+            ((request["bucket"], name), (request["other"], request["to"] + name)) for name in there
+        ]
+        _move_all(client, world, [(*pair, there[pair[0][1]]["etag"]) for pair in pairs])
         return _receipt(planned)
 
     def confirm(
@@ -141,11 +142,12 @@ class S3Quarantine(Change[QuarantineParams]):
         del key
         client = world.client(planned.target.connection, S3Client)
         bucket = planned.request["bucket"]
+        there, kept = _sources(client, planned), _moved(client, planned)
         for name in planned.before:
-            if client.head(bucket, name) is not None:
-                there = f"{bucket}/{name} is there although it was moved"
-                return Wrong(there) if receipt else NotApplied()  # moved ones are not moved again
-            if not _is_moved(client, planned, name):
+            if name in there:
+                left = f"{bucket}/{name} is there although it was moved"
+                return Wrong(left) if receipt else NotApplied()  # moved ones are not moved again
+            if name not in kept:
                 return Wrong(f"{bucket}/{name} is neither there nor in quarantine")
         return Applied(receipt or _receipt(planned))
 
@@ -153,41 +155,84 @@ class S3Quarantine(Change[QuarantineParams]):
         del receipt, key  # where the objects are tells what is left to do
         client = world.client(planned.target.connection, S3Client)
         request = planned.request
-        waiting: list[tuple[str, str]] = []
+        there, kept = _sources(client, planned), _kept(client, planned)
         for name, seen in planned.before.items():
-            kept = client.head(request["other"], request["to"] + name)
-            head = client.head(request["bucket"], name)
-            if head is not None and not _is_same(head, seen):
+            if name in there and not _is_same(there[name], seen):
                 what = (
                     f"{request['bucket']}/{name}, ETag: others wrote it since; nothing was restored"
                 )
                 raise client.failure(Category.DATA, what)
-            if head is None and kept is None:
+            if name not in there and name not in kept:
                 what = f"{request['other']}/{request['to']}{name} is gone; nothing was restored"
                 raise client.failure(Category.DATA, what)
-            if kept is not None:
-                waiting.append((name, kept["ETag"]))
-        for name, etag in waiting:
-            _move(
-                client,
-                (request["other"], request["to"] + name),
-                (request["bucket"], name),
-                etag,
-            )
+        pairs = [
+            ((request["other"], request["to"] + name), (request["bucket"], name)) for name in kept
+        ]
+        _move_all(client, world, [(*pair, kept[pair[1][1]]["etag"]) for pair in pairs])
         count = len(planned.before)
         return Receipt(dict(planned.before), {"objects": count}, None, {"restored": count})
 
 
-def _is_moved(client: S3Client, planned: Planned, name: str) -> bool:
-    head = client.head(planned.request["other"], planned.request["to"] + name)
-    return head is not None and _is_same(head, planned.before[name])
+def _within(to: str, prefix: str | None) -> str | None:
+    return None if prefix is None else to + prefix
 
 
-def _is_same(head: dict[str, Any], seen: JsonObject) -> bool:
+def _sources(client: S3Client, planned: Planned) -> dict[str, JsonObject]:
+    """Return how those objects stand that are at their own place."""
+    request = planned.request
+    return current.standing(client, request["bucket"], planned.before, request["prefix"])
+
+
+def _kept(client: S3Client, planned: Planned) -> dict[str, JsonObject]:
+    """Return how those objects stand that are in quarantine, by the names they had."""
+    request, to = planned.request, planned.request["to"]
+    names = {to + name: name for name in planned.before}
+    found = current.standing(client, request["other"], names, _within(to, request["prefix"]))
+    return {names[place]: seen for place, seen in found.items()}
+
+
+def _moved(client: S3Client, planned: Planned) -> dict[str, JsonObject]:
+    kept = _kept(client, planned)
+    return {name: seen for name, seen in kept.items() if _is_same(seen, planned.before[name])}
+
+
+def _is_same(there: JsonObject, seen: JsonObject) -> bool:
     """Whether it is what the plan saw; of what was uploaded in parts a copy has another ETag."""
-    if head["ContentLength"] != seen["bytes"]:
+    if there["bytes"] != seen["bytes"]:
         return False
-    return "-" in seen["etag"] or head["ETag"].strip('"') == seen["etag"]
+    return "-" in seen["etag"] or there["etag"] == seen["etag"]
+
+
+def _move_all(client: S3Client, world: World, moves: Sequence[Move]) -> None:
+    """Move some at a time, so that a failure or a person's word stops the rest."""
+    for start in range(0, len(moves), _ROUND):
+        if world.cancelled():
+            what = f"given up after {start} of {len(moves)} objects"
+            raise client.failure(Category.TRANSIENT, what, sent=start > 0)
+        _move_round(client, moves, start)
+        world.progress(min(len(moves), start + _ROUND), len(moves), "objects")
+
+
+def _move_round(client: S3Client, moves: Sequence[Move], start: int) -> None:
+    def failure_of(move: Move) -> ActionFailed | None:
+        try:
+            _move(client, *move)
+        except ActionFailed as failure:
+            return failure
+        return None
+
+    results = current.at_once(failure_of, moves[start : start + _ROUND])
+    failures = [one for one in results if one is not None]
+    if not failures:
+        return
+    first, moved = failures[0], start + results.count(None)
+    possible = moved > 0 or any(one.effect_possible for one in failures)
+    what = (
+        f"after {moved} of {len(moves)} objects, which stay moved: {first}" if moved else str(first)
+    )
+    raise ActionFailed(
+        first.category, what, retry_after=first.retry_after, effect_possible=possible
+    )
 
 
 def _move(client: S3Client, source: tuple[str, str], place: tuple[str, str], etag: str) -> None:
@@ -197,7 +242,7 @@ def _move(client: S3Client, source: tuple[str, str], place: tuple[str, str], eta
             Bucket=place[0],
             Key=place[1],
             CopySource={"Bucket": source[0], "Key": source[1]},
-            CopySourceIfMatch=etag,
+            CopySourceIfMatch=f'"{etag}"',
         )
     delete_batch(client, source[0], [{"Key": source[1]}])
 

@@ -32,10 +32,18 @@ class Recorder:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for opened in [self._listener, *self._sockets]:
+        self.cut()
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def cut(self) -> None:
+        """Break every connection that stands; new ones are taken, unless `refusing`."""
+        for opened in self._sockets:
             with contextlib.suppress(OSError):
                 opened.shutdown(socket.SHUT_RDWR)
             opened.close()
+        self._sockets.clear()
 
     def _accept(self) -> None:
         with contextlib.suppress(OSError):

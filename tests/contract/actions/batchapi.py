@@ -10,17 +10,29 @@ from tests.contract.actions.service import Service
 
 
 class BatchApi:
-    """Adds uploads and new batches to a service's pages. `made` holds the batches by id."""
+    """Adds uploads and new batches to a service's pages. `made` holds the batches by id.
+
+    `breaking` is a path, how many POSTs to it go well before one is answered 502, and whether that one takes
+    effect all the same.
+    """
 
     def __init__(self, service: Service, batches: Mapping[str, Any]) -> None:
         self.batches: dict[str, Any] = dict(batches)  # latest first
         self.files: dict[str, bytes] = {}
         self.made: dict[str, Any] = {}
+        self.breaking: tuple[str, int, bool] | None = None
         self._service = service
         self._act = service._act
         service._act = self.act  # type: ignore[method-assign]
 
     def act(self, method: str, path: str, body: bytes) -> tuple[int, Any, dict[str, str]]:
+        if method == "POST" and self.breaking is not None and self.breaking[0] == path:
+            path, left, acts = self.breaking
+            self.breaking = (path, left - 1, acts) if left else None
+            if left == 0:
+                if acts:
+                    self.act(method, path, body)
+                return 502, {"error": "bad gateway"}, {}
         where, _, _ = path.partition("?")
         if method == "POST" and path == "/v1/files":
             identity = f"file-new{len(self.files) + 1}"

@@ -83,6 +83,31 @@ def test_the_undo_of_a_split_passes_over_chunks_that_were_refused(
         split.undo(planned, receipt, made.writing(), "u")
 
 
+@pytest.mark.parametrize("acts", [False, True], ids=["refused", "an answer lost"])
+@pytest.mark.parametrize("path", ["/v1/files", "/v1/batches"])
+def test_wherever_a_split_breaks_off_what_stands_is_told_and_made_once(
+    api: BatchApi, made: Connections, path: str, acts: bool
+) -> None:
+    planned = split.plan(params(split, chunk=1), made.reading())
+    for place in range(4):
+        api.batches = {"batch_1": api.batches["batch_1"]}
+        api.breaking, key = (path, place, acts), f"key-{place}"
+        with pytest.raises(ActionFailed) as caught:
+            split.apply(planned, made.writing(), key)
+        failure = caught.value
+        assert (failure.category, failure.effect_possible) == (Category.TRANSIENT, True)
+        stood = sorted(api.state())
+        lost = {next(iter(api.batches))} if acts and path == "/v1/batches" else set()
+        assert (f"after {place} of 4 batches, which stay" in str(failure)) is bool(place)
+        assert all((name in str(failure)) is (name not in lost) for name in stood)
+        found = split.confirm(planned, None, made.reading(), key)
+        assert isinstance(found, Applied if len(stood) == 4 else NotApplied)
+        receipt = split.apply(planned, made.writing(), key)
+        assert set(stood) <= set(receipt.output["batches"])
+        assert sorted(name for _, names in api.state().values() for name in names) == list("abcd")
+        assert split.confirm(planned, None, made.reading(), key) == Applied(receipt)
+
+
 def test_many_results_are_sifted_and_the_input_is_read_by_line(
     api: BatchApi, served: Served, made: Connections
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -10,8 +11,9 @@ from actions.postgres import CleanHistory, ExecuteBatches
 from engine.contract import ActionFailed, Applied, Category, NotApplied, Unplannable, Wrong
 from tests.contract.actions.cases_postgres import connections
 from tests.contract.actions.conftest import Database
+from tests.contract.actions.recorder import Recorder
 from tests.contract.actions.test_postgres_recipes import Interrupted
-from tests.contract.actions.worlds import Connections
+from tests.contract.actions.worlds import Connections, OneWorld
 
 pytestmark = pytest.mark.real
 batches = ExecuteBatches()
@@ -65,6 +67,53 @@ def test_a_change_that_still_fits_is_made_once_to_each_row(
     assert batches.confirm(again, None, made.reading(), "key") == Applied(receipt)
     batches.undo(again, receipt, made.writing(), "undo")
     assert costs(jobs) == list(range(1, 26))
+
+
+@pytest.mark.parametrize("how", ["a crash", "the server gone"])
+def test_wherever_it_breaks_off_what_stands_is_told_and_made_once(
+    jobs: Database, made: Connections, how: str
+) -> None:
+    before = costs(jobs)
+    for place in range(1, 5):
+        planned = batches.plan(asked(batch=6), made.reading())
+        key, world = (
+            f"{how} {place}",
+            BrokenOff(made, True, recorder=jobs.recorder, left=place, how=how),
+        )
+        with pytest.raises((ConnectionAbortedError, ActionFailed)) as caught:
+            batches.apply(planned, world, key)
+        jobs.recorder.refusing = False
+        stands = min(6 * place, 25)
+        assert costs(jobs) == [n + (n <= stands) for n in before]
+        if isinstance(caught.value, ActionFailed):
+            assert caught.value.category is Category.TRANSIENT
+            assert caught.value.effect_possible
+            assert f"after {stands} of 25 rows in {place} batches, which stay" in str(caught.value)
+        receipt = batches.apply(planned, made.writing(), key)
+        assert receipt.counts == {"rows": 25}
+        assert costs(jobs) == [n + 1 for n in before]
+        batches.undo(planned, receipt, made.writing(), f"undo {key}")
+        assert costs(jobs) == before
+
+
+@dataclass
+class BrokenOff(OneWorld):
+    """A world in which an attempt is broken off after so many batches: by a crash, or by its server."""
+
+    recorder: Recorder | None = None
+    left: int = 0
+    how: str = ""
+
+    def progress(self, done: int, total: int | None, text: str = "") -> None:
+        del done, total, text
+        self.left -= 1
+        if self.left:
+            return
+        if self.how == "a crash":
+            raise ConnectionAbortedError
+        assert self.recorder is not None
+        self.recorder.refusing = True
+        self.recorder.cut()
 
 
 def test_a_clean_up_that_is_planned_anew_finishes_the_rest(

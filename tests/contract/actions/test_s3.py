@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from engine.contract import ActionFailed, Applied, Category, NotApplied, Target,
 from tests.contract.actions.cases_s3 import connections
 from tests.contract.actions.conftest import Buckets
 from tests.contract.actions.recorder import Recorder
+from tests.contract.actions.worlds import OneWorld
 from worlds.objects import Objects, ObjectsServer
 from worlds.servers import S3Server
 from worlds.servers.s3 import ADMIN, Identity
@@ -229,6 +230,50 @@ def test_fifty_thousand_objects_are_listed_and_deleted_by_pages() -> None:
         assert delete.confirm(planned, receipt, made.reading(), "key") == Applied(receipt)
         assert len(recorder.requests()) < 300  # by pages, none an object
         made.close()
+
+
+def test_many_objects_are_quarantined_some_at_a_time_and_what_is_broken_off_goes_on() -> None:
+    objects, names = Objects(), [f"tmp/{number:03d}" for number in range(200)]
+    objects.create("box")
+    for name in names:
+        objects.put("box", name, name.encode())
+    moved = {f"bad/{name}": name.encode() for name in names}
+    with ObjectsServer(objects) as server, Recorder(server.port) as recorder:
+        made, quarantine = connections(recorder.url), S3Quarantine()
+        given = {"connection": "s3", "bucket": "box", "prefix": "tmp/", "to": "bad/"}
+        planned = quarantine.plan(quarantine.Params.model_validate(given), made.reading())
+        with pytest.raises(ActionFailed, match="given up after 80 of 200") as caught:
+            quarantine.apply(planned, GivenUp(made, True), "key")
+        assert (caught.value.category, caught.value.effect_possible) == (Category.TRANSIENT, True)
+        assert len([name for name in objects.current("box") if name.startswith("bad/")]) == 80
+        assert quarantine.confirm(planned, None, made.reading(), "key") == NotApplied()
+        before = len(recorder.requests())
+        receipt = quarantine.apply(planned, made.writing(), "key")
+        assert (
+            len(recorder.requests()) - before <= 2 * 120 + 4
+        )  # a copy and a deletion, and listings
+        assert {name: bytes(one.data) for name, one in objects.current("box").items()} == moved
+        assert quarantine.confirm(planned, None, made.reading(), "key") == Applied(receipt)
+        objects.put("box", "bad/tmp/007", b"others")
+        assert isinstance(quarantine.confirm(planned, receipt, made.reading(), "key"), Wrong)
+        objects.put("box", "bad/tmp/007", b"tmp/007")
+        quarantine.undo(planned, receipt, made.writing(), "undo")
+        assert list(objects.current("box")) == names
+        made.close()
+
+
+@dataclass
+class GivenUp(OneWorld):
+    """An attempt that is given up once something was done."""
+
+    done: int = 0
+
+    def progress(self, done: int, total: int | None, text: str = "") -> None:
+        del total, text
+        self.done = done
+
+    def cancelled(self) -> bool:
+        return self.done > 0
 
 
 def test_more_than_a_page_at_the_real_server(
