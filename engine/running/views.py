@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any
 
 from engine.domain.canonical import Json, JsonObject
@@ -15,6 +16,7 @@ from engine.domain.entry import StoredEntry
 from engine.domain.run import ENDS, RunState
 from engine.journal.rows import GateRow, RunRow
 from engine.journal.store import Tx
+from engine.planning.batches import batches_of
 from engine.planning.fold import fold
 from engine.planning.progress import RunProgress, StepState
 
@@ -90,6 +92,14 @@ def run_detail(tx: Tx, row: RunRow) -> JsonObject:
         "gates": [gate_view(tx, gate) for gate in tx.gates.of_run(row.id)],
         "entries": len(entries),
     }
+
+
+def run_batches(tx: Tx, row: RunRow, now: datetime) -> list[JsonObject]:
+    """Return how far each foreach of a run is: see `batches_of`."""
+    progress = RunProgress(state=row.state)
+    for entry in tx.journal.read(row.id):
+        fold(progress, entry.kind, entry.body, entry.at, entry.n)
+    return batches_of(progress, now)
 
 
 _ENDINGS = frozenset({"step.outcome", "step.skipped", "undo.outcome"})

@@ -23,6 +23,7 @@ LISTS = frozenset(
         "brakes",
         "rules",
         "playbooks",
+        "batches",
     }
 )
 
@@ -43,6 +44,10 @@ class Backend(Protocol):
 
     def list(self, what: str, **query: Any) -> JsonObject:
         """Return `{items, next}`. `query`: limit, before, and the list's own filters."""
+        ...
+
+    def metrics(self, since: float, every: float) -> JsonObject:
+        """Return the series of the last `since` seconds, in intervals of `every` seconds."""
         ...
 
     def show(self, text: str) -> JsonObject: ...

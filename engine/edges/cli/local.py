@@ -68,8 +68,12 @@ class LocalBackend:
             "brakes": desk.brakes,
             "rules": desk.rules,
             "playbooks": desk.playbooks,
+            "batches": desk.batches,
         }
         return lists[what]()
+
+    def metrics(self, since: float, every: float) -> JsonObject:
+        return self._desk.metrics(since, every)
 
     def show(self, text: str) -> JsonObject:
         return self._desk.show(text)

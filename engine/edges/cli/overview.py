@@ -13,13 +13,16 @@ from engine.domain.clock import format_time
 LOOKED_AT = 500  # runs, the newest
 _RECENT = timedelta(hours=24)
 _GOOD = frozenset({"succeeded", "planned"})
+_BAD = frozenset({"failed", "needs_human"})
+_ERRORS = 5
 
 
 def overview(backend: Any, now: datetime) -> JsonObject:
-    """Return `{at, runs, active, queues, gates, brakes, recent}`.
+    """Return `{at, runs, active, queues, batches, gates, brakes, recent}`.
 
     `active` are the runs that have not ended, most urgent first; `queues` counts what waits by priority;
-    `recent` is about the runs that ended within a day. Of many runs the newest 500 are looked at.
+    `batches` are the foreach steps under way; `recent` is about the runs that ended within a day, with the
+    newest errors. Of many runs the newest 500 are looked at.
     """
     runs = backend.list("runs", limit=LOOKED_AT)["items"]
     gates = backend.list("approvals")["items"]
@@ -36,6 +39,7 @@ def overview(backend: Any, now: datetime) -> JsonObject:
         "queues": {
             f"{priority}": number for priority, number in sorted(waiting.items(), reverse=True)
         },
+        "batches": backend.list("batches")["items"],
         "gates": [
             {
                 name: gate[name]
@@ -72,4 +76,9 @@ def _recent(runs: list[JsonObject], now: datetime) -> JsonObject:
         "states": dict(Counter(run["state"] for run in ended)),
         "success": good / len(ended) if ended else None,
         "median_seconds": median(took) if took else None,
+        "errors": [
+            {name: run[name] for name in ("id", "playbook", "state", "reason", "ended_at")}
+            for run in sorted(ended, key=lambda run: run["ended_at"], reverse=True)
+            if run["state"] in _BAD
+        ][:_ERRORS],
     }

@@ -95,6 +95,9 @@ class RemoteBackend:
             query["label"] = [f"{name}={value}" for name, value in labels.items()]
         return self._get(what, **{_RENAMED.get(name, name): query[name] for name in query})
 
+    def metrics(self, since: float, every: float) -> JsonObject:
+        return self._get("metrics", since=since, every=every)
+
     def show(self, text: str) -> JsonObject:
         return self._get(f"show/{quote(text, safe='')}")
 

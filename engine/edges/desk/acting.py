@@ -11,11 +11,12 @@ from engine.domain.errors import InvalidInput
 from engine.domain.people import Actor
 from engine.edges.desk.find import find_gate, find_run
 from engine.edges.desk.incidents import IncidentDesk
+from engine.edges.desk.measuring import Measuring
 from engine.edges.desk.people import Level, add_token, require
 from engine.running.views import gate_view
 
 
-class Desk(IncidentDesk):
+class Desk(Measuring, IncidentDesk):
     """Everything that the API and the CLI can ask. Each act answers with the thing as it then is."""
 
     # ------------------------------------------------------------ runs

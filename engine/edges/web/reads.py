@@ -184,6 +184,24 @@ def brakes(request: Request) -> Answer:
     return desk_of(request).brakes()
 
 
+@router.get("/batches", tags=["runs"], response_model=ListAnswer, summary="Batches under way")
+def batches(request: Request) -> Answer:
+    """Every foreach that active runs are in: items done, failed, under way, and the time that is left."""
+    return desk_of(request).batches()
+
+
+@router.get("/metrics", tags=["runs"], summary="Series of the last days by stage")
+def metrics(
+    request: Request,
+    since: Annotated[
+        float, Query(description="How far back, in seconds; 7 days at most")
+    ] = 86400.0,
+    every: Annotated[float, Query(description="The width of an interval, in seconds")] = 3600.0,
+) -> Answer:
+    """Starts, ends, durations and errors of each stage, and failures that came in two runs or more."""
+    return desk_of(request).metrics(since, every)
+
+
 @router.get("/audit", tags=["audit"], summary="Verify the journal")
 def audit(
     request: Request,

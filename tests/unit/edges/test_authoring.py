@@ -184,6 +184,9 @@ def test_the_overview_counts_what_is_under_way_and_what_went_well(app: App) -> N
     text = plain(top(found))
     assert "under way: 1 awaiting approval" in text
     assert "last 24 h: 2 ended, 50% well" in text
+    assert [run["playbook"] for run in found["recent"]["errors"]] == ["toys/fail"]
+    assert "recent errors" in text
+    assert found["batches"] == []
     json.dumps(found)
 
 

@@ -41,6 +41,7 @@ def top(found: JsonObject) -> RenderableType:
     more = len(found["active"]) - _ROWS
     if more > 0:
         parts.append(Text(f"{more} more: stanch runs", style="dim"))
+    parts += _batches(found["batches"]) + _errors(found["recent"]["errors"])
     if found["gates"]:
         parts += [Text(), Text("waits for people", style="bold")]
         parts.append(
@@ -59,6 +60,35 @@ def top(found: JsonObject) -> RenderableType:
             )
         )
     return Group(*parts)
+
+
+def _batches(batches: list[JsonObject]) -> list[RenderableType]:
+    if not batches:
+        return []
+    lines = (
+        (
+            batch["run"],
+            str(batch["priority"]),
+            batch["step"],
+            f"{batch['done'] + batch['failed']}/{batch['total']} ({batch['progress']:.0%})",
+            str(batch["failed"]),
+            spell(batch["eta"]) if batch["eta"] is not None else "",
+        )
+        for batch in batches[:_ROWS]
+    )
+    head = ("RUN", "P", "BATCH", "ITEMS", "FAILED", "LEFT")
+    return [Text(), Text("batches under way", style="bold"), table(head, lines)]
+
+
+def _errors(errors: list[JsonObject]) -> list[RenderableType]:
+    if not errors:
+        return []
+    lines = (
+        (when(run["ended_at"]), run["id"], run["playbook"], state_text(run["state"]), run["reason"])
+        for run in errors
+    )
+    head = ("ENDED", "RUN", "PLAYBOOK", "STATE", "WHY")
+    return [Text(), Text("recent errors", style="bold"), table(head, lines)]
 
 
 def _head(found: JsonObject) -> Text:

@@ -1,0 +1,67 @@
+"""Batches and series through every door: API, `stanch top`, `stanch metrics`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from engine.domain.run import RunMode
+from engine.edges.cli.local import LocalBackend
+from engine.edges.cli.overview import overview
+from engine.edges.cli.render.measures import measured
+from engine.edges.cli.render.style import plain
+from engine.edges.cli.render.top import top
+from tests.harness import BOB
+from tests.harness_programs import program
+from tests.unit.edges.app import App
+from tests.unit.edges.test_api import get
+
+EACH = program(
+    {
+        "id": "each",
+        "kind": "group",
+        "foreach": {"items": "{{ range(4) | list }}", "concurrency": 2},
+        "steps": [{"id": "rest", "kind": "wait", "for_": 60.0}],
+    },
+    playbook="toys/each",
+)
+
+
+def run_all(app: App, *playbooks: str) -> list[str]:
+    app.engine.programs["toys/each"] = EACH
+    runs = [app.commands.start(one, {}, requester=BOB, mode=RunMode.AUTO) for one in playbooks]
+    app.settle()
+    return runs
+
+
+def test_a_batch_under_way_is_told_by_the_api_and_by_top(app: App) -> None:
+    (run,) = run_all(app, "toys/each")
+    app.engine.pass_time(60, step=60)
+    (batch,) = get(app, "/api/v1/batches").json()["items"]
+    assert (batch["run"], batch["step"], batch["playbook"]) == (run, "each", "toys/each")
+    assert (batch["total"], batch["done"], batch["under_way"]) == (4, 2, 2)
+    assert (batch["progress"], batch["eta"]) == (0.5, 60.0)
+    text = plain(top(overview(LocalBackend(app), app.clock.now())))
+    assert "batches under way" in text
+    assert "2/4 (50%)" in text
+    app.engine.pass_time(60, step=60)
+    assert get(app, "/api/v1/batches").json()["items"] == []
+
+
+def test_series_are_told_by_the_api_and_shown(app: App) -> None:
+    run_all(app, "toys/fail", "toys/fail", "toys/each")
+    found: Any = get(app, "/api/v1/metrics", params={"since": 3600, "every": 60}).json()
+    assert found["whole"]
+    assert found["stages"]["toy.set"]["failed"] == 2
+    assert [one["stage"] for one in found["patterns"]] == ["toy.set"]
+    assert LocalBackend(app).metrics(3600, 60) == found
+    text = plain(measured(found))
+    assert "failures that keep coming back" in text
+    assert "3 runs started, 2 ended, 0.0% well" in text
+
+
+@pytest.mark.parametrize(("since", "every"), [(8 * 86400, 3600), (3600, 7200), (86400, 1), (0, 1)])
+def test_windows_that_are_not_kept_are_refused(app: App, since: float, every: float) -> None:
+    answer = get(app, "/api/v1/metrics", params={"since": since, "every": every})
+    assert answer.status_code == 422
