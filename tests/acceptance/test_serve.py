@@ -22,7 +22,7 @@ import pytest
 from engine.edges.cli.main import run
 
 STANCH = str(Path(sys.executable).with_name("stanch"))
-PATIENCE = 30.0  # seconds; generous, since the machine may be busy
+PATIENCE = 90.0  # seconds; generous, since the machine may be busy
 
 PLAYBOOK = """
 playbook: notes/keep

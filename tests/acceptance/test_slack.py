@@ -1,13 +1,19 @@
-"""The real `stanch serve` and a strict Slack: a whole incident, with a kill in between, to the archived channel."""
+"""The real `stanch serve` and a strict Slack: whole incidents to the archived channel, with a kill in between.
+
+Once over signed requests and SQLite, once over Socket Mode and PostgreSQL.
+"""
 
 from __future__ import annotations
 
+import re
+import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 from slack_sdk.signature import SignatureVerifier
 
@@ -15,7 +21,7 @@ from tests.acceptance.test_serve import Place, until
 from worlds.slack import Person, SlackServer, Workspace
 from worlds.slack.people import form, signed
 from worlds.slack.transcript import transcript
-from worlds.slack.workspace import SECRET, TOKEN, Channel
+from worlds.slack.workspace import APP_TOKEN, SECRET, TOKEN, Channel
 
 PLAYBOOK = """
 playbook: notes/repair
@@ -55,26 +61,29 @@ def slack() -> Iterator[SlackServer]:
         yield server
 
 
-@pytest.fixture
-def place(tmp_path: Path, slack: SlackServer, monkeypatch: pytest.MonkeyPatch) -> Place:
-    (tmp_path / "stanch.yaml").write_text(
+@pytest.fixture(autouse=True)
+def secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("T", TOKEN), ("S", SECRET), ("A", APP_TOKEN)):
+        monkeypatch.setenv(name, value)
+
+
+def place(folder: Path, slack: SlackServer, store: str, mode: str) -> Place:
+    (folder / "stanch.yaml").write_text(
         f"""
-store: sqlite:///var/stanch.db
+store: {store}
 listen: 127.0.0.1:0
 roles: {{sre: [alice, bob], operator: [alice]}}
 people: {{alice: {{slack: UALICE}}, bob: {{slack: UBOB}}}}
 connections: {{decisions: {{kind: decisions, path: var/decisions.log}}}}
 chat: {{invite: [sre], archive_after: 1s}}
-slack: {{token: {{env: T}}, signing_secret: {{env: S}}, base_url: "{slack.api}"}}
+slack: {{token: {{env: T}}, {mode}, base_url: "{slack.api}"}}
 """
     )
     for name, text in (("playbooks/notes/repair.yaml", PLAYBOOK), ("rules/etl.yaml", RULE)):
-        file = tmp_path / name
+        file = folder / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
-    monkeypatch.setenv("T", TOKEN)
-    monkeypatch.setenv("S", SECRET)
-    return Place(tmp_path)
+    return Place(folder)
 
 
 def alert(status: str) -> dict[str, Any]:
@@ -92,58 +101,27 @@ def alert(status: str) -> dict[str, Any]:
 
 
 def send(url: str, given: dict[str, Any]) -> None:
-    """Send what Slack would, and hold the acknowledgement to its three seconds."""
+    """Send what Slack would, and send it again, as it does where it heard no answer."""
     body = form(given)
     headers = signed(body, time.time())
     assert SignatureVerifier(SECRET).is_valid_request(body, headers), "Slack's own check"
     path = "commands" if "command" in given else "interactions"
-    answer = httpx.post(f"{url}/slack/{path}", content=body, headers=headers, timeout=3)
+    answer = httpx.post(f"{url}/slack/{path}", content=body, headers=headers, timeout=30)
     assert answer.status_code == 200
-    assert httpx.post(f"{url}/slack/{path}", content=body, headers=headers).status_code == 409
+    again = httpx.post(f"{url}/slack/{path}", content=body, headers=headers, timeout=30)
+    assert again.status_code == 409
 
 
-def test_a_whole_incident_to_the_archived_channel(place: Place, slack: SlackServer) -> None:
-    workspace = slack.workspace
-    alice, bob = (Person(name, workspace, slack.base) for name in ("UALICE", "UBOB"))
+def said(workspace: Workspace, text: str) -> Callable[[], bool]:
+    return lambda: any(text in str(m) for c in workspace.channels.values() for m in c.messages)
 
-    def said(text: str) -> dict[str, Any] | None:
-        found = [m for c in workspace.channels.values() for m in c.messages if text in str(m)]
-        return found[-1] if found else None
 
-    with place.serving() as (url, process):
-        until(lambda: httpx.get(f"{url}/readyz").status_code == 200)
-        assert httpx.post(f"{url}/hooks/alertmanager", json=alert("firing")).status_code == 200
-        until(lambda: said("Approval wanted") is not None)
-        (channel,) = workspace.channels.values()
-        assert "<@UALICE> <@UBOB>" in transcript(channel), "the role is called"
-        send(url, alice.press(channel, pressed(channel, "Approval wanted"), "approve"))
-        until(lambda: said("alice approved") is not None)
-        quiet(workspace)  # killed in a delivery, its channel would stand still for a minute
-        process.kill()
-    with place.serving() as (url, _):
-        until(lambda: httpx.get(f"{url}/readyz").status_code == 200)
-        send(url, bob.press(channel, pressed(channel, "Approval wanted"), "approve"))
-        until(lambda: said("and a list is below") is not None)
-        until(lambda: said("ended: succeeded") is not None)
-        assert httpx.post(f"{url}/hooks/alertmanager", json=alert("resolved")).status_code == 200
-        until(lambda: said("resolved: Noted") is not None)
-        send(url, alice.command("close all well", channel.id))
-        until(lambda: channel.archived)
-        until(lambda: "is closed" in str(workspace.answers))
+def told_once(channel: Channel) -> str:
     told = transcript(channel)
     keys = [m["metadata"]["event_payload"]["key"] for m in channel.messages if "metadata" in m]
     assert len(keys) == len(set(keys)), told
-    assert "[file rows-" in told
-    assert channel.members == ["UBOT", "UALICE", "UBOB"]
-    assert {user for user, _ in workspace.answers} == {"UALICE", "UBOB"}
-
-
-def quiet(workspace: Workspace) -> None:
-    """Wait until Slack has been asked nothing for a while."""
-    seen = -1
-    while seen != len(workspace.calls):
-        seen = len(workspace.calls)
-        time.sleep(2.0)
+    assert told.count("[file rows-") == 1, told
+    return told
 
 
 def pressed(channel: Channel, text: str) -> dict[str, Any]:
@@ -152,3 +130,84 @@ def pressed(channel: Channel, text: str) -> dict[str, Any]:
         if text in str(found):
             return found
     raise AssertionError(transcript(channel))
+
+
+@pytest.mark.timeout(600)
+def test_a_whole_incident_to_the_archived_channel(tmp_path: Path, slack: SlackServer) -> None:
+    workspace = slack.workspace
+    alice, bob = (Person(name, workspace, slack.base) for name in ("UALICE", "UBOB"))
+    here = place(tmp_path, slack, "sqlite:///var/stanch.db", "signing_secret: {env: S}")
+
+    def at_rest() -> bool:
+        """Nothing is under way to Slack: killed in a delivery, its channel would stand still for a minute."""
+        file = f"file:{tmp_path}/var/stanch.db?mode=ro"
+        with sqlite3.connect(file, uri=True, timeout=30) as database:
+            query = "SELECT count(*) FROM outbox WHERE state IN ('queued', 'sending')"
+            ((waiting,),) = database.execute(query)
+        return not waiting
+
+    with here.serving() as (url, process):
+        until(lambda: httpx.get(f"{url}/readyz").status_code == 200)
+        assert httpx.post(f"{url}/hooks/alertmanager", json=alert("firing")).status_code == 200
+        until(said(workspace, "Approval wanted"))
+        (channel,) = workspace.channels.values()
+        assert "<@UALICE> <@UBOB>" in transcript(channel), "the role is called"
+        send(url, alice.press(channel, pressed(channel, "Approval wanted"), "approve"))
+        until(said(workspace, "alice approved"))
+        until(at_rest)
+        process.kill()
+    with here.serving() as (url, _):
+        until(lambda: httpx.get(f"{url}/readyz").status_code == 200)
+        send(url, bob.press(channel, pressed(channel, "Approval wanted"), "approve"))
+        until(said(workspace, "and a list is below"))
+        until(said(workspace, "ended: succeeded"))
+        assert httpx.post(f"{url}/hooks/alertmanager", json=alert("resolved")).status_code == 200
+        until(said(workspace, "resolved: Noted"))
+        send(url, alice.command("close all well", channel.id))
+        until(lambda: channel.archived)
+        until(lambda: "is closed" in str(workspace.answers))
+    told_once(channel)
+    assert channel.members == ["UBOT", "UALICE", "UBOB"]
+    assert {user for user, _ in workspace.answers} == {"UALICE", "UBOB"}
+
+
+@pytest.mark.real
+@pytest.mark.timeout(600)
+def test_over_a_socket_and_postgresql(
+    tmp_path: Path, slack: SlackServer, postgres_dsn: str
+) -> None:
+    workspace = slack.workspace
+    alice, bob = (Person(name, workspace, slack.base) for name in ("UALICE", "UBOB"))
+    here = place(tmp_path, slack, postgres_dsn, "mode: socket, app_token: {env: A}")
+
+    def envelope(kind: str, given: dict[str, Any]) -> None:
+        """Send an envelope and, once it is acknowledged, send it again."""
+        sent = slack.sockets.send(kind, given)
+        slack.sockets.acknowledged(sent, 60)
+        slack.sockets.send(kind, given, sent)
+
+    with here.serving() as (url, _):
+        until(lambda: httpx.get(f"{url}/readyz").status_code == 200)
+        slack.sockets.wait(1, 60)
+        assert httpx.post(f"{url}/hooks/alertmanager", json=alert("firing")).status_code == 200
+        until(said(workspace, "Approval wanted"))
+        (channel,) = workspace.channels.values()
+        wanted = pressed(channel, "Approval wanted")
+        whole = re.search(r"/stanch (approve gate-\S+ [0-9a-f]+)", str(wanted))
+        assert whole is not None
+        envelope("slash_commands", alice.command(f"{whole[1]} seen", channel.id))
+        until(said(workspace, "alice approved"))
+        envelope("interactive", bob.press(channel, wanted, "approve"))
+        until(said(workspace, "ended: succeeded"))
+    with here.serving() as (url, _):
+        until(lambda: httpx.get(f"{url}/readyz").status_code == 200)
+        slack.sockets.wait(2, 60)
+        assert httpx.post(f"{url}/hooks/alertmanager", json=alert("resolved")).status_code == 200
+        until(said(workspace, "resolved: Noted"))
+        envelope("slash_commands", alice.command("close all well", channel.id))
+        until(lambda: channel.archived)
+    assert "alice approved" in told_once(channel)
+    assert "bob approved" in transcript(channel)
+    with psycopg.connect(postgres_dsn.replace("+psycopg", "")) as database:
+        votes = database.execute("SELECT count(*) FROM votes").fetchone()
+    assert votes == (2,), "what came again counted once"

@@ -104,4 +104,4 @@ class IncidentWords(Steering):
 
 
 def _said(item: JsonObject) -> Message:
-    return say(f"{item['id']} is {item['severity']} {item['state']}: {item['title']}")
+    return say(f"{item['id']} is {item['state']}, {item['severity']}: {item['title']}")

@@ -138,7 +138,7 @@ def test_an_incident_is_handled_without_leaving_its_channel(stage: Stage) -> Non
         ("note the pool was full since 03:10", f"Noted in {incident}"),
         ("note", "an empty note says nothing"),
         (f"note {incident} and <!channel> {{{{ 7*7 }}}}", f"Noted in {incident}"),
-        ("severity p0 customers see it", f"{incident} is P0 open"),
+        ("severity p0 customers see it", f"{incident} is open, P0"),
         ("severity P0", "say why"),
         ("severity", "name a severity"),
         ("severity P7 because", "P0"),
@@ -149,8 +149,8 @@ def test_an_incident_is_handled_without_leaving_its_channel(stage: Stage) -> Non
         ("escalate critical nobody answers", f"People are called about {incident} (critical)"),
         ("escalate loudly help", "no level of escalation"),
         ("reject not by a run", "alice reject"),
-        ("resolve the pool was doubled", f"{incident} is P0 resolved"),
-        ("reopen it is full again", f"{incident} is P0 reopened"),
+        ("resolve the pool was doubled", f"{incident} is resolved, P0"),
+        ("reopen it is full again", f"{incident} is reopened, P0"),
     ):
         assert shows in stage.say(stage.alice, text), text
     assert "role operator" in stage.say(stage.stranger, "note hello")

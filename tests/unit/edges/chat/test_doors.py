@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from engine.contract.world import SecretRef
 from engine.edges.chat.slack.signature import SKEW, refusal
 from engine.edges.chat.slack.socket import Socket
 from engine.edges.settings.slack import SlackConfig
+from engine.running.services import ApprovalRule
 from tests.unit.edges.chat.kit import Stage
 from worlds.slack import SlackServer
 from worlds.slack.people import form, signed
@@ -79,6 +82,40 @@ def test_a_replay_is_refused_also_after_it_was_worked_on(stage: Stage) -> None:
     stage.settle()
     runs = stage.app.store.read(lambda tx: tx.runs.counts())
     assert sum(runs.values()) == 1
+
+
+def test_an_old_request_that_comes_again_after_newer_ones_changes_nothing(stage: Stage) -> None:
+    """A vote, its withdrawal, and then the vote once more, as a queue that lost its order would send it."""
+    stage.app.services.approval = ApprovalRule("sre", 2, 3600.0)
+    stage.alert()
+    press = stage.alice.press(stage.channel, stage.message("Approval wanted"), "approve")
+    vote = form(press)
+    headers = signed(vote, stage.clock.now().timestamp())
+    assert stage.send("/slack/interactions", vote, headers).status_code == 200
+    stage.settle()
+    assert "2 more wanted" in stage.say(stage.alice, f"withdraw {stage.gate.id}")
+    assert stage.send("/slack/interactions", vote, headers).status_code == 409
+    stage.settle()
+    stage.press(stage.bob, "Approval wanted", "approve")
+    assert stage.state == "awaiting_approval", "bob stands alone"
+    assert stage.app.table.values["x"] == 1
+
+
+def test_a_store_that_is_busy_delays_no_acknowledgement(stage: Stage) -> None:
+    """Another process writes for long: Slack is answered within its three seconds, and told what is not sure."""
+    body = form(stage.alice.command("run toys/raise to=4"))
+    headers = signed(body, stage.clock.now().timestamp())
+    (file,) = stage.folder.glob("*.db")
+    with closing(sqlite3.connect(file, isolation_level=None, timeout=30)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        answer = stage.send(PATH, body, headers)
+        assert answer.status_code == 200
+        assert "not sure that this was stored" in answer.json()["text"]
+        other.execute("ROLLBACK")
+    assert not waits(stage), "the store gave up meanwhile"
+    assert stage.send(PATH, body, headers).status_code == 200, "so that it may be said again"
+    stage.settle()
+    assert sum(stage.app.store.read(lambda tx: tx.runs.counts()).values()) == 1
 
 
 def test_interactions_that_mean_nothing_to_us_are_taken_in_silence(stage: Stage) -> None:
