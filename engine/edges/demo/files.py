@@ -108,7 +108,7 @@ def write_config(
         "store": f"sqlite:///{folder / 'stanch.db'}",
         "listen": listen,
         "rules": [str(rules)],
-        "playbooks": [str(shipped("playbooks"))],
+        "playbooks": [str(shipped("playbooks/etl"))],
         "connections": {
             "cluster": {
                 "kind": "kubernetes",
