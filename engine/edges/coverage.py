@@ -1,7 +1,8 @@
 """The page about what shows each procedure of the runbooks: `docs/coverage.md`.
 
 It is made from the rows in `docs/coverage.yaml`, the `covers:` of the packs' rehearsals, their mutations
-(which name a row by `covers:` or at the beginning of their text, `B4: …`), and `COVERS` of acceptance tests.
+(which name a row by `covers:` or at the beginning of their text, `B4: …`), and `COVERS` of test modules: of
+acceptance tests with real parts, and of the tests of what the engine itself does.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ _HEAD = (
     "Made by `make schemas` from [coverage.yaml](coverage.yaml) and the packs; do not edit. A row is shown by "
     "rehearsals that pass, and each of them fails under at least one of the seeded faults that name the row "
     "(`stanch rehearse`, `stanch rehearse --mutations`). Worlds of rehearsals are in memory, except PostgreSQL, "
-    "which is a real server; what else is real stands in the last column, with its acceptance test.\n"
+    "which is a real server; what else is real stands in the last column, with its test. Rows without playbooks are "
+    "capabilities of the engine, which its own tests show.\n"
 )
 _ROW_IDS = re.compile(r"[A-Z]\d+(?:, ?[A-Z]\d+)*(?=:)")
 # What a test module starts, by a word that stands in it.
@@ -63,7 +65,7 @@ class Shown:
         playbooks: names, in the order in which they were found.
         rehearsals: the rehearsals that say that they show it.
         mutations: the seeded faults that name it.
-        tests: acceptance test modules that say so, with the real parts that they start.
+        tests: test modules that say so, below the root, with the real parts that they start.
     """
 
     playbooks: list[str] = field(default_factory=list)
@@ -115,11 +117,12 @@ def gather(root: Path) -> dict[str, Shown]:
     for mutation in find_mutations([root / "playbooks"]):
         for row in rows_of(mutation):
             found.setdefault(row, Shown()).mutations.append(mutation)
-    for path in sorted((root / "tests" / "acceptance").glob("test_*.py")):
+    for path in sorted((root / "tests").rglob("test_*.py")):
         text = path.read_text(encoding="utf-8")
-        for row in _claimed(text):
+        for row in _claimed(text) if "\nCOVERS = " in text else ():
             parts = [part for word, part in _PARTS.items() if word in text]
-            found.setdefault(row, Shown()).tests[path.stem] = list(dict.fromkeys(parts))
+            name = path.relative_to(root).as_posix()
+            found.setdefault(row, Shown()).tests[name] = list(dict.fromkeys(parts))
     return found
 
 
@@ -184,7 +187,7 @@ def _linked(path: Path, count: int) -> str:
 def _parts(shown: Shown) -> str:
     said = ["PostgreSQL"] if any(_has_database(one) for one in shown.rehearsals) else []
     said += [
-        f"{', '.join(parts) or 'the process'} ([{test}](../tests/acceptance/{test}.py))"
+        f"{', '.join(parts) or 'the engine'} ([{Path(test).stem}](../{test}))"
         for test, parts in shown.tests.items()
     ]
     return "; ".join(said)
