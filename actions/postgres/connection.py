@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from actions.postgres.failures import failed
 from actions.postgres.parsing import Table
+from actions.postgres.pool import Pool
 from engine.contract import (
     ActionFailed,
     Category,
@@ -165,8 +166,9 @@ class PostgresClient:
         self.name = opening.name
         self.settings = cast(PostgresSettings, opening.settings)
         self.writable = opening.writable
-        # What a rehearsal's world sets in every transaction besides: its clock.
+        # What a rehearsal's world sets in every transaction besides, its clock; and its open connections.
         self._played: Callable[[], Mapping[str, str]] = opening.transport or dict
+        self._pool = Pool(getattr(opening.transport, "idle", None))
         self._dsn, secrets = self._resolve(opening, self.settings.dsn)
         self._read_dsn = self._dsn
         if self.settings.read_dsn is not None:
@@ -174,9 +176,6 @@ class PostgresClient:
             secrets += more
         self.redactor = Redactor(secrets)
         self._slots = threading.BoundedSemaphore(self.settings.max_connections)
-        self._idle: dict[str, list[PatientConnection]] = {}
-        self._lock = threading.Lock()
-        self._closed = False
 
     def _resolve(self, opening: Opening, dsn: SecretRef | str) -> tuple[str, list[str]]:
         from psycopg import ProgrammingError
@@ -277,7 +276,7 @@ class PostgresClient:
             lost = committing and error.sqlstate is None
             raise failed(error, self.name, self.redactor, effect_possible=lost) from None
         finally:
-            self._give_back(dsn, connection)
+            self._pool.give_back(dsn, connection)
             self._slots.release()
 
     def _begin(
@@ -290,7 +289,7 @@ class PostgresClient:
         allowed = statement_timeout or self.settings.statement_timeout
         # The server ends what takes too long; only one that hangs needs to be left.
         patience = allowed + self.settings.connect_timeout
-        connection = self._take(dsn)
+        connection = self._pool.take(dsn)
         if connection is not None:
             connection.patience = patience
             try:
@@ -314,36 +313,8 @@ class PostgresClient:
         connection.execute(f"SELECT {calls}".encode(), flat)
         return connection
 
-    def _take(self, dsn: str) -> PatientConnection | None:
-        with self._lock:
-            idle = self._idle.get(dsn)
-            return idle.pop() if idle else None
-
-    def _give_back(self, dsn: str, connection: PatientConnection | None) -> None:
-        """Roll back what is open and keep the connection for later, unless it is broken."""
-        import psycopg
-        from psycopg.pq import TransactionStatus
-
-        if connection is None:
-            return
-        try:
-            if connection.info.transaction_status is not TransactionStatus.IDLE:
-                connection.execute(b"ROLLBACK")
-        except psycopg.Error:
-            connection.close()
-        with self._lock:
-            if not connection.closed and not self._closed:
-                self._idle.setdefault(dsn, []).append(connection)
-                return
-        connection.close()
-
     def close(self) -> None:
-        with self._lock:
-            self._closed = True
-            idle = [connection for pool in self._idle.values() for connection in pool]
-            self._idle.clear()
-        for connection in idle:
-            connection.close()
+        self._pool.close()
 
 
 class PostgresKind(ConnectionKind):

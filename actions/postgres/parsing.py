@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from engine.contract import Unplannable
@@ -52,6 +53,7 @@ class Statement:
         kind: the parse node, `SelectStmt`, `UpdateStmt` …
         text: SQL with `$n` placeholders, without a trailing semicolon.
         values: the values of `$1`, `$2` …
+        node: its parse tree, shared: read only. nodes: the names of all nodes in it.
         written: the table of an INSERT, UPDATE, DELETE or MERGE; `alias` is how the statement calls it.
         reads: every other relation that it names.
         functions: what it calls: (schema or None, name).
@@ -63,6 +65,7 @@ class Statement:
     text: str
     values: tuple[Json, ...]
     node: JsonObject
+    nodes: frozenset[str]
     written: Table | None
     alias: str
     reads: frozenset[Table]
@@ -92,9 +95,47 @@ def parse(sql: str, params: Mapping[str, Json]) -> Statement:
     Raises:
         Unplannable: it is not one statement that PostgreSQL would parse, or its parameters do not fit.
     """
+    text, names = _numbered(sql, params)
+    tree = _tree(text)
+    for number, name in enumerate(names, start=1):
+        if number not in tree.numbers:
+            raise Unplannable(f"%({name})s stands inside quotes or a comment; take the quotes off")
+    values = tuple(params[name] for name in names)
+    assigned, constants = _assignments(tree.kind, tree.node, values)
+    return Statement(
+        tree.kind,
+        tree.text,
+        values,
+        tree.node,
+        tree.nodes,
+        tree.written,
+        tree.alias,
+        tree.reads,
+        tree.functions,
+        constants,
+        assigned,
+    )
+
+
+@dataclass(frozen=True)
+class _Tree:
+    """What a text says whatever its parameters are."""
+
+    kind: str
+    text: str
+    node: JsonObject
+    nodes: frozenset[str]
+    numbers: frozenset[int]
+    written: Table | None
+    alias: str
+    reads: frozenset[Table]
+    functions: frozenset[tuple[str | None, str]]
+
+
+@lru_cache(maxsize=256)  # one step asks several times, and every attempt and plan again
+def _tree(text: str) -> _Tree:
     import pgparse
 
-    text, names = _numbered(sql, params)
     try:
         found = pgparse.parse(text)
     except pgparse.PGQueryError as error:
@@ -107,28 +148,19 @@ def parse(sql: str, params: Mapping[str, Json]) -> Statement:
     length = found[0].get("stmt_len", 0)
     text = raw[start : start + length if length else None].decode().strip()
     ((kind, node),) = found[0]["stmt"].items()
-    used = {int(item["number"]) for item in _nodes(node, "ParamRef")}
-    for number, name in enumerate(names, start=1):
-        if number not in used:
-            raise Unplannable(f"%({name})s stands inside quotes or a comment; take the quotes off")
+    named = list(_named(node))
     written, alias = _written(kind, node)
-    relations = set(_relations(node, frozenset()))
-    if written:
-        relations.discard(written)
-    values = tuple(params[name] for name in names)
-    assigned, constants = _assignments(kind, node, values)
-    functions = frozenset(_functions(node))
-    return Statement(
+    reads = frozenset(_relations(node, frozenset())) - {written}
+    return _Tree(
         kind,
         text,
-        values,
         node,
+        frozenset([kind, *(name for name, _ in named)]),
+        frozenset(int(item["number"]) for name, item in named if name == "ParamRef"),
         written,
         alias,
-        frozenset(relations),
-        functions,
-        constants,
-        assigned,
+        frozenset(one for one in reads if one is not None),
+        frozenset(_called(item) for name, item in named if name == "FuncCall"),
     )
 
 
@@ -160,21 +192,21 @@ def _numbered(sql: str, params: Mapping[str, Json]) -> tuple[str, list[str]]:
     return text, names
 
 
-def _nodes(node: Any, name: str) -> Iterator[JsonObject]:
-    """Yield every node of that name below `node`."""
+def _named(node: Any) -> Iterator[tuple[str, JsonObject]]:
+    """Yield every node below `node`, with its name."""
     if isinstance(node, dict):
         for key, value in node.items():
-            if key == name and isinstance(value, dict):
-                yield value
-            yield from _nodes(value, name)
+            if isinstance(value, dict):
+                yield key, value
+            yield from _named(value)
     elif isinstance(node, list):
         for item in node:
-            yield from _nodes(item, name)
+            yield from _named(item)
 
 
 def holds(statement: Statement, name: str) -> bool:
     """Tell whether the statement holds a parse node of that name."""
-    return name == statement.kind or any(True for _ in _nodes(statement.node, name))
+    return name in statement.nodes
 
 
 def _table(relation: JsonObject) -> Table:
@@ -219,10 +251,9 @@ def _relations(node: Any, hidden: frozenset[str]) -> Iterator[Table]:
             yield from _relations(value, inner)
 
 
-def _functions(node: JsonObject) -> Iterator[tuple[str | None, str]]:
-    for call in _nodes(node, "FuncCall"):
-        names = [part["String"]["sval"] for part in call["funcname"]]
-        yield (names[-2] if len(names) > 1 else None), names[-1]
+def _called(call: JsonObject) -> tuple[str | None, str]:
+    names = [part["String"]["sval"] for part in call["funcname"]]
+    return (names[-2] if len(names) > 1 else None), names[-1]
 
 
 def _assignments(
