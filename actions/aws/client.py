@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import suppress
 from datetime import datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, cast
 
 from actions.pace import pace_pools
@@ -29,35 +30,48 @@ def opened(
         connect_timeout, read_timeout: seconds.
         config: more of botocore's `Config`.
     """
+    from botocore.config import Config
+
+    # Credentials that are looked up elsewhere are looked up anew by each client.
+    session = _known_session if access_key else _session
+    with _opening:  # clients may be shared between threads, sessions not
+        client = session(region, access_key, secret_key, session_token).client(
+            service,
+            endpoint_url=endpoint_url,
+            verify=verify,
+            config=Config(
+                connect_timeout=connect_timeout,
+                read_timeout=read_timeout,
+                # The engine's retry policy decides about retries, so the library makes none.
+                retries={"total_max_attempts": 1, "mode": "standard"},
+                **config,
+            ),
+        )
+    pace_pools(client._endpoint.http_session._manager)
+    return client
+
+
+def _session(
+    region: str, access_key: str | None, secret_key: str | None, session_token: str | None
+) -> Any:
     import boto3
     import botocore.session
-    from botocore.config import Config
 
     core = botocore.session.get_session()
     core.register_component("data_loader", _loader())
     parsers = core.get_component("response_parser_factory")
     parsers.set_parser_defaults(timestamp_parser=_moment)
-    session = boto3.session.Session(
+    return boto3.session.Session(
         aws_access_key_id=access_key,
         aws_secret_access_key=secret_key,
         aws_session_token=session_token,
         region_name=region,
         botocore_session=core,
     )
-    client = session.client(
-        service,
-        endpoint_url=endpoint_url,
-        verify=verify,
-        config=Config(
-            connect_timeout=connect_timeout,
-            read_timeout=read_timeout,
-            # The engine's retry policy decides about retries, so the library makes none.
-            retries={"total_max_attempts": 1, "mode": "standard"},
-            **config,
-        ),
-    )
-    pace_pools(client._endpoint.http_session._manager)
-    return client
+
+
+_opening = threading.Lock()
+_known_session = lru_cache(maxsize=8)(_session)  # its many hooks take as long as a client itself
 
 
 def _moment(value: Any) -> datetime:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from pydantic import BaseModel
@@ -16,6 +17,8 @@ from engine.contract.status import category_of, retry_after
 from engine.domain.canonical import Json
 
 if TYPE_CHECKING:
+    import ssl
+
     import httpx
 
 
@@ -278,7 +281,17 @@ def _verification(settings: HttpSettings) -> Any:
 
     if not settings.verify:
         return False
-    return ssl.create_default_context(cafile=str(settings.ca) if settings.ca else None)
+    if settings.ca is None:
+        return _public()
+    return ssl.create_default_context(cafile=str(settings.ca))
+
+
+@cache
+def _public() -> ssl.SSLContext:
+    """The system's authorities, read once a process: that takes longer than a request."""
+    import ssl
+
+    return ssl.create_default_context()
 
 
 class HttpKind(ConnectionKind):

@@ -14,6 +14,8 @@ from typing import Any
 
 import yaml
 
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
 
 class CannotMerge(ValueError):
     """The text cannot be edited; the message says why, without its content."""
@@ -61,7 +63,7 @@ def _read(text: str) -> tuple[Any, dict[str, Any]]:
         if any(isinstance(token, yaml.AliasToken | yaml.AnchorToken) for token in yaml.scan(text)):
             raise CannotMerge("it uses anchors: a change would reach further than it says")
         root = yaml.compose(text, Loader=yaml.SafeLoader)
-        values = yaml.safe_load(text)
+        values = yaml.load(text, Loader=_Loader)  # noqa: S506  safe, and in C where that is built in
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         if isinstance(error, CannotMerge):
             raise

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from psycopg import Connection
 
 from tests.unit.edges.rehearsal.kit import make_ground, played, seen
+from worlds.rehearsal.scratch import Scratch, adopt, scratch_database
 from worlds.servers import PostgresServer
 
 SQL = """
@@ -67,3 +74,51 @@ def test_what_others_do_meanwhile_is_seen_at_its_moment(
     assert not played(ground, tmp_path, never, lambda _: postgres_server.dsn).ok
     broken = text.replace("WHERE id = 3", "WHERE jd = 3")
     assert not played(ground, tmp_path, broken, lambda _: postgres_server.dsn).ok
+
+
+@pytest.fixture
+def scratch(postgres_server: PostgresServer) -> Iterator[Scratch]:
+    made = scratch_database(postgres_server.dsn, f"again_{uuid4().hex[:8]}")
+    made.connection.execute("SELECT set_config('rehearsal.now', '2026-03-01 10:00+00', false)")
+    yield made
+    made.close()
+
+
+def laid(scratch: Scratch) -> tuple[Any, list[Any]]:
+    """Lay a table out, put rows in, and return which table it is and what a plain SELECT yields."""
+    text = "CREATE TABLE notes (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, text text UNIQUE)"
+
+    def build(connection: Connection[Any]) -> None:
+        connection.execute(text.encode())
+        adopt(connection)
+
+    scratch.lay("notes", build)
+    run = scratch.connection.execute
+    run("INSERT INTO notes (text) SELECT chr(96 + n) FROM generate_series(1, 5) n")
+    run("UPDATE notes SET text = text || '!' WHERE id < 3")
+    return run("SELECT 'public.notes'::regclass::oid").fetchone(), run("TABLE notes").fetchall()
+
+
+def test_a_database_that_is_used_again_is_as_one_made_anew(scratch: Scratch) -> None:
+    table, rows = laid(scratch)
+    scratch.connection.execute("CREATE SCHEMA stanch; CREATE TABLE stanch.tokens (key text)")
+    again, same = laid(scratch)
+    assert again == table  # emptied, not made anew
+    assert same == rows  # numbers and order
+    assert scratch.connection.execute("SELECT to_regnamespace('stanch')").fetchone() == (None,)
+
+
+@pytest.mark.parametrize(
+    "sql", ["ALTER TABLE notes ADD more int", "CREATE TABLE extra (id int)", "DROP INDEX x"]
+)
+def test_a_database_that_a_playbook_alters_is_made_anew(scratch: Scratch, sql: str) -> None:
+    table, rows = laid(scratch)
+    if "DROP" in sql:
+        scratch.connection.execute("CREATE INDEX x ON notes (text)")
+        scratch.connection.execute(
+            "DELETE FROM rehearsal.altered"
+        )  # as if it had always been there
+    scratch.connection.execute(sql.encode())
+    anew, same = laid(scratch)
+    assert anew != table
+    assert same == rows

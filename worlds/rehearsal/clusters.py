@@ -25,6 +25,9 @@ _MADE_BY_CONTROLLERS = frozenset({"Event", "Lease"})
 _WRITTEN = re.compile(r"/(?P<plural>[a-z]+)/(?P<name>[^/]+)(?:/(?:scale|eviction|status))?\Z")
 _NAMESPACE = re.compile(r"/namespaces/([^/]+)/")
 
+# As safe as SafeLoader, in C where that is built in.
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
 Place = tuple[str, str, str]  # namespace, kind, name
 
 
@@ -138,7 +141,7 @@ def _from_files(spec: ClusterSpec, scene: Scene) -> Iterator[JsonObject]:
         path = scene.folder / name
         if not path.is_file():
             raise InvalidInput(f"world {scene.connection}: there is no file {path}")
-        yield from (item for item in yaml.safe_load_all(path.read_text()) if item)
+        yield from (item for item in yaml.load_all(path.read_text(), Loader=_Loader) if item)
 
 
 def _completed(item: JsonObject, namespace: str) -> JsonObject:

@@ -20,7 +20,7 @@ from engine.domain.errors import InvalidInput
 from engine.domain.rehearsed import Message, NetChange, Scene
 from worlds.rehearsal.databasespec import DatabaseSpec, LaterSpec, TableSpec
 from worlds.rehearsal.rowdiff import dump, table_changes
-from worlds.rehearsal.scratch import CLOCK, PATH, scratch_database
+from worlds.rehearsal.scratch import CLOCK, PATH, adopt, scratch_database
 from worlds.rehearsal.specs import Span, read_span
 from worlds.rehearsal.tablefill import TablePlan, cell, fill, make
 
@@ -132,6 +132,7 @@ class DatabaseWorld:
                 connection.execute(text.encode())
             except psycopg.Error as error:
                 raise InvalidInput(f"{self._where}: {given[:80]!r}: {error}") from None
+        adopt(connection)
         for table in tables:
             try:
                 make(connection, table)

@@ -158,6 +158,21 @@ END $$;
 CREATE EVENT TRIGGER rehearsal_guard ON ddl_command_end EXECUTE FUNCTION rehearsal.note();
 """
 
+
+def adopt(connection: psycopg.Connection[Any]) -> None:
+    """Move what statements made without naming a schema into public: the clock's comes first on the path."""
+    from psycopg import sql
+
+    rows = connection.execute(
+        "SELECT relname FROM pg_class WHERE relnamespace = 'rehearsal'::regnamespace"
+        " AND relkind IN ('r', 'p', 'v', 'm')"
+    ).fetchall()
+    for (name,) in rows:
+        connection.execute(
+            sql.SQL("ALTER TABLE {} SET SCHEMA public").format(sql.Identifier(CLOCK, name))
+        )
+
+
 _kept: dict[tuple[int, str, str], Scratch] = {}
 
 
