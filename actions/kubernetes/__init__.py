@@ -17,6 +17,7 @@ from actions.kubernetes.jobs import KubernetesJobFromCronJob
 from actions.kubernetes.logs import KubernetesLogs
 from actions.kubernetes.patch import KubernetesPatch
 from actions.kubernetes.reads import KubernetesGet, KubernetesList
+from actions.kubernetes.recent import KubernetesRecentChanges
 from actions.kubernetes.removing import KubernetesDeletePod, KubernetesEvict
 from actions.kubernetes.rollbacks import KubernetesRolloutUndo
 from actions.kubernetes.rollouts import KubernetesRolloutRestart, KubernetesRolloutStatus
@@ -51,6 +52,7 @@ DECLARATIONS = (
     KubernetesJobWait,
     KubernetesDescribe,
     KubernetesEvents,
+    KubernetesRecentChanges,
     KubernetesJobFromCronJob,
     KubernetesJobsClean,
     KubernetesDeletePod,

@@ -54,6 +54,12 @@ def get(_: object, given: Given, at: ByHand) -> Hand:
     return Hand([kubectl(given, at, "get", _name(given), "-o", "yaml")])
 
 
+def recent_changes(_: object, given: Given, at: ByHand) -> Hand:
+    listed = [each for each in given.get("objects") or [] if isinstance(each, dict)]
+    shown = ["-o", "yaml", "--show-managed-fields"]
+    return Hand([kubectl(given, at, "get", _name(each), *shown) for each in listed])
+
+
 def listed(_: object, given: Given, at: ByHand) -> Hand:
     chosen = [*option("-l", given.get("labels")), *option("--field-selector", given.get("fields"))]
     return Hand([kubectl(given, at, "get", str(given.get("kind", "<kind>")).lower(), *chosen)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from pydantic import Field
 
@@ -31,6 +32,7 @@ class KubernetesCronJobHistory(Read[HistoryParams]):
     Output: `schedule`, `suspended`, `active` (jobs that run now), `last_scheduled` and `last_succeeded`
     (times, or null), `blocked` (seconds since the last success, or since the CronJob was made), `jobs`
     (`name`, `state`, `reason`, `created`, `ended`, `seconds`, `images`, `backoff_limit`, `deadline`),
+    `failing_for` (seconds since the first of the failures in a row was made, 0 where the last job succeeded),
     `consecutive_failures` (of the jobs that ended last, as far as `failedJobsHistoryLimit` keeps them),
     `latest` and `latest_failed` (a job's name, or null), `image_change` (`{before, after, since}` where
     the failing jobs run other images than the last one that succeeded, else null), `variables` (of its
@@ -72,6 +74,7 @@ class KubernetesCronJobHistory(Read[HistoryParams]):
             "active": len(status.get("active") or []),
             "last_scheduled": status.get("lastScheduleTime"),
             "last_succeeded": last,
+            "failing_for": _failing_for(ended, world.clock.now()),
             "blocked": max(0.0, (world.clock.now() - since).total_seconds()),
             "jobs": lines[: params.limit],
             "consecutive_failures": _in_a_row(ended),
@@ -105,6 +108,13 @@ def _in_a_row(ended: Sequence[JsonObject]) -> int:
         if line["state"] != "failed":
             return count
     return len(ended)
+
+
+def _failing_for(ended: Sequence[JsonObject], now: datetime) -> float:
+    count = _in_a_row(ended)
+    if not count:
+        return 0.0
+    return max(0.0, (now - parse_time(ended[count - 1]["created"])).total_seconds())
 
 
 def _image_change(ended: Sequence[JsonObject]) -> Json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
@@ -105,7 +106,7 @@ def _settled(spec: ClusterSpec, scene: Scene) -> Cluster:
     clock = ManualClock(scene.clock.now() - timedelta(seconds=spec.settle))
     cluster = Cluster(clock)
     for name, fates in {**spec.jobs, **spec.pods}.items():
-        cluster.script(name, [_fate(fate, scene) for fate in fates])
+        cluster.script(name, [_fate(fate, scene, cluster) for fate in fates])
     for name, program in spec.programs.items():
         ran = Ran(
             program.exit_code, program.stdout.encode(), program.stderr.encode(), program.seconds
@@ -176,23 +177,24 @@ def _selected(spec: JsonObject, metadata: JsonObject) -> JsonObject:
     return {**spec, "selector": {"matchLabels": labels}, "template": template}
 
 
-def _fate(spec: FateSpec, scene: Scene) -> Fate:
+def _fate(spec: FateSpec, scene: Scene, cluster: Cluster) -> Fate:
     when = None
     if spec.when is not None:
         expression = spec.when
 
         def when(pod: JsonObject) -> bool:
-            return scene.holds(expression, _names(pod, spec.container))
+            return scene.holds(expression, _names(pod, spec.container, cluster))
 
     values = spec.model_dump(exclude={"when"})
     return Fate(**values, when=when)
 
 
-def _names(pod: JsonObject, container: str | None) -> JsonObject:
+def _names(pod: JsonObject, container: str | None, cluster: Cluster) -> JsonObject:
     containers = pod["spec"]["containers"]
     chosen = next((one for one in containers if one["name"] == container), containers[0])
     resources = chosen.get("resources") or {}
-    env = {one["name"]: one.get("value") for one in chosen.get("env") or []}
+    namespace = pod["metadata"]["namespace"]
+    env = {one["name"]: _value(one, namespace, cluster) for one in chosen.get("env") or []}
     return {
         "limits": resources.get("limits") or {},
         "requests": resources.get("requests") or {},
@@ -201,6 +203,19 @@ def _names(pod: JsonObject, container: str | None) -> JsonObject:
         "args": chosen.get("args") or [],
         "pod": pod,
     }
+
+
+def _value(variable: JsonObject, namespace: str, cluster: Cluster) -> str | None:
+    """Return what a container is given: the value, or that of a ConfigMap's or a Secret's key."""
+    for field, kind in (("configMapKeyRef", "ConfigMap"), ("secretKeyRef", "Secret")):
+        reference = (variable.get("valueFrom") or {}).get(field)
+        if reference is not None:
+            item = cluster.store.get(by_kind(kind), namespace, reference["name"]) or {}
+            text: str | None = (item.get("data") or {}).get(reference["key"])
+            if kind == "Secret" and text is not None:
+                return base64.b64decode(text).decode()
+            return text
+    return variable.get("value")
 
 
 # ---- differences ----------------------------------------------------------------------------------

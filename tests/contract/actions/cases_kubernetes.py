@@ -26,6 +26,7 @@ from actions.kubernetes.jobs import KubernetesJobFromCronJob
 from actions.kubernetes.logs import KubernetesLogs
 from actions.kubernetes.patch import KubernetesPatch
 from actions.kubernetes.reads import KubernetesGet, KubernetesList
+from actions.kubernetes.recent import KubernetesRecentChanges
 from actions.kubernetes.removing import KubernetesDeletePod, KubernetesEvict
 from actions.kubernetes.rollbacks import KubernetesRolloutUndo
 from actions.kubernetes.rollouts import KubernetesRolloutRestart, KubernetesRolloutStatus
@@ -277,6 +278,11 @@ def _events(output: Any) -> None:
     assert {event["object"] for event in output["events"]} == {"Deployment/etl-worker"}
 
 
+def _changed_lately(output: Any) -> None:
+    assert [change["object"] for change in output["changes"]] == ["ConfigMap/batch"]
+    assert "data.batch.yaml" in output["changes"][0]["fields"]
+
+
 def _status(output: Any) -> None:
     assert output["complete"]
 
@@ -452,5 +458,11 @@ READS = {
     ),
     "kubernetes.describe": _read(KubernetesDescribe(), _NAMED, _MISSING, _described),
     "kubernetes.events": _read(KubernetesEvents(), _NAMED, {}, _events),
+    "kubernetes.recent_changes": _read(
+        KubernetesRecentChanges(),
+        {"objects": [{"kind": "ConfigMap", "name": "batch"}, {"kind": "Secret", "name": "none"}]},
+        {"objects": [{"kind": "NoSuchKind", "name": "x"}]},
+        _changed_lately,
+    ),
     "kubernetes.rollout_status": _read(KubernetesRolloutStatus(), _NAMED, _MISSING, _status),
 }

@@ -305,6 +305,7 @@ def test_history_counts_failures_in_a_row_and_sees_a_new_image(
     seen = look()
     assert [job["state"] for job in seen["jobs"]] == ["complete"]
     assert seen["consecutive_failures"] == 0
+    assert seen["failing_for"] == 0
     assert seen["image_change"] is None
     before = seen["jobs"][0]["images"]
     image = KubernetesSetImage()
@@ -315,6 +316,7 @@ def test_history_counts_failures_in_a_row_and_sees_a_new_image(
         later(cluster, 120)
     seen = look()
     assert seen["consecutive_failures"] == 2
+    assert 3600 <= seen["failing_for"] <= 3900
     assert seen["latest_failed"] == seen["latest"] == seen["jobs"][0]["name"]
     assert "BackoffLimitExceeded" in seen["jobs"][0]["reason"]
     assert seen["image_change"]["before"] == before

@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 
+from actions.kubernetes.changing import MERGE
 from actions.kubernetes.connection import KubernetesKind
 from actions.kubernetes.guard import Allow
 from actions.kubernetes.logs import KubernetesLogs, LogsParams
 from actions.kubernetes.patch import KubernetesPatch, PatchParams
 from actions.kubernetes.reads import GetParams, KubernetesGet, KubernetesList, ListParams
+from actions.kubernetes.recent import KubernetesRecentChanges
 from actions.kubernetes.rollouts import KubernetesRolloutStatus, StatusParams
 from engine.contract import ActionFailed, Category, Opening, Target
 from engine.domain.clock import ManualClock
@@ -180,6 +182,36 @@ def test_logs_of_a_container_that_never_ran_are_an_error_of_that_container(sight
         LOGS.read(logs(labels="app=db", container="zzz"), sight)
     with pytest.raises(ActionFailed, match="no regular expression"):
         LOGS.read(logs(labels="app=db", pattern="("), sight)
+
+
+# ---------------------------------------------------------------- changes by others
+
+
+def test_recent_changes_name_who_and_which_fields_and_no_values() -> None:
+    clock = ManualClock()
+    cluster = kube_scene.make_cluster(clock)
+    clock.advance(8 * 86400)
+    path = f"/api/v1/namespaces/{NAMESPACE}/configmaps/batch"
+    body = {"data": {"tuned": "a-value"}}
+    for manager in ("helm", "stanch"):
+        query = {"fieldManager": manager}
+        answer = cluster.call("PATCH", path, query=query, body=body, content_type=MERGE)
+        assert answer.status == 200
+        body = {"data": {"ours": "b-value"}}
+    action = KubernetesRecentChanges()
+    given = {"connection": "cluster", "namespace": NAMESPACE}
+    objects = [{"kind": "ConfigMap", "name": "batch"}, {"kind": "CronJob", "name": "scoring"}]
+    params = action.Params.model_validate({**given, "objects": objects})
+    seen: Any = action.read(params, in_process(cluster))
+    assert [(one["object"], one["by"], one["fields"]) for one in seen["changes"]] == [
+        ("ConfigMap/batch", "helm", "data.tuned")
+    ]
+    assert "a-value" not in repr(seen)
+    longer = params.model_copy(update={"since": 10 * 86400.0})
+    assert any(
+        one["object"] == "CronJob/scoring"
+        for one in action.read(longer, in_process(cluster))["changes"]
+    )
 
 
 # ---------------------------------------------------------------- read-only and allow-lists

@@ -93,12 +93,14 @@ class Pods(Controller):
         return self.desk.timing.start
 
     def _owners(self, item: JsonObject) -> list[str]:
-        """Return the names of the pod's owners, nearest first: Job then CronJob, ReplicaSet then Deployment."""
+        """Return the names of the pod's owners, nearest first: Job then CronJob (also one that it
+        was made from by hand), ReplicaSet then Deployment."""
         names: list[str] = []
         here: JsonObject | None = item
         while here is not None:
             reference = next((ref for ref in here["metadata"].get("ownerReferences") or []), None)
             if reference is None:
+                names.extend(_made_from(here))
                 break
             names.append(reference["name"])
             home = item["metadata"]["namespace"]
@@ -306,6 +308,14 @@ class Pods(Controller):
             return 0.5  # whoever set them lets go first
         self.desk.store.remove(self.kind, item)
         return None
+
+
+def _made_from(job: JsonObject) -> list[str]:
+    """Return the CronJob of a job that somebody made by hand from it and that it does not own."""
+    metadata = job["metadata"]
+    by_hand = (metadata.get("annotations") or {}).get("cronjob.kubernetes.io/instantiate")
+    cronjob = (metadata.get("labels") or {}).get("stanch.dev/cronjob")
+    return [cronjob] if by_hand == "manual" and cronjob else []
 
 
 def _left(start: datetime, seconds: float, now: datetime) -> float:

@@ -25,6 +25,7 @@ connections:
     records: var/tools
     programs: {queue: {path: /opt/none/queue, arguments: ["*"]}}
   warehouse: {kind: postgres, dsn: {env: NOT_SET}}
+  classes: {kind: patterns}
 roles: {sre: [alice]}
 """
 
@@ -71,6 +72,21 @@ playbook: shop/keep
 steps:
   - {id: file, action: incident.artifact, with: {name: errors.json, data: [{id: 7, error: boom}]}}
   - {id: again, action: incident.artifact, with: {name: errors.json, data: [{id: 7, error: boom}]}}
+""",
+    "shop/why": """
+playbook: shop/why
+defaults: {kubernetes: {connection: cluster, namespace: shop}}
+steps:
+  - id: job
+    action: kubernetes.job_from_cronjob
+    with: {name: nightly}
+  - id: ended
+    action: kubernetes.job_wait
+    with: {name: "{{ steps.job.receipt.name }}"}
+  - id: why
+    action: classify.text
+    with: {connection: classes, text: "{{ steps.ended.logs.text }}"}
+outputs: {class: "{{ steps.why.class }}"}
 """,
     "shop/all": """
 playbook: shop/all

@@ -214,3 +214,52 @@ expect:
 def test_what_somebody_else_has_just_changed_holds_an_automatic_run(play: Play) -> None:
     result = play(TOUCHED)
     assert result.ok, (result.error, result.misses)
+
+
+WHY = """
+rehearsal: why it failed
+playbook: shop/why
+world:
+  cluster:
+    namespace: shop
+    objects:
+      - {kind: ConfigMap, name: settings, data: {BATCH: "200"}}
+      - {kind: Secret, name: keys, stringData: {token: hidden}}
+      - kind: CronJob
+        name: nightly
+        spec:
+          schedule: "0 0 1 1 *"
+          jobTemplate:
+            spec:
+              backoffLimit: 0
+              template:
+                spec:
+                  restartPolicy: Never
+                  containers:
+                    - name: w
+                      image: "w:1"
+                      env:
+                        - {name: BATCH, valueFrom: {configMapKeyRef: {name: settings, key: BATCH}}}
+                        - {name: TOKEN, valueFrom: {secretKeyRef: {name: keys, key: token}}}
+                        - {name: NONE, valueFrom: {configMapKeyRef: {name: settings, key: none, optional: true}}}
+    jobs:
+      nightly:
+        - {when: "CONDITION", exit_code: 1, after: 5s, logs: "deadlock detected"}
+        - {exit_code: 1, after: 5s, logs: "no space left on device"}
+expect: {run: succeeded, outputs: {class: CLASS}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("condition", "found"),
+    [
+        ("env.BATCH | number > 100", "deadlock"),
+        ("env.BATCH | number > 200", "disk"),
+        ("env.TOKEN == 'hidden' and env.NONE is none", "deadlock"),
+    ],
+)
+def test_fates_see_what_containers_are_given_and_patterns_need_no_world(
+    play: Play, condition: str, found: str
+) -> None:
+    result = play(WHY.replace("CONDITION", condition).replace("CLASS", found))
+    assert not [miss for miss in result.misses if "change of" not in miss.what], result.misses

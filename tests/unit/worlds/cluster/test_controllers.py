@@ -309,6 +309,21 @@ def test_a_script_decides_pod_by_pod() -> None:
     assert condition(town.list("Job")[-1], "Complete")
 
 
+def test_a_job_made_by_hand_follows_the_script_of_its_cronjob() -> None:
+    town = Town(cron_job("scoring", "0 0 1 1 *"))
+    town.cluster.script("scoring", [Fate(exit_code=3, after=10, logs="scored nothing")])
+    spec = town.get("CronJob", "scoring")["spec"]["jobTemplate"]["spec"]
+    notes = {"cronjob.kubernetes.io/instantiate": "manual"}
+    marks = {"stanch.dev/cronjob": "scoring"}
+    for name, given in (("by-hand", notes), ("of-its-own", {})):
+        metadata = {"name": name, "labels": marks, "annotations": given}
+        job = {"metadata": metadata, "spec": {**spec, "backoffLimit": 0}}
+        assert town.ask("POST", town.path("Job"), job)[0] == 201
+    town.later(60)
+    assert condition(town.get("Job", "by-hand"), "Failed")
+    assert condition(town.get("Job", "of-its-own"), "Complete")
+
+
 # ---------------------------------------------------------------- housekeeping
 
 
