@@ -86,6 +86,16 @@ class FragileStore:
 
         return self._writes.around(write)
 
+    def hand_in(
+        self, work: Callable[[Tx], T], told: Callable[[T | None, BaseException | None], None]
+    ) -> None:
+        def write() -> None:
+            future = self._database.submit(work)
+            error = future.exception()  # as above
+            told(None if error else future.result(), error)
+
+        self._writes.around(write)
+
     def read(self, work: Callable[[Tx], T]) -> T:
         return self._database.read(work)
 
