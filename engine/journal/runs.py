@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import case, func, literal_column, null, select, update
+from sqlalchemy import case, func, literal_column, null, select, union_all, update
 
+from engine.domain.ageing import HIGHEST, Waiting, overdue
 from engine.domain.errors import StaleOwner
 from engine.domain.run import ENDS, RunMode, RunState
 from engine.journal import tables
@@ -71,6 +72,31 @@ CLAIM = Statement(
     .values(owner=p("owner"), epoch=T.c.epoch + ONE, ready=ZERO)
     .returning(*_COLUMNS, T.c.seq)
 )
+# The oldest of each priority that waiting can raise, each by one step into the index of what is ready.
+HEADS = Statement(
+    union_all(
+        *(
+            select(
+                select(T.c.seq, T.c.priority, T.c.created_at)
+                .where(
+                    T.c.ready == ONE,
+                    T.c.owner.is_(None),
+                    T.c.priority == literal_column(str(level)),
+                )
+                .order_by(T.c.seq)
+                .limit(ONE)
+                .subquery()
+            )
+            for level in range(HIGHEST)
+        )
+    )
+)
+CLAIM_ONE = Statement(
+    update(T)
+    .where(T.c.seq == p("seq"), T.c.ready == ONE, T.c.owner.is_(None))
+    .values(owner=p("owner"), epoch=T.c.epoch + ONE, ready=ZERO)
+    .returning(*_COLUMNS, T.c.seq)
+)
 ANY_READY = Statement(select(T.c.seq).where(T.c.ready == ONE, T.c.owner.is_(None)).limit(ONE))
 MOVE = Statement(
     update(T)
@@ -110,6 +136,10 @@ def listing(states: int | None, given: frozenset[str]) -> Statement:
     for name in sorted(given & {"incident_id", "playbook"}):
         core = core.where(T.c[name] == p(name))
     return Statement(newest_of(core, T, paged="before" in given))
+
+
+def _urgent_first(row: Row) -> tuple[int, int]:
+    return -row[7], row[-1]
 
 
 def run_row(row: Row) -> RunRow:
@@ -211,10 +241,28 @@ class Runs(Repository):
             return []
         if not self._tx.worker_rows.may_own(worker):
             return []
-        rows = sorted(
-            self._s.take(CLAIM, owner=worker, limit=limit), key=lambda row: (-row[7], row[-1])
-        )
+        rows = sorted(self._s.take(CLAIM, owner=worker, limit=limit), key=_urgent_first)
+        # Fewer than asked for: nothing is left that could starve.
+        if len(rows) == limit and (older := self._overdue(worker, rows[-1])):
+            rows = sorted([*rows[:-1], older], key=_urgent_first)
         return [run_row(row) for row in rows]
+
+    def _overdue(self, worker: str, taken: Any) -> Any:
+        """Claim a run that has waited so long that it goes before the least urgent of those just taken."""
+        now = self._now()
+        last = Waiting(taken[-1], taken[7], (now - taken[11]) / 1e6)
+        heads = [
+            Waiting(seq, priority, (now - made) / 1e6) for seq, priority, made in self._s.all(HEADS)
+        ]
+        chosen = overdue(last, heads)
+        if chosen is None:
+            return None
+        rows = self._s.take(CLAIM_ONE, owner=worker, seq=chosen.seq)
+        if not rows:
+            return None  # another node was quicker
+        given_back = run_row(taken)
+        self.release(given_back.id, given_back.epoch, ready=True)
+        return rows[0]
 
     def update(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -85,6 +86,47 @@ def test_claims_go_by_priority_then_age_and_raise_the_epoch(store: Database) -> 
     assert [r.id for r in store.write(lambda tx: tx.runs.claim("w2", 9))] == [five_later, one]
     assert store.write(lambda tx: tx.runs.claim("w2", 9)) == []
     assert store.write(lambda tx: tx.runs.claim("w2", 0)) == []
+
+
+def test_low_work_that_waited_long_goes_before_newer_work_and_never_before_a_p0(
+    store: Database,
+) -> None:
+    """A level more for every quarter of an hour: after two hours a 1 counts as an 8, after one hour as a 5."""
+
+    def fill(tx: Tx) -> list[str]:
+        now = tx.now()
+        waits = ((1, 7200), (1, 60), (3, 0), (7, 0), (7, 0), (9, 0))
+        return [
+            make_run(tx, priority=p, created_at=now - timedelta(seconds=waited))
+            for p, waited in waits
+        ]
+
+    old, young, three, seven, other, urgent = store.write(fill)
+
+    def claim(limit: int) -> list[str]:
+        return [row.id for row in store.write(lambda tx: tx.runs.claim("w1", limit))]
+
+    assert claim(1) == [urgent]
+    assert claim(1) == [old]
+    assert claim(2) == [seven, other]
+    assert claim(1) == [three]
+    assert claim(9) == [young]
+    row = store.read(lambda tx: tx.runs.get(seven))
+    assert row is not None
+    assert (row.owner, row.priority) == ("w1", 7)
+
+
+def test_a_run_that_gave_way_to_older_work_is_claimed_next(store: Database) -> None:
+    def fill(tx: Tx) -> list[str]:
+        waited = tx.now() - timedelta(hours=2)
+        return [make_run(tx, priority=5), make_run(tx, priority=0, created_at=waited)]
+
+    newer, starved = store.write(fill)
+    assert [row.id for row in store.write(lambda tx: tx.runs.claim("w1", 1))] == [starved]
+    held = store.read(lambda tx: tx.runs.get(newer))
+    assert held is not None
+    assert held.owner is None
+    assert [row.id for row in store.write(lambda tx: tx.runs.claim("w2", 1))] == [newer]
 
 
 def test_only_the_present_owner_updates_and_releases(store: Database) -> None:
