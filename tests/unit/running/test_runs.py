@@ -390,6 +390,54 @@ def test_retry_resumes_at_the_step_that_failed(engine: Harness, table: Table) ->
     assert table.writes == [("x", 2), ("y", 3)]
 
 
+def test_a_retry_leaves_items_alone_whose_failures_were_tolerated(
+    engine: Harness, table: Table
+) -> None:
+    items = [{"name": name} for name in ("x", "late", "y", "later")]
+    look = {"id": "look", "action": "toy.get", "with": {"name": "{{ item.name }}"}}
+    put = {"id": "put", **setting("put", "{{ item.name }}", 7)}
+    plan = program(
+        {
+            "id": "each",
+            "kind": "group",
+            "foreach": {"items": "{{ inputs.all }}", "key": "{{ item.name }}", "tolerate": "50%"},
+            "steps": [{"kind": "action", **look}, {"kind": "action", **put}],
+        },
+        {"id": "check", "action": "toy.get", "with": {"name": "later"}},
+    )
+    row = engine.run(plan, all=items)
+    assert row.state is RunState.FAILED
+    assert table.writes == [("x", 7), ("y", 7)]
+    table.values |= {"late": 1, "later": 1}
+    engine.commands.retry(row.id, ALICE, "they are there now")
+    engine.settle()
+    assert engine.row(row.id).state is RunState.SUCCEEDED
+    assert [name for name, _ in table.writes] == ["x", "y"]
+
+
+def test_a_retry_repeats_only_the_items_that_failed(engine: Harness, table: Table) -> None:
+    names = ["x", "late", "y", "later"]
+    plan = program(
+        {
+            "id": "each",
+            "action": "toy.push",
+            "with": {"name": "{{ item }}", "value": 7},
+            "foreach": {"items": "{{ inputs.all }}", "key": "{{ item }}", "tolerate": "25%"},
+        }
+    )
+    table.values |= {name: [] for name in names}
+    table.refuse |= {"late", "later"}
+    row = engine.run(plan, all=names)
+    assert row.state is RunState.FAILED
+    assert [name for name, _ in table.writes] == ["x", "y"]
+    table.refuse.clear()
+    engine.commands.retry(row.id, ALICE, "they may be written now")
+    engine.settle()
+    assert engine.row(row.id).state is RunState.SUCCEEDED
+    assert [name for name, _ in table.writes] == ["x", "y", "late", "later"]
+    assert all(table.values[name] == [7] for name in names)
+
+
 def test_escalate_parks_until_a_person_retries_or_cancels(engine: Harness, table: Table) -> None:
     plan = program(
         {"id": "read", "action": "toy.get", "with": {"name": "late"}, "on_failure": "escalate"},
