@@ -43,6 +43,12 @@ class Transport(Protocol):
         """Return status, headers and at most `limit` bytes of the body."""
         ...
 
+    def first(
+        self, path: str, query: Mapping[str, str], *, timeout: float
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        """Return status, headers and the first line of a stream; what there is where it ends before."""
+        ...
+
     def run(
         self,
         path: str,
@@ -136,6 +142,34 @@ class KubernetesClient:
 
     def get_json(self, path: str, query: Mapping[str, str] | None = None) -> JsonObject:
         return self._object(self.request("GET", path, query), path)
+
+    def await_change(
+        self, resource: Resource, place: tuple[str, str], version: str, within: float
+    ) -> None:
+        """Wait until the object (namespace, name) is another than of `version`, or `within` seconds are over.
+
+        It returns also where the server no longer knows that version (410): the object is to be read anew.
+
+        Raises:
+            ActionFailed: classified; (transient) the watch broke off.
+        """
+        path = resource.path(place[0])
+        seconds = max(1, int(within))
+        query = {
+            "watch": "true",
+            "fieldSelector": f"metadata.name={place[1]}",
+            "resourceVersion": version,
+            "timeoutSeconds": str(seconds),
+            "allowWatchBookmarks": "true",
+        }
+        self._check("GET", path, query, None)
+        allowed = seconds + self._limits.timeout
+        status, headers, answer = self._transport.first(path, query, timeout=allowed)
+        if 200 <= status < 300 or status == 410:
+            return
+        what = f"kubernetes connection {self.name!r}: GET {path} (watch)"
+        now = self._clock.now()
+        raise refused(what, status, headers, answer, now=now, write=False, secret=False)
 
     def _pages(
         self, resource: Resource, namespace: str, query: dict[str, str], limit: int

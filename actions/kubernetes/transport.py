@@ -77,6 +77,32 @@ class OfficialTransport:
             raise ActionFailed(Category.DATA, self._text(what), effect_possible=write)
         return answer.status, dict(answer.headers), data
 
+    def first(
+        self, path: str, query: Mapping[str, str], *, timeout: float
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        """Wait for the first line of a stream. See `client.Transport`."""
+        from kubernetes.client.exceptions import ApiException
+        from urllib3.exceptions import HTTPError
+
+        try:
+            serialized = self._api.param_serialize(
+                method="GET",
+                resource_path=path,
+                query_params=list(query.items()),
+                header_params={"Accept": "application/json"},
+                body=None,
+                auth_settings=["BearerToken"],
+            )
+            waits = (min(CONNECT_TIMEOUT, timeout), timeout)
+            answer = self._api.call_api(*serialized, _request_timeout=waits)
+            try:
+                data = answer.response.readline()
+            finally:
+                answer.response.close()  # with the connection: a watch goes on
+        except (HTTPError, ApiException, OSError) as error:
+            raise self._unanswered("GET", path, error, write=False) from None
+        return answer.status, dict(answer.headers), data
+
     def run(
         self,
         path: str,

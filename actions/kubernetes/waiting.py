@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from pydantic import Field
 
 from actions.kubernetes import byhand, changing, rollouts
+from actions.kubernetes.changing import Object
+from actions.kubernetes.client import KubernetesClient
 from actions.kubernetes.failures import Refused
 from actions.kubernetes.jobstate import state_of
 from actions.kubernetes.logs import KubernetesLogs, LogsParams
@@ -16,18 +18,51 @@ from engine.contract import ActionFailed, Category, Grant, Read, Target, World
 from engine.contract.fields import Seconds
 from engine.domain.canonical import Json, JsonObject
 
-_POLL = 2.0
+_PAUSE = 2.0  # seconds after a look or a watch that failed
 _SILENCE = 60.0  # seconds without an answer that a wait bears
+_WATCHED = 10.0  # longest watch: whoever gives the attempt up is heard after it
 _PASSING = (Category.TRANSIENT, Category.RATE_LIMIT)
 
 
-def until(
-    look: Callable[[], JsonObject], done: Callable[[JsonObject], bool], within: float, world: World
-) -> JsonObject:
-    """Look every two seconds until `done`; return what was seen last, with `timed_out` and `waited` (s).
+class Watched:
+    """One object that is looked at, and watched from what was seen of it on.
 
-    A look that fails as what passes does (a reset, a time-out, 429, 503) is repeated, for as long as
-    `_SILENCE`: a server that restarts ends no wait.
+    `changed` is whether the latest look saw another version than the one before.
+    """
+
+    def __init__(self, client: KubernetesClient, about: Object) -> None:
+        self._client, self._about = client, about
+        self._resource = about.resource(client)
+        self._version = ""
+        self.changed = True
+
+    def look(self) -> JsonObject:
+        """Return it as it is now."""
+        live = self._client.get(self._resource, self._about.namespace, self._about.name)
+        version = str(live["metadata"]["resourceVersion"])
+        self.changed, self._version = version != self._version, version
+        return live
+
+    def wait(self, within: float) -> None:
+        """Wait until it is another, at most so many seconds; it may also be as it was."""
+        if within <= 0:
+            return
+        place = (self._about.namespace, self._about.name)
+        self._client.await_change(self._resource, place, self._version, min(within, _WATCHED))
+
+
+def until(
+    watched: Watched,
+    look: Callable[[], JsonObject],
+    done: Callable[[JsonObject], bool],
+    within: float,
+    world: World,
+) -> JsonObject:
+    """Look at each change until `done`; return what was seen last, with `timed_out` and `waited` (s).
+
+    A watch that ends or breaks off goes on from what was seen last; where the server has forgotten that, the
+    object is read anew. A look or watch that fails as what passes does (a reset, a time-out, 429, 503) is
+    repeated, for as long as `_SILENCE`: a server that restarts ends no wait.
 
     Raises:
         ActionFailed: a look failed otherwise, or the server was silent for too long.
@@ -41,14 +76,23 @@ def until(
             silent = now - heard >= _SILENCE or now - start >= within
             if error.category not in _PASSING or silent or world.cancelled():
                 raise
-            world.clock.sleep(max(_POLL, error.retry_after or 0.0))
+            world.clock.sleep(max(_PAUSE, error.retry_after or 0.0))
             continue
         heard = world.clock.monotonic()
         waited = heard - start
         over = waited >= within
         if done(seen) or over or world.cancelled():
             return {**seen, "timed_out": over and not done(seen), "waited": round(waited, 1)}
-        world.clock.sleep(min(_POLL, within - waited))
+        if (
+            not watched.changed
+        ):  # a watch that ended at once, for nothing, is not begun anew at once
+            world.clock.sleep(min(_PAUSE, within - waited))
+        try:
+            watched.wait(start + within - world.clock.monotonic())
+        except ActionFailed as error:
+            if error.category not in _PASSING:
+                raise
+            world.clock.sleep(max(_PAUSE, error.retry_after or 0.0))
 
 
 class RolloutWaitParams(StatusParams):
@@ -79,21 +123,20 @@ class KubernetesRolloutWait(Read[RolloutWaitParams]):
         return (params.target,)
 
     def grants(self, params: RolloutWaitParams) -> Sequence[Grant]:
-        return (grant(params, params.kind, ["get"], version=params.api_version),)
+        return (grant(params, params.kind, ["get", "watch"], version=params.api_version),)
 
     def read(self, params: RolloutWaitParams, world: World) -> Json:
         rollouts.check_kind(params.kind)
         about = params.object
-        client = changing.client_of(world, about.connection)
-        resource = about.resource(client)
+        watched = Watched(changing.client_of(world, about.connection), about)
 
         def look() -> JsonObject:
-            live = client.get(resource, about.namespace, about.name)
-            return dict(vars(rollouts.progress_of(live)))
+            return dict(vars(rollouts.progress_of(watched.look())))
 
-        return until(
-            look, lambda seen: bool(seen["complete"] or seen["stuck"]), params.within, world
-        )
+        def done(seen: JsonObject) -> bool:
+            return bool(seen["complete"] or seen["stuck"])
+
+        return until(watched, look, done, params.within, world)
 
 
 class JobWaitParams(OfKind):
@@ -131,7 +174,7 @@ class KubernetesJobWait(Read[JobWaitParams]):
         return (params.target, pods) if params.logs else (params.target,)
 
     def grants(self, params: JobWaitParams) -> Sequence[Grant]:
-        job = grant(params, "Job", ["get"])
+        job = grant(params, "Job", ["get", "watch"])
         if not params.logs:
             return (job,)
         return (
@@ -142,13 +185,12 @@ class KubernetesJobWait(Read[JobWaitParams]):
 
     def read(self, params: JobWaitParams, world: World) -> Json:
         about = params.object
-        client = changing.client_of(world, about.connection)
-        resource = about.resource(client)
-        first = state_of(client.get(resource, about.namespace, about.name))
+        watched = Watched(changing.client_of(world, about.connection), about)
+        first = state_of(watched.look())
 
         def look() -> JsonObject:
             try:
-                return state_of(client.get(resource, about.namespace, about.name))
+                return state_of(watched.look())
             except Refused as error:
                 if error.code != 404:
                     raise
@@ -156,7 +198,7 @@ class KubernetesJobWait(Read[JobWaitParams]):
                 return {**first, "state": "gone", "reason": "it was deleted meanwhile"}
 
         ended = ("complete", "failed", "gone")
-        seen = until(look, lambda state: state["state"] in ended, params.within, world)
+        seen = until(watched, look, lambda state: state["state"] in ended, params.within, world)
         return {**seen, "logs": _logs(params, world) if params.logs else None}
 
 

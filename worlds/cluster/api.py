@@ -180,7 +180,7 @@ def _verb(cluster: Parts, call: Call, request: Request) -> Response:
     if call.verb == "list":
         return answer(reads.listing(cluster.store, call, request))
     if call.verb == "watch":
-        stream = reads.watch(cluster.store, call, request, lambda: cluster.stopped)
+        stream = reads.Watch(cluster.store, call, request, lambda: cluster.stopped)
         return Response(200, headers={"Content-Type": "application/json"}, stream=stream)
     terms = read_terms(request)
     if call.verb == "create":

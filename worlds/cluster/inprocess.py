@@ -9,6 +9,9 @@ from typing import Any
 from engine.domain.errors import ActionFailed, Category
 from worlds.cluster.cluster import Cluster
 from worlds.cluster.messages import ADMIN, Request, User
+from worlds.cluster.reads import Watch
+
+_TURN = 2.0  # seconds of the cluster's clock between two looks
 
 
 class InProcess:
@@ -48,6 +51,29 @@ class InProcess:
             raise ActionFailed(Category.TRANSIENT, what, effect_possible=write)
         data = response.body if response.stream is None else b"".join(response.stream)
         return response.status, response.headers, data[:limit]
+
+    def first(
+        self, path: str, query: Mapping[str, str], *, timeout: float
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        """Return a watch's first event. Time passes by the cluster's clock, as its controllers have it.
+
+        Raises:
+            ActionFailed: (transient) a fault broke the connection.
+        """
+        clock = self._cluster.clock
+        end = clock.monotonic() + min(timeout, float(query.get("timeoutSeconds", timeout)))
+        headers = {"user-agent": "stanch"}
+        request = Request("GET", path, dict(query), headers, b"", self._user)
+        response = self._cluster.handle(request)
+        if response.headers.get("x-reset"):
+            what = f"GET {path}: no answer: the connection was reset"
+            raise ActionFailed(Category.TRANSIENT, what, effect_possible=False)
+        if not isinstance(response.stream, Watch):
+            return response.status, response.headers, response.body
+        while not (lines := response.stream.pending()) and (left := end - clock.monotonic()) > 0:
+            clock.sleep(min(left, _TURN))
+            self._cluster.run()
+        return response.status, response.headers, b"".join(lines[:1])
 
     def run(
         self,

@@ -91,60 +91,71 @@ def _read_token(token: str) -> tuple[int, str]:
         raise bad_request(f"continue key is not valid: {error}") from error
 
 
-def watch(
-    store: Store, call: Call, request: Request, stopped: Callable[[], bool]
-) -> Iterator[bytes]:
-    """Return the stream of a watch: what is there first where no version is named, then what changes.
+class Watch:
+    """A watch: what is there first where no version was named, then what changes.
+
+    Iterating waits for changes until the time is over; `pending` tells what there is now. The end by time is
+    told by a bookmark where the watcher takes one.
 
     Raises:
-        ApiError: 400 or 410, before the stream begins.
+        ApiError: 400 or 410, when it is made.
     """
-    query = request.query
-    chosen = selection(call.kind, query)
-    limit = _number(query, "timeoutSeconds") or 1800
-    text = query.get("resourceVersion") or "0"
-    with store.changed:
-        version = store.version
-        first: list[JsonObject] = []
-        if text == "0":
-            first = [item for item in store.list(call.kind, call.namespace or None) if chosen(item)]
-        else:
-            version = int(text) if text.isdigit() else 0
-            if store.since(version) is None:
-                raise gone(f"too old resource version: {version} ({store.version})")
-    end = time.monotonic() + limit
 
-    def left() -> float:
-        return 0.0 if stopped() else end - time.monotonic()
-
-    return _events(store, call, chosen, first, version=version, left=left)
-
-
-def _events(
-    store: Store,
-    call: Call,
-    chosen: Filter,
-    first: list[JsonObject],
-    *,
-    version: int,
-    left: Callable[[], float],
-) -> Iterator[bytes]:
-    for item in first:
-        yield _line("ADDED", item)
-    while (seconds := left()) > 0:
+    def __init__(
+        self, store: Store, call: Call, request: Request, stopped: Callable[[], bool]
+    ) -> None:
+        query = request.query
+        self._store, self._call, self._stopped = store, call, stopped
+        self._chosen = selection(call.kind, query)
+        self._bookmarks = query.get("allowWatchBookmarks") in ("true", "1")
+        self._first: list[JsonObject] = []
+        self._lost = False
+        text = query.get("resourceVersion") or "0"
         with store.changed:
-            changes = store.since(version)
-            if changes == []:
-                store.changed.wait(min(seconds, 0.5))
-                changes = store.since(version)
+            self._version = store.version
+            if text == "0":
+                found = store.list(call.kind, call.namespace or None)
+                self._first = [item for item in found if self._chosen(item)]
+            else:
+                self._version = int(text) if text.isdigit() else 0
+                if store.since(self._version) is None:
+                    raise gone(f"too old resource version: {text} ({store.version})")
+        self._end = time.monotonic() + (_number(query, "timeoutSeconds") or 1800)
+
+    def pending(self) -> list[bytes]:
+        """Return the events that nobody was told of yet, without waiting."""
+        lines = [_line("ADDED", item) for item in self._first]
+        self._first = []
+        with self._store.changed:
+            changes = self._store.since(self._version)
         if changes is None:
-            yield _line("ERROR", _as_status(version))
-            return
+            self._lost = True
+            return [*lines, _line("ERROR", _as_status(self._version))]
         for change in changes:
-            version = change.version
-            seen = _seen(change, call, chosen)
+            self._version = change.version
+            seen = _seen(change, self._call, self._chosen)
             if seen:
-                yield _line(seen, change.after)
+                lines.append(_line(seen, change.after))
+        return lines
+
+    def __iter__(self) -> Iterator[bytes]:
+        while not self._stopped():
+            yield from self.pending()
+            left = self._end - time.monotonic()
+            if self._lost:
+                return
+            if left <= 0:
+                if self._bookmarks:
+                    yield _line("BOOKMARK", self._bookmark())
+                return
+            with self._store.changed:
+                if self._store.since(self._version) == []:
+                    self._store.changed.wait(min(left, 0.5))
+
+    def _bookmark(self) -> JsonObject:
+        kind = self._call.kind
+        metadata = {"resourceVersion": str(self._version)}
+        return {"kind": kind.kind, "apiVersion": kind.api_version, "metadata": metadata}
 
 
 def _as_status(version: int) -> JsonObject:

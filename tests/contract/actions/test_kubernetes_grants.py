@@ -10,6 +10,7 @@ import pytest
 from actions.kubernetes.guard import Allow
 from engine.contract import ActionFailed, Applied, Category, Grant, NotYet
 from tests.contract.actions.cases import ChangeCase, ReadCase, changes, reads
+from tests.contract.actions.cases_kubernetes import make_job
 from tests.contract.actions.kube_scene import NAMESPACE, Sight, in_process
 from worlds.cluster import Cluster, User
 
@@ -35,6 +36,25 @@ def rules(grants: list[Grant], without: tuple[str, str] | None = None) -> list[M
         for verb in each.detail["verbs"]
         if (each.detail["resource"], verb) != without
     ]
+
+
+def restart(cluster: Cluster) -> None:
+    """Begin a rollout, so that there is something to wait for."""
+    body = {"spec": {"template": {"metadata": {"annotations": {"restarted": "now"}}}}}
+    path = f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/etl-worker"
+    form = "application/strategic-merge-patch+json"
+    assert cluster.call("PATCH", path, body=body, content_type=form).status == 200
+
+
+def run_again(cluster: Cluster) -> None:
+    """Make the job anew, which is then to be waited for."""
+    path = f"/apis/batch/v1/namespaces/{NAMESPACE}/jobs/by-hand"
+    assert cluster.call("DELETE", path, query={"propagationPolicy": "Background"}).status == 200
+    cluster.run()
+    make_job("by-hand")(cluster)
+
+
+GOING = {"kubernetes.rollout_wait": restart, "kubernetes.job_wait": run_again}
 
 
 def bind(cluster: Cluster, granted: list[Mapping[str, Any]]) -> None:
@@ -76,11 +96,17 @@ def carry_out(case: Any, sight: Sight) -> None:
         case.action.undo(planned, receipt, sight.writing(), "undo-1")
 
 
+def built(request: pytest.FixtureRequest, label: str) -> Any:
+    case = CASES[label](request)
+    GOING.get(label, lambda _: None)(case.world)
+    return case
+
+
 @pytest.mark.parametrize("label", CASES)
 def test_the_named_rights_are_enough_and_each_is_needed(
     request: pytest.FixtureRequest, label: str
 ) -> None:
-    case = CASES[label](request)
+    case = built(request, label)
     grants = list(case.action.grants(case.action.Params.model_validate(case.params)))
     named = [(each.detail["resource"], verb) for each in grants for verb in each.detail["verbs"]]
     needed = [right for right in named if right not in SPARE]
@@ -96,7 +122,7 @@ def test_the_named_rights_are_enough_and_each_is_needed(
     bind(cluster, rules(grants))
     carry_out(case, in_process(cluster, ROBOT, ALLOW))
     for without in needed:
-        other = CASES[label](request)
+        other = built(request, label)
         bind(other.world, rules(grants, without))
         with pytest.raises(ActionFailed) as caught:
             carry_out(other, in_process(other.world, ROBOT, ALLOW))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -16,7 +19,12 @@ from engine.domain.clock import ManualClock
 from tests.contract.actions import kube_scene
 from tests.contract.actions.cases_kubernetes import make_job
 from tests.contract.actions.kube_scene import NAMESPACE, Sight, in_process
+from tests.contract.actions.recorder import Recorder
 from worlds.cluster import Cluster, Fate
+from worlds.cluster.cluster import ADMIN_TOKEN
+from worlds.cluster.process import FastClock
+from worlds.cluster.requests import read_fault
+from worlds.cluster.server import ClusterServer
 
 IMAGE, BACK = KubernetesSetImage(), KubernetesRolloutUndo()
 
@@ -108,3 +116,82 @@ def test_events_are_narrowed(cluster: Cluster, sight: Sight) -> None:
     assert (last["count"], last["truncated"]) == (1, True)
     with pytest.raises(ValueError, match="pattern"):
         params(events, name="x,type=Warning")
+
+
+@pytest.fixture
+def served() -> Iterator[tuple[Cluster, Sight, int]]:
+    """The cluster over HTTP, by the system's clock and fast."""
+    clock = FastClock(60)
+    cluster = Cluster(clock)
+    cluster.load(kube_scene.SCENE)
+    with ClusterServer(cluster) as server:
+        port = int(server.url.rpartition(":")[2])
+        yield cluster, kube_scene.over_http(server.url, ADMIN_TOKEN, clock), port
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"does": "reset", "times": 2},
+        {"does": "status", "times": 1, "code": 410, "reason": "Expired"},
+        {"does": "status", "times": 1, "code": 429, "retry_after": 1},
+        None,
+    ],
+    ids=["cut", "gone", "busy", "whole"],
+)
+def test_a_watch_over_http_goes_on_where_it_was(
+    served: tuple[Cluster, Sight, int], fault: dict[str, Any] | None
+) -> None:
+    cluster, sight, _ = served
+    cluster.script("slow", [Fate(exit_code=0, after=60)])
+    make_job("slow")(cluster)
+    if fault is not None:
+        cluster.faults.add(read_fault({**fault, "path": "/jobs$", "method": "GET"}))
+    seen = ask(KubernetesJobWait(), sight, name="slow", within="10m", logs=False)
+    assert (seen["state"], seen["timed_out"]) == ("complete", False)
+    asked = [one for one in cluster.requests.entries if "/jobs" in one.path]
+    watches = [one.query["resourceVersion"] for one in asked if one.query.get("watch")]
+    looks = [one for one in asked if one.path.endswith("/slow")]
+    assert watches
+    assert watches == sorted(watches, key=int)
+    assert len(looks) <= len(watches) + 2  # one look for each thing that was heard, none in between
+
+
+def test_a_watch_that_the_cluster_ends_at_once_is_not_begun_anew_at_once(
+    cluster: Cluster, sight: Sight
+) -> None:
+    cluster.script("slow", [Fate(exit_code=0, after=3600)])
+    make_job("slow")(cluster)
+    cluster.faults.add(
+        read_fault(
+            {"does": "status", "times": None, "code": 410, "path": "/jobs$", "reason": "Expired"}
+        )
+    )
+    seen = ask(KubernetesJobWait(), sight, name="slow", within="1m", logs=False)
+    assert seen["timed_out"]
+    assert len([one for one in cluster.requests.entries if "/jobs" in one.path]) < 70
+
+
+def test_a_watch_whose_connection_is_cut_goes_on_where_it_was(
+    served: tuple[Cluster, Sight, int],
+) -> None:
+    cluster, sight, port = served
+    cluster.script("slow", [Fate(exit_code=0, after=240)])
+    make_job("slow")(cluster)
+    with Recorder(port) as recorder, ThreadPoolExecutor(1) as pool:
+        through = kube_scene.over_http(recorder.url, ADMIN_TOKEN, sight.clock)
+        waiting = pool.submit(
+            ask, KubernetesJobWait(), through, name="slow", within="1h", logs=False
+        )
+        for _ in range(2):
+            count = watches_of(recorder)
+            until = time.monotonic() + 60
+            while watches_of(recorder) == count and time.monotonic() < until:
+                time.sleep(0.01)
+            recorder.cut()
+        assert waiting.result()["state"] == "complete"
+        assert watches_of(recorder) >= 3
+
+
+def watches_of(recorder: Recorder) -> int:
+    return sum("watch=true" in path for _, path in recorder.requests())
