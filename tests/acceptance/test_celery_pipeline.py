@@ -17,6 +17,7 @@ from tests.conftest import need
 from worlds.servers import CeleryWorker, RedisServer
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(300), pytest.mark.xdist_group("celery")]
+COVERS = ("C1", "C5", "C7")
 ROOT = Path(__file__).parents[2]
 CONFIG = """
 store: sqlite:///stanch.db

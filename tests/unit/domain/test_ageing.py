@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 
 from engine.domain.ageing import HIGHEST, STEP, Waiting, overdue, urgency
 
+COVERS = ("C8",)
+
 WAITS = st.builds(
     Waiting, st.integers(1, 1000), st.integers(0, 9), st.floats(0, 1e7, allow_nan=False)
 )

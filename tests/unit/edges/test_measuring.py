@@ -17,6 +17,8 @@ from tests.harness_programs import program
 from tests.unit.edges.app import App
 from tests.unit.edges.test_api import get
 
+COVERS = ("C2", "C3", "C4", "C5")
+
 EACH = program(
     {
         "id": "each",

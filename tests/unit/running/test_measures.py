@@ -16,6 +16,8 @@ from tests.harness import Harness
 from tests.harness_programs import node, program
 from tests.toys import Table
 
+COVERS = ("C2", "C3", "C5")
+
 HOUR = timedelta(hours=1)
 
 
