@@ -91,8 +91,6 @@ CASES = [
     Case("pipeline", "CeleryBatchFailed", "pipeline-batch-failed", pipeline_metrics),
 ]
 
-CASES = [case for case in CASES if (ROOT / "rules/alerts" / f"{case.pack}.yaml").exists()]
-
 WORKLOADS = """
 apiVersion: apps/v1
 kind: Deployment
