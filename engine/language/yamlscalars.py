@@ -12,6 +12,7 @@ _BASED = re.compile(r"0o[0-7]+\Z|0x[0-9a-fA-F]+\Z")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?\Z")
 _INF = re.compile(r"([-+]?)\.(?:inf|Inf|INF)\Z")
 _NAN = {".nan", ".NaN", ".NAN"}
+_NUMERIC = frozenset("+-.0123456789")  # how every number begins
 
 
 def resolved(text: str) -> Any:
@@ -24,6 +25,8 @@ def resolved(text: str) -> Any:
         return None
     if text in _BOOL:
         return _BOOL[text]
+    if text[0] not in _NUMERIC:
+        return text
     if _INT.match(text) or _BASED.match(text):
         return _integer(text)
     if _FLOAT.match(text):

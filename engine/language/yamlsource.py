@@ -24,6 +24,8 @@ MAX_NODES = 20_000  # aliases expanded
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C parser where it is built in
 _CONTROL = re.compile(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
+_HALF = re.compile("[\ud800-\udfff]")
+
 
 @dataclass(eq=False, slots=True)
 class Source:
@@ -318,7 +320,7 @@ class _Composer:
                 node.value, node.sound = text, False
             return
         node.value = text
-        if any("\ud800" <= character <= "\udfff" for character in text):
+        if not text.isascii() and _HALF.search(text):
             self.report(node.line, node.column, "the text holds half a character (a surrogate)")
             node.value, node.sound = "", False
 
