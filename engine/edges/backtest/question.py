@@ -25,6 +25,7 @@ from engine.incidents.backtest.findings import (
 )
 from engine.incidents.backtest.past import Came, Recorded, came
 from engine.incidents.backtest.replay import Played, Replay, start_of
+from engine.incidents.backtest.windows import windows_met
 from engine.incidents.triage import TriageSettings
 from engine.journal.scratch import scratch_store
 from engine.language.project import Project, load_project
@@ -90,6 +91,7 @@ class Backtest:
         rules = self._project(question.rules)
         played = self._play(question, ground, rules)
         found = self._findings(played, rules)
+        found["windows"] = windows_met(played.runs, self._app.brake_rules.windows)
         if question.against:
             other = self._project(question.against)
             before = self._play(question, ground, other)
@@ -289,7 +291,8 @@ class Backtest:
                 for name in used
                 if name in self._durations
             },
-            "brakes": "the kill switch and breakers are taken as released; cooldowns hold",
+            "brakes": "the kill switch and breakers are taken as released; cooldowns hold; "
+            "windows are counted and delay no run here",
             "step": question.step if question.prometheus else None,
             "off": sorted(name for name, mode in modes.items() if mode == "off"),
             "notes": ground.notes,

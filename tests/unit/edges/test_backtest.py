@@ -133,6 +133,33 @@ def test_runs_skips_gates_and_budgets_of_a_past(app: Application, here: Path) ->
     assert not (here / "var").exists(), "a backtest makes no store"
 
 
+def test_windows_that_runs_would_have_met_are_counted(here: Path) -> None:
+    windows = [
+        {"name": "night", "schedule": {"cron": "30 1 * * *"}, "for": "1h"},
+        {"name": "other", "schedule": {"cron": "30 1 * * *"}, "for": "1h", "playbooks": ["no/*"]},
+        {
+            "name": "day",
+            "does": "approve",
+            "from": "2026-11-01T00:00:00Z",
+            "until": "2026-11-02T00:00:00Z",
+        },
+    ]
+    (here / "stanch.yaml").write_text(f"{CONFIG}brakes: {{windows: {json.dumps(windows)}}}\n")
+    (here / "rules/r.yaml").write_text(RULES.replace("mode: approve", "mode: auto", 1))
+    made: Application = build(load_config(), clock=ManualClock(DAY + timedelta(days=2)))
+    found = Backtest(made).answer(Question(webhooks=here / "past.jsonl"))
+    made.stop()
+    night, other, day = found["windows"]
+    assert (night["does"], night["runs"], night["longest"]) == ("hold", 1, 30 * 60)
+    assert other["runs"] == 0
+    automatic = sum(rule["runs"] for rule in found["rules"] if rule["rule"] == "spike")
+    assert day["runs"] >= automatic == 3
+    assert day["longest"] == 0
+    text = plain(rendered(found))
+    assert "the window night would have held 1 run, for up to 30m" in text
+    assert "in the window day people would have been asked" in text
+
+
 def test_how_long_runs_last_decides_what_is_busy(app: Application, here: Path) -> None:
     (here / "rules" / "r.yaml").write_text(RULES.replace("throttle", "# throttle"))
     app.reload()

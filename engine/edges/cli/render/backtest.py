@@ -96,6 +96,7 @@ def _assumed(found: JsonObject) -> Text:
     assumed = found["assumed"]
     text = Text("Assumed: ", style="dim")
     lines = [assumed["runs_succeed"], assumed["brakes"]]
+    lines += [_window(item) for item in found["windows"] if item["runs"]]
     lines += [
         f"a run of {clean(name)} lasts {spell(item['seconds'])} ({item['why']})"
         for name, item in assumed["durations"].items()
@@ -109,3 +110,11 @@ def _assumed(found: JsonObject) -> Text:
     ]
     text.append("\n         ".join(lines), style="dim")
     return text
+
+
+def _window(item: JsonObject) -> str:
+    runs = f"{item['runs']} run{'' if item['runs'] == 1 else 's'}"
+    name = clean(item["window"])
+    if item["does"] == "hold":
+        return f"the window {name} would have held {runs}, for up to {spell(item['longest'])}"
+    return f"in the window {name} people would have been asked about {runs} that go by themselves"
