@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,7 @@ from engine.domain.errors import ActionFailed, Category, InvalidInput, Refused
 from engine.domain.incident import IncidentState, Level
 from engine.domain.people import Actor
 from engine.domain.run import RunState
+from engine.edges.config import load_config
 from engine.incidents import lifecycle
 from engine.incidents.calling import Calling
 from engine.incidents.chains import Chain, Contact, LevelRule, Policy, Rung, next_call
@@ -413,3 +415,43 @@ def test_a_chain_that_fits_nobody_begins_anew() -> None:
     call = next_call(policy, row(), START)
     assert (list(call.contacts), call.rung, call.round) == ([], 0, 1)
     assert call.next_at == START + timedelta(seconds=120)
+
+
+# ---------------------------------------------------------------- as it is shipped
+
+
+def shipped(make: MakeKit, alertname: str) -> Desk:
+    kit = make(rule(matches=f'alertname="{alertname}"'))
+    kit.post(firing(alertname))
+    example = Path(__file__).parents[3] / "config.example.yaml"
+    return Desk(kit, load_config(example).escalation.policy())
+
+
+def contacts(desk: Desk) -> list[str]:
+    told, desk.phones.sent = [contact for _, _, contact in desk.phones.sent], []
+    return [name.partition(" (")[0] for name in told]
+
+
+def test_the_example_calls_its_five_contacts_at_once_in_an_emergency(make: MakeKit) -> None:
+    desk = shipped(make, "RpaDatabaseDown")
+    desk.escalate(Level.EMERGENCY)
+    first = ["Primary on-call", "Secondary on-call", "Database administrator"]
+    assert contacts(desk) == [*first, "Infrastructure team", "Management"]
+
+
+def test_the_example_goes_up_its_chain_past_those_whom_it_does_not_concern(make: MakeKit) -> None:
+    desk = shipped(make, "RpaPoolUtilizationHigh")
+    desk.escalate(Level.CRITICAL)
+    chain = ("Primary on-call", "Secondary on-call", "Database administrator", "Management")
+    for name in chain:
+        assert contacts(desk) == [name]
+        desk.later(900)
+
+
+def test_the_example_lets_a_warning_last_half_an_hour(make: MakeKit) -> None:
+    desk = shipped(make, "RpaFailedRecordsHigh")
+    desk.escalate(Level.WARNING)
+    desk.later(29 * 60)
+    assert contacts(desk) == []
+    desk.later(60)
+    assert contacts(desk) == ["Primary on-call"]
