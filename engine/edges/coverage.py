@@ -45,6 +45,7 @@ _PARTS = {
     "s3_server": "S3 server",
     "celery": "Celery",
     "ClusterProcess": "cluster over HTTP",
+    '"-m", "worlds.cluster"': "cluster over HTTP",
 }
 
 
