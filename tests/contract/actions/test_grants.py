@@ -22,6 +22,7 @@ from actions.iam import IamKind
 from engine.contract import ActionFailed, Category, Grant
 from engine.contract.registry import load_registry
 from tests.contract.actions import (
+    test_celery,
     test_kubernetes_grants,
     test_path_grants,
     test_redis,
@@ -38,6 +39,7 @@ from worlds.iam import IamServer
 pytestmark = pytest.mark.real
 BUILDERS = changes() | reads() | notifies()
 SUITES = (
+    test_celery.CASES,
     test_kubernetes_grants.CASES,
     test_path_grants.CASES,
     test_redis.CASES,

@@ -31,6 +31,7 @@ from tests.contract.actions.worlds import Connections
 
 SYSTEMS = {
     "alertmanager": "http",
+    "celery": "celery",
     "github": "http",
     "http": "http",
     "iam": "iam",
@@ -135,6 +136,7 @@ def settings_of(kind: str, port: int, folder: Path) -> dict[str, Any]:
         },
         "postgres": {"dsn": address, "connect_timeout": 1},
         "prometheus": {"url": url, "timeout": SHORT},
+        "celery": {"host": "127.0.0.1", "port": port, "timeout": SHORT, "reply_within": SHORT},
         "redis": {"host": "127.0.0.1", "port": port, "timeout": SHORT},
         "s3": {"endpoint_url": url, "timeout": SHORT, **keys},
         "webhook": {"preset": "generic", "url": url, "records": folder, "timeout": SHORT},
