@@ -24,7 +24,7 @@ from engine.incidents.casebook import Case, Casebook, label_key, severity_of
 from engine.incidents.facts import FactFinder
 from engine.incidents.matching import Match, Prepared, RuleBook
 from engine.incidents.ports import CreateRun, OnOpened, OnResolved, leave_running
-from engine.journal.rows import AlertRow, DecisionRow, EpisodeRow, Page
+from engine.journal.rows import AlertRow, DecisionRow, EpisodeRow, Page, RunRow
 from engine.journal.store import Tx
 from engine.language.rules import Priority, Rule
 from engine.language.templates import evaluate, render
@@ -232,6 +232,8 @@ class Deciding:
         if decision.code is Reason.RUN_ENDED and incident_id is not None:
             self._cases.flush()
             lifecycle.reopen(self._tx, incident_id, f"another alert fires: {decision.text}")
+        if run is not None:
+            self._hurry(case, run, incident_id)
         self.record(
             case.alert,
             case.rule.name,
@@ -240,6 +242,21 @@ class Deciding:
             incident_id=incident_id,
         )
         return incident_id
+
+    def _hurry(self, case: Case, run: RunRow, incident_id: str | None) -> None:
+        """What joins a run that is less urgent makes it as urgent: it waits behind nothing lesser any more."""
+        try:
+            priority = _priority(case.rule, case.scope)
+        except InvalidInput:
+            return  # the run goes on as it was; the rule's mistake is told where the rule starts one
+        if priority <= run.priority or not self._tx.runs.hurry(run.id, priority):
+            return
+        if incident_id is not None:
+            text = (
+                f"run {run.id} is {severity_of(priority)} from now on: what joined it is as urgent"
+            )
+            body = {"text": text, "rule": case.rule.name, "run": run.id}
+            self._cases.entry(incident_id, Entry("incident.note", body))
 
     def _wait(self, case: Case, decision: Decision, shared: str | None) -> str | None:
         queued = decision.code is Reason.QUEUED

@@ -58,6 +58,11 @@ ACTIVE = Statement(
     .where(T.c.concurrency_group == p("group"), T.c.ended_at.is_(None))
     .order_by(T.c.seq)
 )
+HURRY = Statement(
+    update(T)
+    .where(T.c.id == p("id"), T.c.priority < p("priority"), T.c.ended_at.is_(None))
+    .values(priority=p("priority"))
+)
 _picked = (
     select(T.c.seq)
     .where(T.c.ready == ONE, T.c.owner.is_(None))
@@ -200,6 +205,9 @@ class Runs(Repository):
     def get(self, run_id: str) -> RunRow | None:
         row = self._s.one(GET, id=run_id)
         return None if row is None else run_row(row)
+
+    def hurry(self, run_id: str, priority: int) -> bool:
+        return self._s.run(HURRY, id=run_id, priority=priority) > 0
 
     def find(self, text: str) -> Sequence[RunRow]:
         text = clean(text)

@@ -66,6 +66,10 @@ class Runs(Protocol):
         """The runs that a worker owns, each with its epoch."""
         ...
 
+    def hurry(self, run_id: str, priority: int) -> bool:
+        """Make a run that has not ended as urgent as that; False where it is so already, or has ended."""
+        ...
+
     def wake(self, run_id: str) -> None:
         """Make a parked run ready (an approval, a cancel, a timer). Also for one that is owned now: it
         is then ready again once released."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 import random
 from collections import Counter
 from datetime import timedelta
+from typing import Any
 
+from engine.language.rules import Rule
 from tests.unit.incidents.conftest import MakeKit
 from tests.unit.incidents.kit import ALL, START, firing, rule
 
@@ -78,3 +80,32 @@ def test_the_p0_of_a_storm_starts_first_and_runs_stay_within_the_rules_concurren
     )
     assert claimed.priority == 9
     assert claimed.rule == "rule-19"
+
+
+def test_a_p0_that_joins_a_busy_group_makes_its_waiting_run_a_p0(make: MakeKit) -> None:
+    from engine.language.rules import Concurrency, Priority
+
+    def of(name: str, alertname: str, **priority: Any) -> Rule:
+        return rule(
+            name,
+            f'alertname="{alertname}"',
+            concurrency=Concurrency(group="etl", when_busy="join"),
+            **priority,
+        )
+
+    urgent = Priority(cases=(("P0", True),))
+    kit = make(
+        of("slow", "Slow"), of("down", "Down", priority=urgent), rule("other", 'alertname="Other"')
+    )
+    kit.post(firing("Other"))
+    kit.post(firing("Slow"))
+    (joined,) = kit.post(firing("Down"))
+    assert kit.said(joined) == [("join", "busy_join")]
+    assert len(kit.runs()) == 2
+    kit.post(firing("Down", pod="2"))
+    (claimed,) = kit.store.write(
+        lambda tx: tx.runs.claim("w1", 1) if tx.workers.beat("w1", 5.0) else ()
+    )
+    assert (claimed.rule, claimed.priority) == ("slow", 9), "it goes before what came earlier"
+    (incident,) = (one for one in kit.incidents() if one.id == claimed.incident_id)
+    assert kit.story(incident.id).count("incident.note") == 1
