@@ -6,6 +6,7 @@ The processor's scripts behave: what they say follows from the bucket, and what 
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -33,8 +34,9 @@ ROOT = Path(__file__).parents[2]
 PACK = ROOT / "playbooks" / "batch"
 BUCKET, PREFIX = "primarch-batch-exports", "openai/batches/"
 ROLE = "arn:aws:iam::123456789012:role/batch-processor-role"
-KEY = "provider-key"
+KEY, HOOK = "provider-key", "hook-key"
 SECRETS = {
+    "HOOK": HOOK,
     "KUBE": "robot",
     "OPENAI": KEY,
     "S3_KEY": ADMIN.access_key,
@@ -132,6 +134,13 @@ def _limited(number: int) -> str:
     return f'{{"custom_id": "i{number}", "response": {response}}}'
 
 
+def write_alert_rules(path: Path) -> Path:
+    """Write the shipped alert rules, without their pending times."""
+    text = (ROOT / "rules" / "alerts" / "batch.yaml").read_text()
+    path.write_text(re.sub(r"(?m)^(\s*)for: \S+$", r"\1for: 0s", text))
+    return path
+
+
 def until(what: Any) -> None:
     """Wait, generously, until something holds."""
     end = time.monotonic() + 120
@@ -141,10 +150,11 @@ def until(what: Any) -> None:
 
 
 class Metrics:
-    """What the processor would export: a queue, and batches that complete."""
+    """What the processor would export: a queue, batches that complete and, once `slow`, one that does not."""
 
     def __init__(self) -> None:
-        started = time.monotonic()
+        self.slow = False
+        metrics, started = self, time.monotonic()
 
         class Handler(BaseHTTPRequestHandler):
             def log_message(self, *_: object) -> None:
@@ -153,7 +163,9 @@ class Metrics:
             def do_GET(self) -> None:
                 done = int((time.monotonic() - started) * 100)
                 text = "openai_batch_queue_depth 12\nopenai_batch_rate_limit_errors_total 0\n"
-                text += f'openai_batch_completed_total{{status="completed",profile="document_extraction"}} {done}\n'
+                text += f'openai_batch_completed_total{{status="completed",profile="p"}} {done}\n'
+                if metrics.slow:
+                    text += 'openai_batch_oldest_seconds{profile="p",priority="normal"} 73000\n'
                 self.send_response(200)
                 self.send_header("Content-Type", "text/plain; version=0.0.4")
                 self.end_headers()
@@ -193,6 +205,8 @@ def configuration(made: Scene, dsn: str, s3: S3Server, prometheus: PrometheusSer
     return json.dumps(
         {
             "playbooks": [str(PACK)],
+            "rules": [str(ROOT / "rules" / "batch")],
+            "intake": {"auth": {"bearer": {"env": "HOOK"}}},
             "connections": allowed,
             "roles": {"sre": ["alice", "bob"]},
             "store": "sqlite:///var/stanch.db",

@@ -1,22 +1,28 @@
-"""The batch pack's main playbook on real parts, from assessment to report, with 100,000 results streamed."""
+"""The batch pack on real parts: from an alert that fires to the report, and 100,000 results streamed."""
 
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+import uvicorn
+from starlette.applications import Starlette
 
 from engine.domain.people import Actor
 from engine.edges.config import load_config
 from engine.edges.desk.acting import Desk
+from engine.edges.intake.endpoint import PATH
 from engine.edges.wiring import build
+from engine.journal.rows import Page
 from tests.acceptance.batch_scene import (
     BUCKET,
     FAILED,
+    HOOK,
     ITEMS,
     PACK,
     PREFIX,
@@ -26,12 +32,13 @@ from tests.acceptance.batch_scene import (
     configuration,
     scene,
     until,
+    write_alert_rules,
 )
 from worlds.batches import BatchProvider
-from worlds.servers import PrometheusServer, S3Server
+from worlds.servers import AlertmanagerServer, PrometheusServer, S3Server, free_port
 
 pytestmark = pytest.mark.real
-COVERS = ("B1", "B2", "B3", "B5", "B6", "B8", "B9", "B11", "B12")
+COVERS = ("B1", "B2", "B3", "B5", "B6", "B8", "B9", "B11", "B12", "B13")
 ALICE = Actor("alice", frozenset({"operator", "sre"}))
 BOB = Actor("bob", frozenset({"operator", "sre"}))
 JOBS = """
@@ -54,30 +61,55 @@ def place(s3_server: S3Server) -> Iterator[Scene]:
 
 
 @pytest.fixture
+def metrics() -> Iterator[Metrics]:
+    made = Metrics()
+    yield made
+    made.close()
+
+
+@pytest.fixture
 def desk(
     place: Scene,
+    metrics: Metrics,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     postgres_dsn: str,
     s3_server: S3Server,
     prometheus_server_factory: Callable[..., PrometheusServer],
+    alertmanager_server_factory: Callable[..., AlertmanagerServer],
 ) -> Iterator[Desk]:
     for name, value in SECRETS.items():
         monkeypatch.setenv(name, value)
     with psycopg.connect(postgres_dsn, autocommit=True) as admin:
         admin.execute((PACK / "batch_jobs.sql").read_bytes())
         admin.execute(JOBS.encode())
-    metrics = Metrics()
-    prometheus = prometheus_server_factory(targets={"processor": [metrics.target]}, interval=0.5)
+    port = free_port()
+    alertmanager = alertmanager_server_factory(
+        webhook=f"http://127.0.0.1:{port}{PATH}", bearer=HOOK, group_interval="1s"
+    )
+    prometheus = prometheus_server_factory(
+        targets={"processor": [metrics.target]},
+        rules=[write_alert_rules(tmp_path / "alerts.yaml")],
+        alertmanagers=[alertmanager.address],
+        interval=0.5,
+    )
     monkeypatch.chdir(tmp_path)
     (tmp_path / "stanch.yaml").write_text(configuration(place, postgres_dsn, s3_server, prometheus))
     app = build(load_config(tmp_path / "stanch.yaml"))
     app.start_workers()
+    routes = Starlette(routes=[app.intake_route()])
+    options = uvicorn.Config(
+        routes, host="127.0.0.1", port=port, log_level="warning", lifespan="off"
+    )
+    server = uvicorn.Server(options)
+    thread = threading.Thread(target=server.run)
+    thread.start()
     try:
         yield Desk(app)
     finally:
+        server.should_exit = True
+        thread.join(30)
         app.stop()
-        metrics.close()
 
 
 def peak() -> int:
@@ -106,24 +138,30 @@ def resting(desk: Desk, run: str) -> Any:
 
 
 def test_an_export_failure_is_repaired_and_what_failed_goes_again(
-    place: Scene, desk: Desk, postgres_dsn: str
+    place: Scene, metrics: Metrics, desk: Desk, postgres_dsn: str
 ) -> None:
-    pods = [pod["metadata"]["name"] for pod in place.cluster.objects("Pod", "primarch")]
     until(lambda: _ready(place))
+    pods = [pod["metadata"]["name"] for pod in place.cluster.objects("Pod", "primarch")]
     place.cluster.log("primarch", pods[0], "export of batch_2 failed: AccessDenied\n")
-    run = desk.start(ALICE, "batch/failure", {}, mode="auto")["id"]
+    metrics.slow = True
 
-    # Nothing is deleted before somebody else than who asked for it agrees.
+    # The shipped alert rule fires in Prometheus, Alertmanager hands it in, and the shipped rule starts a run.
+    until(lambda: desk.runs(Page())["items"])
+    run = desk.runs(Page())["items"][0]["id"]
     waiting = resting(desk, run)
-    assert waiting["state"] == "awaiting_approval", waiting["reason"]
+    assert (waiting["playbook"], waiting["trigger"]["labels"]["alertname"]) == (
+        "batch/failure",
+        "PrimarchBatchSlow",
+    )
+    approve(desk, waiting, "plan")
+    # Nothing is deleted before somebody agrees to just that.
+    waiting = resting(desk, run)
     assert place.scripts == ["retry_exports.py", "validate_exports.py"]
     assert len(place.keys(f"{PREFIX}corrupted/")) == 2
-    (gate,) = (one for one in waiting["gates"] if one["state"] == "open")
-    desk.approve(BOB, gate["id"], gate["fingerprint"], "looked at them")
-
-    until(lambda: desk.run(run)["state"] != "awaiting_approval")
+    approve(desk, waiting, "exports.anew.agreed")
     ended = resting(desk, run)
     assert ended["state"] == "succeeded", ended["reason"]
+    assert len(desk.runs(Page())["items"]) == 1
     assert ended["outputs"]["cause"] == "export"
     assert ended["outputs"]["severity"] == "P0"  # corrupted exports are lost data
     assert ended["outputs"]["sla"] == "AT_RISK"
@@ -154,6 +192,15 @@ def test_an_export_failure_is_repaired_and_what_failed_goes_again(
     assert (len(names), names[0]) == (1000, f"i{ITEMS - FAILED}")
     assert recorded(postgres_dsn, "batch_made2") == ("t1", "document_extraction", "low", 1000)
     assert grown < 40 * 2**20, f"{grown / 2**20:.0f} MB more than before"
+
+
+def approve(desk: Desk, waiting: Any, address: str) -> None:
+    """Approve the one open gate, which is at `address`, and wait until it is closed."""
+    assert waiting["state"] == "awaiting_approval", waiting["reason"]
+    (gate,) = (one for one in waiting["gates"] if one["state"] == "open")
+    assert gate["address"] == address
+    desk.approve(BOB, gate["id"], gate["fingerprint"], "looked at it")
+    until(lambda: desk.run(waiting["id"])["state"] != "awaiting_approval")
 
 
 def submitted(provider: BatchProvider, batch: str) -> list[str]:
