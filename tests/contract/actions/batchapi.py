@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tests.contract.actions.service import Service
+from worlds.batches.api import uploaded
 
 
 class BatchApi:
@@ -36,7 +37,7 @@ class BatchApi:
         where, _, _ = path.partition("?")
         if method == "POST" and path == "/v1/files":
             identity = f"file-new{len(self.files) + 1}"
-            self.files[identity] = _uploaded(body)
+            self.files[identity] = uploaded(body)
             return 200, {"id": identity, "object": "file", "purpose": "batch"}, {}
         if method == "POST" and path == "/v1/batches":
             return 200, self._create(json.loads(body)), {}
@@ -76,14 +77,3 @@ class BatchApi:
                 names = [json.loads(line)["custom_id"] for line in lines]
                 going[identity] = (batch["status"], names)
         return going
-
-
-def _uploaded(body: bytes) -> bytes:
-    """Return the file of a multipart form."""
-    boundary, _, rest = body.partition(b"\r\n")
-    for part in (boundary + b"\r\n" + rest).split(boundary):
-        head, _, content = part.partition(b"\r\n\r\n")
-        if b'name="file"' in head:
-            assert b"filename=" in head
-            return content.removesuffix(b"\r\n")
-    raise AssertionError("the form has no file")
