@@ -14,6 +14,7 @@ from engine.domain.canonical import Json, JsonObject
 
 BATCHES = "/v1/batches"
 BATCH = r"^batch_[A-Za-z0-9_-]{1,100}$"
+OF = "stanch_of"  # in the metadata of batches that steps made: whose items they submit again
 _PAGE = 100  # what the API gives at most
 _STATUSES = (
     "validating, failed, in_progress, finalizing, completed, expired, cancelling or cancelled"
@@ -81,8 +82,8 @@ class OpenaiBatch(Read[BatchParams]):
     """One batch.
 
     Output: `id`, `status`, `total`, `completed` and `failed` requests, `created_at`, `expires_at`,
-    `ended_at`, `endpoint`, `input_file`, `output_file`, `error_file`, and up to ten `errors` of
-    `{code, message, line}`.
+    `ended_at`, `endpoint`, `input_file`, `output_file`, `error_file`, `of` (the batch whose items a step
+    submitted again as this one), and up to ten `errors` of `{code, message, line}`.
     """
 
     name = "openai.batch"
@@ -149,6 +150,7 @@ def described(batch: Any) -> JsonObject:
         "input_file": batch.get("input_file_id"),
         "output_file": batch.get("output_file_id"),
         "error_file": batch.get("error_file_id"),
+        "of": (batch.get("metadata") or {}).get(OF),
         "errors": [
             {
                 "code": text_of(one.get("code")),

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, BinaryIO, TypeVar, cast
 
 from actions.http.connection import HttpClient
-from actions.providers.openai import BATCHES, described, latest, one_batch
+from actions.providers.openai import BATCHES, OF, described, latest, one_batch
 from actions.providers.results import FilesParams, content
 from engine.contract import (
     ActionFailed,
@@ -32,7 +32,6 @@ from engine.contract import (
 from engine.domain.canonical import JsonObject
 
 KEY = "stanch_key"
-OF = "stanch_of"
 ENDED = ("completed", "failed", "expired", "cancelled")
 _FILES = "/v1/files"
 _LOOKED_AT = 1000  # latest batches among which those of a key are looked for

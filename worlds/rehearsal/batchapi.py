@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Literal, Self
 from urllib.parse import parse_qsl
@@ -49,6 +50,7 @@ class BatchSpec(CourseSpec):
     status: str | None = Field(
         None, description="Its state, for good; by its course where left out"
     )
+    of: str | None = Field(None, description="The batch whose items it submits again for a step")
     endpoint: str = Field("/v1/chat/completions", description="Where its items go")
 
 
@@ -78,9 +80,11 @@ class BatchApiWorld(httpx.BaseTransport):
         for name, one in spec.batches.items():
             created = now - timedelta(seconds=one.age)
             course = one.course()
-            self.provider.put(
-                Batch(name, one.items, created, f"file-in-{name}", one.endpoint, one.status, course)
+            made = Batch(
+                name, one.items, created, f"file-in-{name}", one.endpoint, one.status, course
             )
+            metadata = {"stanch_of": one.of} if one.of else {}
+            self.provider.put(replace(made, metadata=metadata))
         self._before = set(self.provider.batches)
         self._cancelled = self._states("cancelled")
         self._unanswered: list[str] = []

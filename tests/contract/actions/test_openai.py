@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from actions.providers import OpenaiCancelBatch, OpenaiRetryBatch, OpenaiSplitBatch
+from actions.providers import OpenaiBatch, OpenaiCancelBatch, OpenaiRetryBatch, OpenaiSplitBatch
 from engine.contract import ActionFailed, Applied, Category, NotApplied
 from tests.contract.actions.batchapi import BatchApi
 from tests.contract.actions.cases_http import connections
@@ -43,6 +43,9 @@ def test_the_failed_items_alone_go_again_as_they_were_asked(
     new = api.made["batch_new1"]
     assert new["metadata"] == {"stanch_key": "key/1", "stanch_of": "batch_1"}
     assert new["endpoint"] == "/v1/chat/completions"
+    look = OpenaiBatch()
+    seen = look.read(look.Params(connection="api", batch="batch_new1"), made.reading())
+    assert seen["of"] == "batch_1"
     assert api.files[new["input_file_id"]].decode() == f"{asked('b')}\n{asked('d')}\n"
 
 
