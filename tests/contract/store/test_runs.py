@@ -189,3 +189,15 @@ def test_two_nodes_never_claim_the_same_run(place: Place) -> None:
     for thread in threads:
         thread.join(30)
     assert sorted(claimed) == sorted(runs)
+
+
+def test_a_run_is_made_more_urgent_never_less_and_not_after_its_end(store: Database) -> None:
+    first = store.write(lambda tx: make_run(tx, priority=7))
+    second = store.write(lambda tx: make_run(tx, priority=5))
+    assert store.write(lambda tx: tx.runs.hurry(second, 9))
+    assert not store.write(lambda tx: tx.runs.hurry(second, 9))
+    assert not store.write(lambda tx: tx.runs.hurry(first, 1))
+    rows = [store.write(lambda tx: tx.runs.claim("w1", 1))[0] for _ in range(2)]
+    assert [(row.id, row.priority) for row in rows] == [(second, 9), (first, 7)]
+    store.write(lambda tx: tx.runs.end(first, 1, RunState.SUCCEEDED, ""))
+    assert not store.write(lambda tx: tx.runs.hurry(first, 9))
