@@ -82,7 +82,9 @@ def test_the_named_rights_are_enough_and_each_is_needed(
         named = case.action.grants(case.action.Params.model_validate(case.params))
         grants = [one for one in named if one.kind == "s3"]
         secrets = {"ACCESS": robot.access_key, "SECRET": robot.secret_key}
-        way: Connections = replace(case.connections, secrets=secrets, _open={})
+        kind, given = case.connections.settings["s3"]
+        settings = {**case.connections.settings, "s3": (kind, {**given, "timeout": 120})}
+        way: Connections = replace(case.connections, settings=settings, secrets=secrets, _open={})
         attach(s3_server, robot, grants)
         assert failure(case, way, label, buckets) is None
         asked |= {role(one, case.params) for one in grants}
