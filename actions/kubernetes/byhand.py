@@ -57,7 +57,8 @@ def get(_: object, given: Given, at: ByHand) -> Hand:
 def recent_changes(_: object, given: Given, at: ByHand) -> Hand:
     listed = [each for each in given.get("objects") or [] if isinstance(each, dict)]
     shown = ["-o", "yaml", "--show-managed-fields"]
-    return Hand([kubectl(given, at, "get", _name(each), *shown) for each in listed])
+    names = [_name(each) for each in listed] or ["<kind>/<name>"]
+    return Hand([kubectl(given, at, "get", name, *shown) for name in names])
 
 
 def listed(_: object, given: Given, at: ByHand) -> Hand:
