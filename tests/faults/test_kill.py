@@ -77,6 +77,8 @@ class World:
             "playbooks": ["repair.yaml"],
             "decisions_log": "decisions.log",
             "keys": {"images": {"file": "images.key"}, "seal": {"file": "seal.key"}},
+            # The world is made anew a moment before each case.
+            "brakes": {"fresh_changes": {"within": "0s"}},
             "connections": {
                 "db": {"kind": "postgres", "dsn": {"file": str(folder / "dsn")}},
                 "cluster": {
