@@ -19,7 +19,7 @@ from jinja2.lexer import TokenStream
 from jinja2.parser import Parser
 
 from engine.language import filters
-from engine.language.judge import Judge, Use
+from engine.language.judge import MAX_DEPTH, Judge, Use
 from engine.language.predicates import TESTS
 from engine.language.problems import BadText
 from engine.language.scope import (
@@ -33,6 +33,7 @@ from engine.language.scope import (
 T = TypeVar("T")
 
 MAX_EXPRESSION = 10_000  # characters
+_OPENING, _CLOSING = frozenset("([{"), frozenset(")]}")
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _KNOWN_ESCAPES = frozenset("\\'\"abfnrtvxuUN01234567\n")
 
@@ -143,14 +144,18 @@ def parse_expression(text: str) -> Expression:
 
 
 def _parse(text: str) -> nodes.Expr:
-    consumed = 0
+    consumed = nested = 0
 
     def positioned() -> Iterator[tuple[int, str, str]]:
-        nonlocal consumed
+        nonlocal consumed, nested
         try:
             for _, kind, value in ENVIRONMENT.lexer.tokeniter(source, None, state="variable"):
                 start = consumed
                 consumed += len(value)
+                # Counted here: brackets leave no node, and the parser's own recursion is the interpreter's.
+                nested += (value in _OPENING) - (value in _CLOSING) if kind == "operator" else 0
+                if nested > MAX_DEPTH:
+                    raise TemplateError("the expression is too deeply nested", offset=0)
                 yield start, kind, _ESCAPE.sub(_kept, value) if kind == "string" else value
         except TemplateSyntaxError as error:  # its line number would be taken for a place
             raise _lexical_error(error.message or "", text, consumed) from error

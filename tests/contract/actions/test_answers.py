@@ -34,7 +34,8 @@ ANSWERS: dict[str, tuple[set[Category], bytes | None]] = {
     ),
 }
 XML = b"<ErrorResponse><Error><Code>Other</Code><Message>no</Message></Error></ErrorResponse>"
-NO_FAILURE = {("404", "kubernetes.secret_check")}
+# They ask whether something is there, or leave out what is not.
+NO_FAILURE = {("404", "kubernetes.secret_check"), ("404", "kubernetes.recent_changes")}
 
 
 @contextmanager

@@ -60,6 +60,9 @@ def test_no_statement_reads_a_whole_table(sqlite: Place, name: str) -> None:
         ).fetchall()
     connection.close()
     scans = [row[3] for row in rows if row[3].startswith("SCAN") and "USING" not in row[3]]
+    # What a select inside found, by an index or as a scan of its own above, is no table.
+    inside = {f"SCAN {row[3].split()[1]}" for row in rows if row[3].startswith("CO-ROUTINE")}
+    scans = [scan for scan in scans if scan not in inside]
     scans = [scan for scan in scans if "picked" not in scan and "due" not in scan]  # cut before
     scans = [scan for scan in scans if "VIRTUAL" not in scan]  # a list that was given
     if name in MAY_SCAN:
