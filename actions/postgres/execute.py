@@ -232,13 +232,14 @@ class PostgresExecute(Change[ExecuteParams]):
 
     def conflicts(self, planned: Planned, receipt: Receipt, world: World) -> Sequence[str]:
         image = receipt.before_image
-        if not isinstance(image, dict) or any(
-            newer.target == planned.target for newer in world.earlier
-        ):
-            return ()  # rows that newer changes of this table will restore first cannot be told apart
+        if not isinstance(image, dict):
+            return ()
+        # Newer changes go back first: what they restore is not what others changed.
+        newer = [one.request.get("before_image") for one in world.earlier]
+        restored = [one for one in newer if isinstance(one, dict) and undoing.is_image(one)]
         client = world.client(planned.target.connection, PostgresClient)
         with client.reading(planned.request["statement_timeout"], role="write") as work:
-            return undoing.conflicts(work, image)
+            return undoing.conflicts(work, image, restored)
 
 
 def replay(work: Work, world: World, connection: str) -> None:

@@ -49,8 +49,7 @@ def restore(work: Work, image: JsonObject, *, overriding: bool = False) -> int:
         ActionFailed: (data) a row or column is no longer as the change left it; named, nothing restored.
     """
     if "parts" in image:  # several changes of one step, the last first
-        parts = reversed(image["parts"])
-        return sum(restore(work, part, overriding=overriding) for part in parts)
+        return sum(restore(work, part, overriding=overriding) for part in _parts(image))
     opened = _opened(work, image)
     current = _current(opened, lock=True)
     for found in _differences(opened, current, image["kind"]):
@@ -63,13 +62,51 @@ def restore(work: Work, image: JsonObject, *, overriding: bool = False) -> int:
     return _update(opened, _differing(opened))
 
 
-def conflicts(work: Work, image: JsonObject) -> list[str]:
-    """Return what others changed since, row by row; nothing is locked."""
-    if "parts" in image:
-        return [text for part in image["parts"] for text in conflicts(work, part)]
-    opened = _opened(work, image)
-    current = _current(opened, lock=False)
-    return [found.text for found in _differences(opened, current, image["kind"])]
+def is_image(value: JsonObject) -> bool:
+    """Whether this is a before-image of rows."""
+    return "parts" in value or {"kind", "table", "key", "rows"} <= value.keys()
+
+
+def conflicts(work: Work, image: JsonObject, restored: Sequence[JsonObject] = ()) -> list[str]:
+    """Return what others changed since, row by row; nothing is locked.
+
+    Args:
+        restored: before-images that are put back first, in that order.
+    """
+    found: list[str] = []
+    first = [part for one in restored for part in _parts(one)]
+    for part in _parts(image):
+        opened = _opened(work, part)
+        current = _current(opened, lock=False)
+        for one in first:
+            if one["table"] == part["table"]:
+                _foresee(opened, current, one)
+        found += [difference.text for difference in _differences(opened, current, part["kind"])]
+        first.append(part)
+    return found
+
+
+def _parts(image: JsonObject) -> list[JsonObject]:
+    """The changes of one step, in the order in which they are taken back."""
+    return list(reversed(image["parts"])) if "parts" in image else [image]
+
+
+def _foresee(opened: _Image, current: dict[KeyOf, Row], image: JsonObject) -> None:
+    """Alter rows to what they are once another before-image of their table is put back.
+
+    Its rows are found by this one's key, whichever its own was: before-images hold whole rows.
+    """
+    for item in image["rows"]:
+        before: Row = item["before"] or {}
+        left = current.pop(_named(opened.key, {**before, **(item["after"] or {})}), None)
+        if image["kind"] == "UPDATE" and left is not None:
+            left = {**left, **{column: before[column] for column in item["after"]}}
+        elif image["kind"] == "DELETE":
+            left = left or before
+        else:
+            continue
+        if (name := _named(opened.key, left)) in opened.rows:
+            current[name] = left
 
 
 @dataclass(frozen=True)
@@ -92,7 +129,10 @@ def _current(image: _Image, *, lock: bool) -> dict[KeyOf, Row]:
 
 
 def _key(key: Sequence[str], item: JsonObject) -> KeyOf:
-    row = item["before"] or item["after"]
+    return _named(key, item["before"] or item["after"])
+
+
+def _named(key: Sequence[str], row: Row) -> KeyOf:
     return tuple(row[name] for name in key)
 
 

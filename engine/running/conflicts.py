@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from engine.contract.action import Change
 from engine.domain.plan import Planned, Receipt
@@ -29,7 +30,8 @@ def conflicts_of(
         ActionFailed: a target cannot be asked.
     """
     found: dict[str, Sequence[str]] = {}
-    back: list[Planned] = []  # the ways back of newer changes, which come first
+    # The ways back of newer changes, which come first, each with the before-image that it restores.
+    back: list[Planned] = []
     for change in reversed(changes):
         planned = Planned.from_json(services.connections.reveal(change.planned))
         if not planned.reversible:
@@ -42,7 +44,8 @@ def conflicts_of(
         conflicts = action.conflicts(planned, receipt, world)
         if conflicts:
             found[change.address] = [str(services.connections.redact(text)) for text in conflicts]
-        back.append(Planned(planned.action, planned.target, planned.after, planned.before))
+        way_back = Planned(planned.action, planned.target, planned.after, planned.before)
+        back.append(replace(way_back, request={"before_image": image}))
     return found
 
 

@@ -10,6 +10,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Annotated
 
@@ -139,9 +140,8 @@ def run(arguments: Sequence[str]) -> int:
     ordered = hoist(arguments)
     as_json = "--json" in ordered
     debug = "--debug" in ordered
-    command = typer.main.get_command(app)
     try:
-        result = command.main(args=ordered, prog_name="stanch", standalone_mode=False)
+        result = _command().main(args=ordered, prog_name="stanch", standalone_mode=False)
         return result if isinstance(result, int) else OK
     except typer.TyperException as error:  # what was typed
         return _usage(error, as_json=as_json)
@@ -159,6 +159,14 @@ def run(arguments: Sequence[str]) -> int:
         if debug:
             raise
         return _bug(error, as_json=as_json)
+
+
+@cache
+def _command() -> typer.core.TyperGroup:
+    """Made once a process: it reads the signature of every command."""
+    made = typer.main.get_command(app)
+    assert isinstance(made, typer.core.TyperGroup)
+    return made
 
 
 def _usage(error: typer.TyperException, *, as_json: bool) -> int:

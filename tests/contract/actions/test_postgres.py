@@ -345,6 +345,39 @@ def test_conflicts_are_named_before_an_undo_and_overridden_on_a_persons_word(
     assert rows == [(2, "ready"), (3, "ready")]
 
 
+def test_conflicts_are_told_from_what_newer_changes_of_the_table_will_restore(
+    database: Database, db: Connections
+) -> None:
+    """In the order of the undo; nothing of it is done yet."""
+    statements = (
+        "UPDATE queue_jobs SET state = 'paused' WHERE id < 5",
+        "UPDATE queue_jobs SET state = 'parked', cost = 0 WHERE id IN (2, 3)",
+        "DELETE FROM queue_jobs WHERE id IN (3, 4)",
+        "INSERT INTO queue_jobs (id, kind, state) VALUES (4, 'live', 'anew')",
+    )
+    made = []
+    for number, sql in enumerate(statements):
+        planned = plan(db, sql, key=["id"])
+        made.append((planned, execute.apply(planned, db.writing(), f"k{number}")))
+
+    def found() -> list[list[str]]:
+        back: list[Planned] = []
+        texts = []
+        for planned, receipt in reversed(made):
+            world = replace(db.reading(), earlier=tuple(back))
+            texts.append(list(execute.conflicts(planned, receipt, world)))
+            back.append(replace(planned, request={"before_image": receipt.before_image}))
+        return texts
+
+    assert found() == [[], [], [], []]
+    database.run("UPDATE queue_jobs SET cost = 77 WHERE id = 2")  # of the second change alone
+    database.run("UPDATE queue_jobs SET state = 'theirs' WHERE id = 1")  # of the first alone
+    _, _, second, first = found()
+    assert any(text.startswith("public.queue_jobs row id=2, column cost") for text in second)
+    assert any(text.startswith("public.queue_jobs row id=1, column state") for text in first)
+    assert all("row id=2" in text for text in second), second
+
+
 def test_a_row_that_others_deleted_cannot_be_restored_by_any_word(
     database: Database, db: Connections
 ) -> None:
