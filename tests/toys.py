@@ -6,7 +6,7 @@ It is a real connection kind with real actions by the contract; only the system 
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, Field
@@ -54,6 +54,8 @@ class Table:
             str, tuple[str, Json]
         ] = {}  # on a write of the name, somebody else writes too
         self.fresh: dict[str, tuple[FreshChange, ...]] = {}  # what others did, by name
+        self.opened: list[bool] = []  # clients, each by whether it may write
+        self.on_open: Callable[[], None] = lambda: None
         self.lock = threading.Lock()
 
     def read(self, name: str) -> Json:
@@ -98,6 +100,8 @@ class ToyKind(ConnectionKind):
     table: ClassVar[Table]
 
     def open(self, opening: Opening) -> Client:
+        self.table.on_open()
+        self.table.opened.append(opening.writable)
         return Client(self.table, writable=opening.writable)
 
     def refuses(self, settings: BaseModel, target: Target) -> str | None:

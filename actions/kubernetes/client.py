@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -16,7 +15,8 @@ from actions.kubernetes.guard import (
     refuse_target,
     refuse_write,
 )
-from actions.kubernetes.resources import Resource, built_in, known_kinds, read_path
+from actions.kubernetes.kinds import Kinds
+from actions.kubernetes.resources import Resource, built_in, read_path
 from engine.contract import ActionFailed, Category
 from engine.domain.canonical import JsonObject
 from engine.domain.clock import Clock
@@ -79,6 +79,7 @@ class KubernetesClient:
 
     Args:
         writable: False lets reads and dry runs through and nothing else.
+        used: told of each kind that was looked up: `discovery`, and whether it was known already.
     """
 
     def __init__(
@@ -90,6 +91,7 @@ class KubernetesClient:
         writable: bool,
         allow: Allow | None = None,
         limits: Limits | None = None,
+        used: Callable[[str, bool], None] | None = None,
     ) -> None:
         self.name = name
         self.writable = writable
@@ -97,38 +99,13 @@ class KubernetesClient:
         self._clock = clock
         self._allow = allow or Allow()
         self._limits = limits or Limits()
-        self._kinds: dict[tuple[str, str], Resource] = {}
-        self._lock = threading.Lock()
+        self.kinds = Kinds(name, self.get_json, used)
 
     # -- kinds
 
     def resource(self, kind: str, api_version: str | None = None) -> Resource:
-        """Return where `kind` stands; one that is not built in is looked up at the server.
-
-        Raises:
-            ActionFailed: (permanent) there is no such kind, or its apiVersion must be given.
-        """
-        found = built_in(kind, api_version)
-        if found is not None:
-            return found
-        if api_version is None:
-            what = f"kind {kind!r} is not built in: give its api_version; built in are: "
-            raise self._failed(what + ", ".join(known_kinds()))
-        with self._lock:
-            found = self._kinds.get((api_version, kind))
-        if found is None:
-            found = self._discover(kind, api_version)
-            with self._lock:
-                self._kinds[api_version, kind] = found
-        return found
-
-    def _discover(self, kind: str, api_version: str) -> Resource:
-        group, _, version = api_version.rpartition("/")
-        path = f"/apis/{group}/{version}" if group else f"/api/{version}"
-        for entry in self.get_json(path).get("resources", []):
-            if entry.get("kind") == kind and "/" not in entry.get("name", ""):
-                return Resource(kind, group, version, entry["name"], bool(entry["namespaced"]))
-        raise self._failed(f"{api_version} has no kind {kind!r} on this cluster")
+        """Return where `kind` stands; see `Kinds.find`."""
+        return self.kinds.find(kind, api_version)
 
     # -- requests
 
@@ -372,10 +349,7 @@ class KubernetesClient:
         return ActionFailed(Category.CONFIGURATION, what, effect_possible=False)
 
     def _check(self, method: str, path: str, query: Mapping[str, str], body: Any) -> None:
-        kinds = {
-            (resource.group, resource.plural): resource.kind for resource in self._kinds.values()
-        }
-        reason = refuse_always(path) or refuse_target(self._allow, path, kinds)
+        reason = refuse_always(path) or refuse_target(self._allow, path, self.kinds.by_place())
         if reason is None and not self.writable:
             reason = refuse_write(method, path, query, body)
         if reason is not None:

@@ -15,6 +15,7 @@ from actions.kubernetes.resources import built_in
 from actions.kubernetes.transport import OfficialTransport, configure
 from engine.contract import ConnectionKind, Grant, Opening, SecretRef, Target
 from engine.contract.fields import Bytes, Seconds
+from engine.domain.canonical import JsonObject
 
 
 class KubernetesSettings(BaseModel):
@@ -91,6 +92,7 @@ class KubernetesKind(ConnectionKind):
             writable=opening.writable,
             allow=settings.allow,
             limits=Limits(settings.timeout, settings.max_bytes),
+            used=opening.used,
         )
 
     def grant_text(self, settings: BaseModel, grants: Sequence[Grant], user: str) -> str:
@@ -115,6 +117,17 @@ class KubernetesKind(ConnectionKind):
     def check(self, client: KubernetesClient) -> Mapping[str, str]:
         version = client.get_json("/version")
         return {"version": str(version.get("gitVersion", "unknown"))}
+
+    def warm(self, client: KubernetesClient, wanted: Sequence[JsonObject]) -> int:
+        """A socket, and where the kinds stand that are not built in: what the server answers to discovery."""
+        kinds = [(params.get("api_version"), params.get("kind")) for params in wanted]
+        written = [
+            (version, kind)
+            for version, kind in kinds
+            if isinstance(version, str) and isinstance(kind, str) and "{" not in version + kind
+        ]
+        self.check(client)
+        return client.kinds.learn(dict.fromkeys(written))
 
     def close(self, client: KubernetesClient) -> None:
         client.close()

@@ -24,6 +24,7 @@ from engine.contract import (
 )
 from engine.contract.fields import Seconds
 from engine.contract.redact import Redactor
+from engine.domain.canonical import JsonObject
 
 if TYPE_CHECKING:
     import psycopg
@@ -345,6 +346,14 @@ class PostgresKind(ConnectionKind):
         assert isinstance(settings, PostgresSettings)
         made = statements(grants, user, settings.token_schema)
         return "".join(f"{statement};\n" for statement in made)
+
+    def warm(self, client: PostgresClient, wanted: Sequence[JsonObject]) -> int:
+        """One idle connection as each role that this client acts as."""
+        del wanted
+        for role in ("write",) if client.writable else ("read", "write"):
+            with client.reading(role=role):
+                pass
+        return 0
 
     def close(self, client: PostgresClient) -> None:
         client.close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, cast
@@ -235,6 +235,11 @@ class PrometheusKind(ConnectionKind):
 
     def check(self, client: PrometheusClient) -> Mapping[str, str]:
         return {"version": client.version()}
+
+    def warm(self, client: PrometheusClient, wanted: Sequence[JsonObject]) -> int:
+        del wanted
+        client.version()
+        return 0
 
     def close(self, client: PrometheusClient) -> None:
         client.close()

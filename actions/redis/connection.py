@@ -20,6 +20,7 @@ from engine.contract import (
 )
 from engine.contract.fields import Seconds
 from engine.contract.redact import Redactor
+from engine.domain.canonical import JsonObject
 
 READS = frozenset(
     {
@@ -166,6 +167,11 @@ class RedisKind(ConnectionKind):
     def check(self, client: RedisClient) -> Mapping[str, str]:
         client.call("PING")
         return {"answers": "PONG"}
+
+    def warm(self, client: RedisClient, wanted: Sequence[JsonObject]) -> int:
+        del wanted
+        client.call("PING")
+        return 0
 
     def close(self, client: RedisClient) -> None:
         client.close()

@@ -19,6 +19,10 @@ from engine.domain.rehearsed import RehearsedWorld, Scene
 C = TypeVar("C")
 
 
+def _uncounted(what: str, there: bool) -> None:
+    del what, there
+
+
 class SecretRef(BaseModel):
     """Where a secret stands: `{env: NAME}` or `{file: path}`. Never the secret itself.
 
@@ -119,6 +123,8 @@ class Opening:
         secret: resolves a secret reference of the settings (`{env: NAME}`, `{file: path}`) to its text.
         transport: what carries the client's requests instead of the network, in the form that the kind
             documents; None outside rehearsals.
+        used: told when the client needs something that it keeps, such as `discovery`: what, and whether it
+            was there already. Counted as hits and misses.
     """
 
     name: str
@@ -127,6 +133,7 @@ class Opening:
     clock: Clock
     secret: Callable[[SecretRef], str]
     transport: Any = None
+    used: Callable[[str, bool], None] = _uncounted
 
 
 class ConnectionKind(ABC):
@@ -177,6 +184,24 @@ class ConnectionKind(ABC):
         """
         del client
         return {}
+
+    def warm(self, client: Any, wanted: Sequence[JsonObject]) -> int:
+        """Fetch ahead what the client's first use would fetch: a socket, what the system says of its kinds.
+
+        Only what cannot lie later may be kept; nothing that an action reads or plans on.
+
+        Args:
+            wanted: parameters that runs of the last days gave to the connection's actions, the most used
+                first; templates may stand in them.
+
+        Returns:
+            How many documents are now kept.
+
+        Raises:
+            ActionFailed: the system does not answer. Nobody is kept waiting by it.
+        """
+        del client, wanted
+        return 0
 
     def grant_text(self, settings: BaseModel, grants: Sequence[Grant], user: str) -> str:
         """Return what an administrator applies so that `user` has exactly these rights: a manifest, a

@@ -28,6 +28,7 @@ from engine.edges.settings.server import (
     Listen,
     PathText,
     StoreUrl,
+    WarmupConfig,
     WorkersConfig,
 )
 from engine.edges.settings.slack import SlackConfig, check_slack
@@ -87,6 +88,7 @@ class ConfigFile(Form):
         Path("var/decisions.log"), description="Where log.decision writes"
     )
     workers: WorkersConfig = Field(WorkersConfig(), description="The workers of this process")
+    warmup: WarmupConfig = Field(WarmupConfig(), description="What is fetched before runs need it")
     budgets: dict[str, BudgetLimit] = Field({}, description="Blast radius of all runs, by unit")
     brakes: BrakesConfig = Field(BrakesConfig(), description="What else holds runs back")
     keys: KeysConfig = Field(KeysConfig(), description="Keys kept outside the store")

@@ -17,6 +17,7 @@ from engine.edges.config import Config
 from engine.edges.faults import Fault, planned_fault
 from engine.edges.reaching import Reaching
 from engine.edges.settings.brakes import brake_rules
+from engine.edges.warming import Warming
 from engine.incidents.paging import Paging
 from engine.incidents.triage import Triage, TriageSettings, leave_to_workers
 from engine.journal.keys import KeyRing, Keys, load_ring
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 DECISIONS = "decisions"  # the connection of log.decision, unless the configuration names one
 
 
-class Application(Reaching):
+class Application(Reaching, Warming):
     """One built engine. The store is opened when it is first needed, so that `check` and `plan` need none."""
 
     def __init__(
@@ -326,6 +327,7 @@ class Application(Reaching):
     def stop(self) -> None:
         """Finish the steps in flight, hand the runs back, close everything."""
         self._stop.set()
+        self._stop_warming()
         if self._triage_thread is not None:
             self.triage.wake()
             self._triage_thread.join()

@@ -68,6 +68,13 @@ class Expression:
                 raise self.failed(error) from None
             raise self.failed(error) from error
 
+    def prepare(self) -> bool:
+        """Compile it ahead of its first run; return whether it was not compiled yet."""
+        if self._function is not None:
+            return False
+        self._compiled()
+        return True
+
     def failed(self, error: Exception) -> TemplateError:
         """Return the error with the expression in its message; values stay out where a secret is used."""
         if isinstance(error, KnownAfterApply):

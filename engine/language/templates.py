@@ -42,6 +42,7 @@ __all__ = [
     "StepView",
     "TemplateError",
     "Use",
+    "compile_ahead",
     "evaluate",
     "expression_references",
     "is_constant",
@@ -231,6 +232,25 @@ def _bare(text: str) -> tuple[Expression, int]:
         hint = "write the whole condition as one expression"
         raise TemplateError("a condition is more than one {{ }}", offset=lead, hint=hint)
     return _parsed(text, 0), 0
+
+
+def compile_ahead(value: Json, *, condition: bool = False) -> int:
+    """Compile the templates inside `value` before they are first evaluated; return how many were not yet.
+
+    Args:
+        condition: `value` is a bare expression (`when`, `until`).
+
+    Raises:
+        TemplateError: one cannot be compiled.
+    """
+    if condition and isinstance(value, str):
+        return int(_bare(value)[0].prepare())
+    made = 0
+    for text in _texts(value):
+        template = _template(text)
+        for part in template.parts if template is not None else ():
+            made += isinstance(part, Expression) and part.prepare()
+    return made
 
 
 # ---- the interface --------------------------------------------------------------------------------

@@ -16,20 +16,10 @@ from pydantic import ValidationError
 from engine.contract.action import Action
 from engine.contract.registry import Registry
 from engine.contract.world import Grant
-from engine.domain.canonical import Json, JsonObject
-from engine.language.program import (
-    ActionNode,
-    AnyNode,
-    CallNode,
-    GroupNode,
-    ParallelNode,
-    Program,
-    Query,
-    SwitchNode,
-    WaitNode,
-)
+from engine.domain.canonical import Json
+from engine.language.program import Program, Query
 from engine.language.rules import Condition, Rule
-from engine.language.templates import TemplateError, is_template, render
+from engine.planning.uses import Open, Use, is_open, scope_of, use_of_query, uses
 
 _TOKEN = "stanchopen{}x"  # noqa: S105  a word that names, paths and identifiers all may hold
 _FOUND = re.compile(r"stanchopen(\d+)x", re.IGNORECASE)
@@ -90,58 +80,13 @@ def grants_needed(
     for program in programs:
         asked = [rule.inputs for rule in rules if rule.playbook == program.playbook] or [{}]
         for inputs in asked:
-            scope = _scope(program, {**inputs, **(given or {})}, {})
-            gatherer.program(program, program.playbook, "", scope)
+            scope = scope_of(program, {**inputs, **(given or {})}, {})
+            gatherer.program(program, program.playbook, scope)
     for rule in rules:
         owner = f"rule {rule.name}"
         for query in _queries(rule):
-            gatherer.query(query, owner, "", {})
+            gatherer.action(use_of_query(query, kinds, "", {}), owner)
     return gatherer.found
-
-
-class _Open(str):
-    """A template that cannot be evaluated before a run."""
-
-    __slots__ = ()
-
-
-def _scope(program: Program, given: Mapping[str, Any], outer: Mapping[str, Any]) -> JsonObject:
-    """Return what a program's templates may name: inputs and vars, without what only a run knows."""
-    inputs: JsonObject = {}
-    for name, schema in program.inputs.get("properties", {}).items():
-        if name in given:
-            inputs[name] = _evaluated(given[name], outer)
-        elif isinstance(schema, dict) and "default" in schema:
-            inputs[name] = schema["default"]
-    known = {name: value for name, value in inputs.items() if not _is_open(value)}
-    scope: JsonObject = {"inputs": known, "vars": {}}
-    for name, value in program.vars.items():
-        made = _evaluated(value, scope)
-        if not _is_open(made):
-            scope["vars"][name] = made
-    return scope
-
-
-def _evaluated(value: Json, scope: Mapping[str, Any]) -> Json:
-    """Return `value` with the templates that can be evaluated replaced, the others marked open."""
-    if isinstance(value, Mapping):
-        return {key: _evaluated(item, scope) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_evaluated(item, scope) for item in value]
-    if not is_template(value):
-        return value
-    try:
-        return render(value, scope)
-    except TemplateError:
-        return _Open(value)
-
-
-def _is_open(value: Json) -> bool:
-    if isinstance(value, Mapping):
-        return any(_is_open(item) for item in value.values())
-    if isinstance(value, list | tuple):
-        return any(_is_open(item) for item in value)
-    return isinstance(value, _Open)
 
 
 def _queries(rule: Rule) -> Iterator[Query]:
@@ -167,57 +112,27 @@ class _Gatherer:
         self.kinds = kinds
         self.found = Found()
 
-    def program(self, program: Program, owner: str, prefix: str, scope: Mapping[str, Any]) -> None:
-        for nodes in (program.steps, program.rescue, program.finally_):
-            for node in nodes:
-                self.node(node, owner, prefix, scope)
+    def program(self, program: Program, owner: str, scope: Mapping[str, Any]) -> None:
+        for use in uses(program, self.kinds, scope):
+            self.action(use, owner)
 
-    def node(self, node: AnyNode, owner: str, prefix: str, scope: Mapping[str, Any]) -> None:
-        address = prefix + node.id
-        if isinstance(node, ActionNode):
-            self.action(node.action, node.with_, owner, address, scope)
-            if node.verify is not None:
-                self.query(node.verify.query, owner, address, scope)
-        elif isinstance(node, WaitNode):
-            if node.query is not None:
-                self.query(node.query, owner, address, scope)
-            if node.read_action is not None:
-                self.action(node.read_action, node.read_with, owner, address, scope)
-        elif isinstance(node, CallNode):
-            inner = _scope(node.program, node.with_, scope)
-            self.program(node.program, owner, f"{address}.", inner)
-        elif isinstance(node, SwitchNode):
-            for nodes in (*(case.steps for case in node.cases), node.default):
-                for one in nodes:
-                    self.node(one, owner, prefix, scope)
-        elif isinstance(node, GroupNode | ParallelNode):
-            for one in node.steps:
-                self.node(one, owner, prefix, scope)
-
-    def query(self, query: Query, owner: str, step: str, scope: Mapping[str, Any]) -> None:
-        name = f"{self.kinds.get(query.connection)}.query"
-        given = {"connection": query.connection, "query": query.query, "params": query.params}
-        self.action(name, given, owner, step, scope)
-
-    def action(
-        self, name: str, given: Mapping[str, Any], owner: str, step: str, scope: Mapping[str, Any]
-    ) -> None:
+    def action(self, use: Use, owner: str) -> None:
         """Add the rights of one action with these parameters."""
-        action = self.registry.action(name)
-        filler = _Filler(action, _evaluated(dict(given), scope))
+        action = self.registry.action(use.action)
+        filler = _Filler(action, use.params)
         try:
             rights = action.grants(filler.params())
         except Exception as error:  # noqa: BLE001  a plugin's code; what it cannot say is told
             reason = (
                 f"its rights depend on what only a run knows: {' '.join(str(error).split())[:200]}"
             )
-            told = Undetermined(owner, step, name, reason)
+            told = Undetermined(owner, use.address, use.action, reason)
             if told not in self.found.undetermined:
                 self.found.undetermined.append(told)
             return
         for right in rights:
             shown, open_ = filler.restored(right)
-            need = Need(shown, owner, step, name, open_, filler.assumed)
+            need = Need(shown, owner, use.address, use.action, open_, filler.assumed)
             if need not in self.found.needs:
                 self.found.needs.append(need)
 
@@ -238,7 +153,7 @@ class _Filler:
             ValidationError: there are none near these.
         """
         model = self._action.Params
-        opened = [name for name, value in self._values.items() if _is_open(value)]
+        opened = [name for name, value in self._values.items() if is_open(value)]
         values = {name: self._tokens(value) for name, value in self._values.items()}
         for slashed in (False, True):
             if slashed:
@@ -263,7 +178,7 @@ class _Filler:
             return {key: self._tokens(item, before) for key, item in value.items()}
         if isinstance(value, list | tuple):
             return [self._tokens(item, before) for item in value]
-        if not isinstance(value, _Open):
+        if not isinstance(value, Open):
             return value
         if value not in self._texts:
             self._texts.append(str(value))

@@ -6,15 +6,14 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from functools import lru_cache
 
 from engine.domain.entry import StoredEntry
-from engine.domain.errors import NotFound, StaleOwner, StoreUnavailable
+from engine.domain.errors import StaleOwner, StoreUnavailable
 from engine.domain.ids import new_id
 from engine.journal.rows import RunRow
 from engine.journal.store import Tx
-from engine.language.program import Program
 from engine.running.paging import needs_human
+from engine.running.programs import Programs
 from engine.running.services import Services
 from engine.running.session import Ending, Session
 from engine.running.stepper import Stepper
@@ -30,20 +29,6 @@ Claimed = tuple[RunRow, Sequence[StoredEntry] | None]
 Beat = tuple[bool, Sequence[str], tuple[frozenset[Owned], list[str]]]
 
 
-class Programs:
-    """Frozen programs by digest; parsing is done once a text."""
-
-    def __init__(self, services: Services) -> None:
-        self._services = services
-        self.get = lru_cache(maxsize=512)(self._load)
-
-    def _load(self, digest: str) -> Program:
-        text = self._services.store.read(lambda tx: tx.blobs.program(digest))
-        if text is None:
-            raise NotFound(f"the frozen playbook {digest[:12]} is not in the journal")
-        return Program.model_validate_json(text)
-
-
 class Worker:
     """Owns runs while its lease lasts. `step` does one round by hand (tests, rehearsals); `start` runs threads."""
 
@@ -57,7 +42,7 @@ class Worker:
     ) -> None:
         self.id = new_id("worker")
         self._services = services
-        self._programs = Programs(services)
+        self.programs = Programs(services.store, services.connections.tally)
         self._threads = threads
         self._lease = lease
         self._give_way = give_way
@@ -100,7 +85,7 @@ class Worker:
             session = Session(
                 services.store,
                 row,
-                self._programs.get(row.program),
+                self.programs.get(row.program),
                 services.clock,
                 services.connections.redact,
                 services.observe,

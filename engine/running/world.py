@@ -19,11 +19,12 @@ from engine.contract.ports import (
 )
 from engine.contract.registry import Registry
 from engine.contract.world import ConnectionKind, Grant, Opening, SecretRef
-from engine.domain.canonical import Json
+from engine.domain.canonical import Json, JsonObject
 from engine.domain.clock import Clock
 from engine.domain.errors import ActionFailed, Category
 from engine.domain.plan import Planned, Target
 from engine.planning.scope import without_marks
+from engine.running.kept import CONNECTION, Tally
 from engine.running.secrets import Secrets
 
 C = TypeVar("C")
@@ -93,7 +94,9 @@ class Connections:
         self._secrets = secrets
         self._reference = reference
         self._clients: dict[tuple[str, bool], Any] = {}
+        self._doors: dict[tuple[str, bool], threading.Lock] = {}
         self._lock = threading.Lock()
+        self.tally = Tally()
 
     @property
     def names(self) -> Mapping[str, str]:
@@ -113,15 +116,12 @@ class Connections:
             ) from None
 
     def client(self, name: str, kind: type[C], *, writable: bool) -> C:
-        """Return the one client of this connection and writability, opened on first use."""
+        """Return the one client of this connection and writability, opened on first use at the latest."""
         connection = self.get(name)
-        with self._lock:
-            client = self._clients.get((name, writable))
-            if client is None:
-                opening = Opening(
-                    name, connection.settings, writable, self.clock, self._secret(name)
-                )
-                client = self._clients[name, writable] = connection.kind.open(opening)
+        client = self._clients.get((name, writable))
+        self.tally.used(CONNECTION, client is not None)
+        if client is None:
+            client = self._opened(connection, writable=writable)
         if not isinstance(client, kind):
             raise ActionFailed(
                 Category.CONFIGURATION,
@@ -129,6 +129,33 @@ class Connections:
                 effect_possible=False,
             )
         return client
+
+    def _opened(self, connection: Connection, *, writable: bool) -> Any:
+        key = (connection.name, writable)
+        with self._lock:
+            door = self._doors.setdefault(key, threading.Lock())
+        with door:  # its own: a system that is slow to open keeps nobody from the others
+            client = self._clients.get(key)
+            if client is None:
+                opening = Opening(
+                    connection.name,
+                    connection.settings,
+                    writable,
+                    self.clock,
+                    self._secret(connection.name),
+                    used=self.tally.used,
+                )
+                client = self._clients[key] = connection.kind.open(opening)
+        return client
+
+    def warm(self, name: str, wanted: Sequence[JsonObject], *, writable: bool) -> int:
+        """Open a connection before a run needs it; see `ConnectionKind.warm`. Counts as no use.
+
+        Raises:
+            ActionFailed: it cannot be opened, or the system does not answer.
+        """
+        connection = self.get(name)
+        return connection.kind.warm(self._opened(connection, writable=writable), wanted)
 
     def world(
         self,

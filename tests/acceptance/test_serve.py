@@ -123,22 +123,30 @@ def place(tmp_path: Path) -> Place:
     return Place(tmp_path)
 
 
-def test_an_alert_is_worked_on_and_the_server_stops_cleanly(place: Place) -> None:
+def test_an_alert_is_worked_on_and_the_server_stops_cleanly(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
     log = place.folder / "var/decisions.log"
+    monkeypatch.chdir(place.folder)
+    assert run(("run", "notes/keep", "-i", "name=before")) == 0, "what the server warms up by"
     with place.serving() as (url, process):
         until(lambda: httpx.get(f"{url}/readyz").status_code == 200)
         assert httpx.post(f"{url}/hooks/alertmanager", json=alert()).status_code == 200
         until(lambda: log.exists() and "ACTION=Noted" in log.read_text())
         listed = place.stanch("runs", "--json", STANCH_SERVER=url)
         assert listed.returncode == 0, listed.stderr
-        (run,) = json.loads(listed.stdout)["items"]
-        assert run["rule"] == "keep"
+        (found,) = [one for one in json.loads(listed.stdout)["items"] if one["rule"]]
+        assert found["rule"] == "keep"
         until(
             lambda: (
                 'stanch_runs_total{playbook="notes/keep",state="succeeded"} 1.0'
                 in httpx.get(f"{url}/metrics").text
             )
         )
+
+        until(lambda: httpx.get(f"{url}/api/v1/warmup").json()["state"] == "done")
+        fetched = 'stanch_warmup_fetched{what="playbook"} 1.0'
+        assert fetched in httpx.get(f"{url}/metrics").text
 
         (place.folder / "rules/notes.yaml").write_text(RULE.replace("name: keep", "name: kept"))
         process.send_signal(signal.SIGHUP)
@@ -153,7 +161,7 @@ def test_an_alert_is_worked_on_and_the_server_stops_cleanly(place: Place) -> Non
         assert process.stdout is not None
         assert "stopped" in process.stdout.read()
     # Without the server the same questions are asked of the store itself, broken rules or not.
-    shown = place.stanch("show", run["id"], "--timeline")
+    shown = place.stanch("show", found["id"], "--timeline")
     assert shown.returncode == 0, shown.stderr
     assert "run ended: succeeded" in shown.stdout
     assert place.stanch("pause", "--reason", "rules are broken").returncode == 0

@@ -71,6 +71,11 @@ class Recorder:
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
 
+    @property
+    def connections(self) -> int:
+        """How many connections were opened so far."""
+        return len(self._streams)
+
     def requests(self) -> list[tuple[str, str]]:
         """Every HTTP request sent: method and path."""
         return [

@@ -46,6 +46,10 @@ class Backend(Protocol):
         """Return `{items, next}`. `query`: limit, before, and the list's own filters."""
         ...
 
+    def warmup(self) -> JsonObject:
+        """Return what the server fetched before runs needed it; `state: off` without one."""
+        ...
+
     def metrics(self, since: float, every: float) -> JsonObject:
         """Return the series of the last `since` seconds, in intervals of `every` seconds."""
         ...

@@ -13,6 +13,7 @@ from typing import Any
 from engine.domain.errors import StanchError
 from engine.edges.cli.doctor_people import examine_people
 from engine.edges.cli.findings import Finding, attempt
+from engine.edges.cli.render.top import warmth
 from engine.edges.cli.session import Session
 
 MOST_SKEW = 2.0  # seconds between two clocks that leases and expiries still bear
@@ -150,3 +151,9 @@ def _server(session: Session, server: str) -> Iterator[Finding]:
         return "accepted"
 
     yield attempt("token", token, "set STANCH_TOKEN to a token of yours (stanch token create)")
+
+    def warmup() -> str:
+        with session.backend() as backend:
+            return warmth(backend.warmup()) or "off"
+
+    yield attempt("warm-up", warmup)

@@ -72,6 +72,9 @@ class LocalBackend:
         }
         return lists[what]()
 
+    def warmup(self) -> JsonObject:
+        return self._desk.warmup()
+
     def metrics(self, since: float, every: float) -> JsonObject:
         return self._desk.metrics(since, every)
 

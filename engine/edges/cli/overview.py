@@ -18,7 +18,7 @@ _ERRORS = 5
 
 
 def overview(backend: Any, now: datetime) -> JsonObject:
-    """Return `{at, runs, active, queues, batches, gates, brakes, recent}`.
+    """Return `{at, runs, active, queues, batches, gates, brakes, recent, warmup}`.
 
     `active` are the runs that have not ended, most urgent first; `queues` counts what waits by priority;
     `batches` are the foreach steps under way; `recent` is about the runs that ended within a day, with the
@@ -49,6 +49,7 @@ def overview(backend: Any, now: datetime) -> JsonObject:
         ],
         "brakes": [brake for brake in brakes if brake.get("engaged")],
         "recent": _recent(runs, now),
+        "warmup": backend.warmup(),
     }
 
 

@@ -95,6 +95,9 @@ class RemoteBackend:
             query["label"] = [f"{name}={value}" for name, value in labels.items()]
         return self._get(what, **{_RENAMED.get(name, name): query[name] for name in query})
 
+    def warmup(self) -> JsonObject:
+        return self._get("warmup")
+
     def metrics(self, since: float, every: float) -> JsonObject:
         return self._get("metrics", since=since, every=every)
 

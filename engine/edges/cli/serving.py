@@ -11,7 +11,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import uvicorn
@@ -70,6 +70,14 @@ class _Server(uvicorn.Server):
     """Leaves signals to us: uvicorn's handlers raise the signal again at the end, which would end the
     process before the steps in flight are finished."""
 
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_ready = on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._on_ready()
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
@@ -86,7 +94,7 @@ async def _serve(application: Any, web: Any, listener: socket.socket) -> None:
         proxy_headers=False,  # nobody's word is taken for where a request comes from
         timeout_graceful_shutdown=GRACE,
     )
-    server = _Server(config)
+    server = _Server(config, application.start_warming)
 
     def stop() -> None:
         server.force_exit = server.should_exit  # told twice: wait for no request
@@ -105,7 +113,7 @@ def _web(application: Any) -> Any:
     from engine.edges.web.front import Front
     from engine.edges.web.metrics import Metrics
 
-    metrics = Metrics(application.store, application.triage)
+    metrics = Metrics(application.store, application.triage, application.warmed)
     application.services.observe = metrics.observe
     intake = application.intake_route(metrics.delivered, metrics.answered)
     app = create_app(application, intake, metrics)

@@ -38,6 +38,10 @@ class Measuring(Reading):
 
         return self._read(work)
 
+    def warmup(self) -> JsonObject:
+        """What the answering process fetched before runs needed it: see `Warmer.report`; `off` where none."""
+        return self.app.warmed() or {"state": "off"}
+
     def metrics(self, since: float, every: float) -> JsonObject:
         """Return the series of the last `since` seconds in intervals of `every` seconds: see `measures`.
 

@@ -95,6 +95,14 @@ class WorkersConfig(Form):
     lease: PositiveSeconds = Field(5.0, description="How soon another worker takes over; 5s")
 
 
+class WarmupConfig(Form):
+    """What runs will need is fetched ahead, once the server is ready."""
+
+    enabled: bool = Field(True, description="Whether it does so")
+    within: PositiveSeconds = Field(30.0, description="How long it may take; 30s")
+    memory: Size = Field(64 * 2**20, description="By how much the process may grow meanwhile; 64Mi")
+
+
 class KeysConfig(Form):
     """Keys that are kept outside the store; made at first start where the file is missing."""
 

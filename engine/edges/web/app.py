@@ -58,7 +58,9 @@ def create_app(
     app.state.desk = Desk(application)
     app.state.door = Door(application)
     app.state.sessions = Sessions(application)
-    app.state.metrics = metrics or Metrics(application.store, application.triage)
+    app.state.metrics = metrics or Metrics(
+        application.store, application.triage, application.warmed
+    )
     if intake is not None:
         app.router.routes.insert(0, intake)  # the hot path is matched first
     for room in (health, reads, acts, hands, incidents, pagers, events, pages):

@@ -6,7 +6,7 @@ stays small whatever arrives.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from engine.domain.canonical import JsonObject
 from engine.domain.entry import Entry
 from engine.domain.errors import StanchError
 from engine.edges.web.ports import Triage
@@ -46,7 +47,12 @@ class Delivered(Protocol):
 class Metrics:
     """All metrics of one process, in a registry of its own."""
 
-    def __init__(self, store: Store, triage: Triage | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        triage: Triage | None = None,
+        warmed: Callable[[], JsonObject | None] = lambda: None,
+    ) -> None:
         self.registry = CollectorRegistry()
         add = self.registry
         self._alerts = Counter(
@@ -78,6 +84,7 @@ class Metrics:
         add.register(_StoreGauges(store))
         if triage is not None:
             add.register(_Decisions(triage))
+        add.register(_Warmth(warmed))
 
     def text(self) -> bytes:
         """Return the exposition; asks the store, so call it off the event loop."""
@@ -142,6 +149,45 @@ class _Decisions(Collector):
         for (verdict, reason), number in sorted(self._triage.counts.items()):
             family.add_metric([verdict, reason], number)
         yield family
+
+
+class _Warmth(Collector):
+    """What was fetched before runs needed it, and how often it was there when they did."""
+
+    def __init__(self, warmed: Callable[[], JsonObject | None]) -> None:
+        self._warmed = warmed
+
+    def describe(self) -> Iterator[Metric]:
+        yield from ()
+
+    def collect(self) -> Iterator[Metric]:
+        found = self._warmed()
+        if found is None:
+            return
+        uses = CounterMetricFamily(
+            "stanch_kept_uses",
+            "Uses of what is kept for runs, and whether it was there already",
+            labels=["what", "found"],
+        )
+        for what, counts in found["uses"].items():
+            uses.add_metric([what, "yes"], counts["hits"])
+            uses.add_metric([what, "no"], counts["misses"])
+        yield uses
+        fetched = GaugeMetricFamily(
+            "stanch_warmup_fetched", "What warm-up fetched, by what it is", labels=["what"]
+        )
+        for what, number in found["fetched"].items():
+            fetched.add_metric([what], number)
+        yield fetched
+        yield GaugeMetricFamily("stanch_warmup_seconds", "How long warm-up took", found["seconds"])
+        yield GaugeMetricFamily(
+            "stanch_warmup_failed", "What warm-up could not fetch", len(found["notes"])
+        )
+        grown = found["memory"]["grown"]
+        if grown is not None:
+            yield GaugeMetricFamily(
+                "stanch_warmup_memory_bytes", "By how much the process grew meanwhile", grown
+            )
 
 
 class _StoreGauges(Collector):

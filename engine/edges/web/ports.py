@@ -227,6 +227,10 @@ class Application(Protocol):
         """Makes postmortems."""
         ...
 
+    def warmed(self) -> JsonObject | None:
+        """What this process fetched ahead, and how often it helped; None: it does not warm up."""
+        ...
+
     def hook_secret(self, name: str) -> str | None:
         """What the webhook of `pagerduty` or `opsgenie` proves itself with; None: not configured."""
         ...

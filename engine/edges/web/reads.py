@@ -190,6 +190,12 @@ def batches(request: Request) -> Answer:
     return desk_of(request).batches()
 
 
+@router.get("/warmup", tags=["runs"], summary="What was fetched before runs needed it")
+def warmup(request: Request) -> Answer:
+    """Of the process that answers: what warm-up fetched, memory, hits and misses since the start."""
+    return desk_of(request).warmup()
+
+
 @router.get("/metrics", tags=["runs"], summary="Series of the last days by stage")
 def metrics(
     request: Request,

@@ -88,7 +88,7 @@ def test_a_kind_that_no_cluster_has_needs_its_api_version(sight: Sight) -> None:
 
 
 def test_a_kind_is_found_by_discovery(sight: Sight) -> None:
-    resource = sight.reader._discover("Deployment", "apps/v1")
+    resource = sight.reader.kinds.discover("Deployment", "apps/v1")
     assert resource.path("a", "b") == "/apis/apps/v1/namespaces/a/deployments/b"
 
 

@@ -33,6 +33,7 @@ from engine.language.matchers import parse_matcher
 from engine.language.program import Program
 from engine.language.rules import Rule
 from engine.planning.brakes import BrakeRules
+from engine.running.warming import Warmer
 from tests.harness import Harness
 from tests.harness_programs import program
 from tests.toys import Table
@@ -116,7 +117,8 @@ class App:
         self.budgets = lambda: self.services.budgets
         self.clock = self.engine.clock
         self.triage = Triage(self.store, self.project.rules, self.commands.create_run)
-        self.metrics = Metrics(self.store, self.triage)
+        self.warmer: Warmer | None = None
+        self.metrics = Metrics(self.store, self.triage, self.warmed)
         self.engine.services.observe = self.metrics.observe
         self.calling = Calling(POLICY)
         self.roster = NobodysRoster()
@@ -134,6 +136,9 @@ class App:
             self.store, IntakeSettings(), self.metrics.delivered, self.metrics.answered
         )
         return create_app(self, intake, self.metrics)
+
+    def warmed(self) -> JsonObject | None:
+        return None if self.warmer is None else self.warmer.report()
 
     def hook_secret(self, name: str) -> str | None:
         return self.hook_secrets.get(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
@@ -12,12 +13,13 @@ from engine.edges.cli.overview import overview
 from engine.edges.cli.render.measures import measured
 from engine.edges.cli.render.style import plain
 from engine.edges.cli.render.top import top
+from engine.running.warming import Warmer
 from tests.harness import BOB
 from tests.harness_programs import program
 from tests.unit.edges.app import App
 from tests.unit.edges.test_api import get
 
-COVERS = ("C2", "C3", "C4", "C5")
+COVERS = ("C2", "C3", "C4", "C5", "C6")
 
 EACH = program(
     {
@@ -61,6 +63,25 @@ def test_series_are_told_by_the_api_and_shown(app: App) -> None:
     text = plain(measured(found))
     assert "failures that keep coming back" in text
     assert "3 runs started, 2 ended, 0.0% well" in text
+
+
+def test_warm_up_is_told_by_the_api_by_metrics_and_by_top(app: App) -> None:
+    assert get(app, "/api/v1/warmup").json() == {"state": "off"}
+    assert "stanch_warmup" not in app.metrics.text().decode()
+    assert "warm-up" not in plain(top(overview(LocalBackend(app), app.clock.now())))
+    run_all(app, "toys/fail", "toys/fail")
+    app.warmer = Warmer(app.services, app.engine.worker.programs, lambda: app.project.playbooks)
+    app.warmer.warm(threading.Event())
+    run_all(app, "toys/fail")
+    found: Any = get(app, "/api/v1/warmup").json()
+    assert (found["state"], found["fetched"]["connection"]) == ("done", 2)
+    assert found["uses"]["playbook"] == {"hits": 2, "misses": 1, "rate": 0.6667}
+    text = app.metrics.text().decode()
+    assert 'stanch_kept_uses_total{found="yes",what="playbook"} 2.0' in text
+    assert 'stanch_kept_uses_total{found="no",what="playbook"} 1.0' in text
+    assert 'stanch_warmup_fetched{what="connection"} 2.0' in text
+    assert f"stanch_warmup_memory_bytes {float(found['memory']['grown'])}" in text
+    assert "playbook 67% of 3" in plain(top(overview(LocalBackend(app), app.clock.now())))
 
 
 @pytest.mark.parametrize(("since", "every"), [(8 * 86400, 3600), (3600, 7200), (86400, 1), (0, 1)])

@@ -36,6 +36,7 @@ def worker(context: typer.Context) -> None:
         signal.signal(number, lambda *_: stop.set())
     try:
         application.start_workers(triage=False)
+        application.start_warming()
         session.tell("working; SIGTERM ends it")
         stop.wait()
     finally:

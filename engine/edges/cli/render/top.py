@@ -91,6 +91,27 @@ def _errors(errors: list[JsonObject]) -> list[RenderableType]:
     return [Text(), Text("recent errors", style="bold"), table(head, lines)]
 
 
+def warmth(found: JsonObject) -> str:
+    """What was fetched ahead and how often it was there, in a line; empty where nothing warms up."""
+    if found["state"] == "off":
+        return ""
+    text = f"warm-up {found['state']}"
+    if found["began"]:
+        text += f" in {spell(found['seconds'])}"
+    grown = found["memory"]["grown"]
+    if grown is not None:
+        text += f", {grown / 2**20:.1f} MiB"
+    rates = (
+        f"{what} {counts['rate']:.0%} of {counts['hits'] + counts['misses']}"
+        for what, counts in found["uses"].items()
+        if counts["rate"] is not None
+    )
+    text += f"; found there: {', '.join(rates) or 'nothing was needed yet'}"
+    if found["notes"]:
+        text += f"; not fetched: {len(found['notes'])} ({found['notes'][0]})"
+    return text
+
+
 def _head(found: JsonObject) -> Text:
     recent = found["recent"]
     text = Text(f"Stanch  {when(found['at'])}", style="bold")
@@ -107,4 +128,6 @@ def _head(found: JsonObject) -> Text:
     if recent["ended"]:
         text.append(f"\nlast 24 h: {recent['ended']} ended, {recent['success']:.0%} well")
         text.append(f", median {spell(recent['median_seconds'])}")
+    if warm := warmth(found["warmup"]):
+        text.append(f"\n{clean(warm)}", style="dim")
     return text
