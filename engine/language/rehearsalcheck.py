@@ -1,33 +1,31 @@
-"""Checks a rehearsal against what it names: playbook, rule, connections, steps, gates; and what can never hold."""
+"""Checks a rehearsal against what it names: playbook, rule, connections, steps, gates, events, targets.
+
+That what it expects can hold is checked by `expectations`.
+"""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 
 from engine.domain.incident import IncidentState
-from engine.domain.plan import Effect
 from engine.domain.run import RunState
 from engine.language.diagnostics import Diagnostic, clipped, listed, suggestion
+from engine.language.expectations import check_expectations
 from engine.language.explain import Report
 from engine.language.inputcheck import check_given
 from engine.language.known import Known
 from engine.language.reading import Playbook, Step
 from engine.language.rehearsalforms import STEP_STATES, RehearsalFile
 from engine.language.rehearsalreading import Rehearsal
+from engine.language.rehearsalsteps import OWN_GATES, Addresses, addresses_in
 from engine.language.rulereading import ReadRule, RuleFile
-from engine.language.stepforms import ActionStep, CallStep
 from engine.language.yamlsource import Node
 
 GATE_STATES = ("approved", "rejected", "expired", "void", "withdrawn", "open")
-OWN_GATES = ("plan", "budget", "breaker")
 _STEP_EVENTS = ("started", "failed", "skipped", "retry", "undone", "undo_failed", "opened", "done")
 _RUN_EVENTS = (*(state.value for state in RunState), "ended")
 _INCIDENT_EVENTS = ("opened", *(state.value for state in IncidentState))
-_UNREACHED = ("skipped", "not_reached")
-_KEY = re.compile(r"\[[^\]]*\]")
 
 # Checks one entry of `world:`: connection, its kind, the entry.
 WorldCheck = Callable[[str, str, Node], list[Diagnostic]]
@@ -67,20 +65,21 @@ class _Check:
         self.known = known
         self.report = report
         self.playbook = self._playbook()
+        self.steps = Addresses(self.playbook, known)
 
     def all(self) -> None:
         self._start()
         self._world()
-        for address, node in self._addresses():
+        for address, node in addresses_in(self.root):
             self._step(address, node)
         self._people()
         self._gates()
         self._states()
-        self._branches()
         self._order()
-        self._took()
         self._incident()
         self._targets()
+        rule = self.ground.rules.get(self.form.rule or "")
+        check_expectations(self.root, self.form, rule, self.steps, self.report)
 
     # ---- what starts it -----------------------------------------------------------------------
 
@@ -99,19 +98,19 @@ class _Check:
         if form.rule is not None:
             rule = self.ground.rules.get(form.rule)
             if rule is None:
-                self._unknown("rule", "rule", form.rule, self.ground.rules)
+                self._unknown(self.root.at("rule"), "rule", form.rule, self.ground.rules)
                 return None
             name = rule.form.playbook if rule.form is not None else None
         if name is None:
             return None
         playbook = self.known.playbooks.get(name)
         if playbook is None and form.playbook is not None:
-            self._unknown("playbook", "playbook", name, self.known.playbooks)
+            self._unknown(self.root.at("playbook"), "playbook", name, self.known.playbooks)
         return playbook
 
-    def _unknown(self, key: str, what: str, name: str, names: Collection[str]) -> None:
+    def _unknown(self, node: Node, what: str, name: str, names: Collection[str]) -> None:
         self.report.error(
-            self.root.at(key),
+            node,
             f"there is no {what} {clipped(name)}",
             expected=listed(names),
             hint=suggestion(name, names),
@@ -158,77 +157,14 @@ class _Check:
             elif self.ground.world is not None:
                 self.report.diagnostics += self.ground.world(name, kind, node)
 
-    # ---- steps --------------------------------------------------------------------------------
-
-    def _addresses(self) -> Iterator[tuple[str, Node]]:
-        """Yield every place at which the rehearsal names a step."""
-        expect = self.root.at("expect")
-        for key in ("steps", "attempts"):
-            node = expect.get(key)
-            for address in node.keys if node is not None else ():
-                assert node is not None
-                yield address, node.key(address)
-        faults = self.root.get("faults")
-        for fault in faults.elements() if faults is not None else ():
-            if isinstance((step := fault.at("step")).value, str):
-                yield step.value, step
-        world = self.root.get("world")
-        for _, entry in world.entries() if world is not None else ():
-            yield from _waited(entry)
-
     def _step(self, address: str, node: Node) -> Step | None:
-        """Return the step that an address names; report where there is none."""
-        if self.playbook is None:
-            return None
-        playbook: Playbook = self.playbook
-        parts = _KEY.sub("", address).split(".")
-        step: Step | None = None
-        for index, part in enumerate(parts):
-            step = playbook.steps.get(part)
-            if step is None:
-                before = ".".join(parts[:index])
-                self.report.error(
-                    node,
-                    f"there is no step {clipped(part)} in the playbook {playbook.name!r}",
-                    expected=listed(playbook.steps),
-                    hint=_nearest(part, before, playbook, self.known),
-                )
-                return None
-            if isinstance(step.form, CallStep) and index + 1 < len(parts):
-                called = self.known.playbooks.get(step.form.playbook)
-                if called is None:
-                    return None  # reported at the playbook
-                playbook = called
-        return step
+        return self.steps.named(address, node, self.report)
 
     def _states(self) -> None:
         steps = self.root.at("expect").get("steps")
-        for address, node in steps.entries() if steps is not None else ():
+        for _, node in steps.entries() if steps is not None else ():
             if node.value not in STEP_STATES:
                 self._not_allowed(node, STEP_STATES)
-            elif node.value in ("changed", "undone"):
-                self._can_change(address, node)
-
-    def _can_change(self, address: str, node: Node) -> None:
-        step = self._quiet(address)
-        if step is None or not isinstance(step.form, ActionStep):
-            if step is not None:
-                hint = "name the action inside it that does"
-                what = f"{clipped(address)} is no action, so it changes nothing itself"
-                self.report.error(node, what, hint=hint)
-            return
-        action = self.known.actions.get(step.form.action)
-        if action is not None and action.effect is not Effect.CHANGE:
-            what = f"{step.form.action} changes nothing, so this can never hold"
-            self.report.error(node, what, hint="write succeeded")
-
-    def _quiet(self, address: str) -> Step | None:
-        """As `_step`, where what is wrong was reported already."""
-        kept, self.report = self.report, Report()
-        try:
-            return self._step(address, self.root)
-        finally:
-            self.report = kept
 
     def _not_allowed(self, node: Node, allowed: Sequence[str]) -> None:
         value = node.value
@@ -238,27 +174,6 @@ class _Check:
             expected=" | ".join(allowed),
             hint=suggestion(value, allowed) if isinstance(value, str) else None,
         )
-
-    def _branches(self) -> None:
-        """Steps of two cases of one switch cannot both be reached in one run."""
-        steps = self.root.at("expect").get("steps")
-        reached = [
-            (address, node, step)
-            for address, node in (steps.entries() if steps is not None else ())
-            if node.value not in _UNREACHED and (step := self._quiet(address)) is not None
-        ]
-        for (one, _, first), (other, node, second) in combinations(reached, 2):
-            if one.rpartition(".")[0] != other.rpartition(".")[0]:
-                continue
-            branches = {id(holder): branch for holder, branch in first.within}
-            for holder, branch in second.within:
-                if holder.kind == "switch" and branches.get(id(holder), branch) != branch:
-                    self.report.error(
-                        node,
-                        f"{clipped(other)} stands in another case of the switch {holder.id!r} than "
-                        f"{clipped(one)}: both cannot be reached",
-                        hint="one of them is skipped or not_reached",
-                    )
 
     # ---- people, gates, order -----------------------------------------------------------------
 
@@ -340,45 +255,12 @@ class _Check:
                     hint="a target is named as the plan names it: namespace/Kind/name, schema.table, bucket/key",
                 )
 
-    def _took(self) -> None:
-        took = self.form.expect.took
-        if took is not None and took.op in ("<", "<=") and took.value <= 0:
-            node = self.root.at("expect", "took")
-            self.report.error(
-                node, "no run takes less than no time", hint='write for example "< 1h"'
-            )
-
     def _incident(self) -> None:
         wanted = self.form.expect.incident
         states = [state.value for state in IncidentState]
         if wanted is not None and wanted not in states:
             self._not_allowed(self.root.at("expect", "incident"), states)
-        elif wanted is not None and self.form.rule is None:
-            node = self.root.at("expect", "incident")
-            hint = "write rule: to start from an alert"
-            self.report.error(node, "a playbook that is run directly has no incident", hint=hint)
-
-
-def _nearest(part: str, before: str, playbook: Playbook, known: Known) -> str | None:
-    """Return the step that was meant: of this playbook, or of one that it calls."""
-    if (near := suggestion(part, playbook.steps)) is not None:
-        return near
-    for step in playbook.walk():
-        called = (
-            known.playbooks.get(step.form.playbook) if isinstance(step.form, CallStep) else None
-        )
-        if called is not None and part in called.steps:
-            prefix = f"{before}." if before else ""
-            return f"it stands in the playbook that {step.id} calls: write {prefix}{step.id}.{part}"
-    return None
-
-
-def _waited(entry: Node) -> Iterator[tuple[str, Node]]:
-    """Yield the steps that an entry of a world waits for."""
-    for item in [*entry.elements(), *(node for _, node in entry.entries())]:
-        after = item.get("after")
-        step = after.get("step") if after is not None else None
-        if step is not None and isinstance(step.value, str):
-            yield step.value, step
-        elif item.items is not None:
-            yield from _waited(item)
+        for index, decision in enumerate(self.form.expect.decisions):
+            node = self.root.at("expect", "decisions", index)
+            if decision.rule is not None and decision.rule not in self.ground.rules:
+                self._unknown(node.at("rule"), "rule", decision.rule, self.ground.rules)

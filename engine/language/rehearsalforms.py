@@ -186,7 +186,9 @@ class DecisionForm(Form):
     """What was decided about an alert."""
 
     rule: str | None = Field(None, description="The rule")
-    verdict: str = Field(description="run, join, skip, wait, ask, note", examples=["run"])
+    verdict: Literal["run", "join", "skip", "wait", "ask", "note"] = Field(
+        description="What it led to", examples=["run"]
+    )
     reason: str = Field("", description="Words in its reason")
     times: int | None = Field(None, ge=0, description="How often; at least once where left out")
 
@@ -215,7 +217,9 @@ class ExpectForm(Form):
     steps: dict[str, str] = Field(
         {}, description="Steps by address: " + " | ".join(STEP_STATES), examples=[{"a": "skipped"}]
     )
-    attempts: dict[str, int] = Field({}, description="How many attempts a step took")
+    attempts: dict[str, Annotated[int, Field(ge=0)]] = Field(
+        {}, description="How many attempts a step took"
+    )
     outputs: dict[str, Any] = Field({}, description="Outputs of the run, of those named")
     changes: list[ChangeForm] | None = Field(
         None, description="The exact net difference of all worlds; [] for none"
