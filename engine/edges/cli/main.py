@@ -109,6 +109,7 @@ for _room in (
 ):
     _room.register(app, COMMON)
 
+STOPPED = 130  # by Ctrl-C, as shells tell it
 COMPLETION = "_STANCH_COMPLETE"  # set by a shell that asks for completions (`stanch completion`)
 _FLAGS = frozenset({"--json", "--debug"})
 _VALUED = frozenset({"--config", "--server"})
@@ -142,7 +143,8 @@ def run(arguments: Sequence[str]) -> int:
     debug = "--debug" in ordered
     try:
         result = _command().main(args=ordered, prog_name="stanch", standalone_mode=False)
-        return result if isinstance(result, int) else OK
+        code = result if isinstance(result, int) else OK
+        return _stopped() if code == STOPPED else code  # typer has caught a Ctrl-C itself
     except typer.TyperException as error:  # what was typed
         return _usage(error, as_json=as_json)
     except StanchError as error:
@@ -150,8 +152,7 @@ def run(arguments: Sequence[str]) -> int:
             raise
         return _problem(error, as_json=as_json)
     except (KeyboardInterrupt, typer.Abort):
-        sys.stderr.write("\nstopped\n")
-        return 130
+        return _stopped()
     except BrokenPipeError:  # the reader (head, less) has gone
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123  for the flush at exit
         return OK
@@ -159,6 +160,11 @@ def run(arguments: Sequence[str]) -> int:
         if debug:
             raise
         return _bug(error, as_json=as_json)
+
+
+def _stopped() -> int:
+    sys.stderr.write("\nstopped\n")
+    return STOPPED
 
 
 @cache

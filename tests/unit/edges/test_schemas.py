@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,14 @@ ROOT = Path(__file__).parents[3]
 GOOD = ROOT / "tests" / "unit" / "language" / "good"
 
 
+@cache
+def validator(name: str, *, shipped: bool) -> Draft202012Validator:
+    """Made once: there are many files of a kind."""
+    return Draft202012Validator(schema(name, load_registry() if shipped else small_registry()))
+
+
 def problems(name: str, value: Any, *, shipped: bool = False) -> list[str]:
-    registry = load_registry() if shipped else small_registry()
-    return [
-        error.message for error in Draft202012Validator(schema(name, registry)).iter_errors(value)
-    ]
+    return [error.message for error in validator(name, shipped=shipped).iter_errors(value)]
 
 
 @pytest.mark.parametrize("name", NAMES)
