@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import pty
 import re
 import select
 import subprocess
-import termios
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -73,14 +71,17 @@ class Terminal:
 def terminal(folder: Path, *arguments: str) -> Iterator[Terminal]:
     master, slave = pty.openpty()
     process = subprocess.Popen(
-        [STANCH, *arguments],
+        [
+            "setsid",
+            "--ctty",
+            STANCH,
+            *arguments,
+        ],  # the terminal is its own, so that Ctrl-C is a signal
         cwd=folder,
         env={**os.environ, "TERM": "xterm", "COLUMNS": "100"},
         stdin=slave,
         stdout=slave,
         stderr=slave,
-        start_new_session=True,
-        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # so that Ctrl-C is a signal
     )
     os.close(slave)
     try:
