@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from engine.contract.world import PERSONAL
 from engine.domain.canonical import JsonObject
 from engine.domain.clock import ManualClock
 from engine.domain.entry import StoredEntry
@@ -39,6 +40,7 @@ class Harness:
         *,
         url: str | None = None,
         clock: ManualClock | None = None,
+        personal: bool = False,
     ) -> None:
         self.table = table
         self.clock = clock or ManualClock()
@@ -49,10 +51,11 @@ class Harness:
         )
         self.programs: dict[str, Program] = {}
         registry = toy_registry(table)
+        data_class = PERSONAL if personal else "internal"
         self.settings = ToySettings()
         self.connections = Connections(
             registry,
-            {"toy": Connection("toy", registry.kinds["toy"], self.settings)},
+            {"toy": Connection("toy", registry.kinds["toy"], self.settings, data_class)},
             Secrets(self._secret),
             self.clock,
             lambda _reference: "",

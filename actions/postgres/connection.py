@@ -176,6 +176,7 @@ class PostgresClient:
             self._read_dsn, more = self._resolve(opening, self.settings.read_dsn)
             secrets += more
         self.redactor = Redactor(secrets)
+        self._personal = opening.personal
         self._slots = threading.BoundedSemaphore(self.settings.max_connections)
 
     def _resolve(self, opening: Opening, dsn: SecretRef | str) -> tuple[str, list[str]]:
@@ -275,7 +276,13 @@ class PostgresClient:
         except psycopg.Error as error:
             # With an SQLSTATE the server itself says that it rolled back, even at COMMIT.
             lost = committing and error.sqlstate is None
-            raise failed(error, self.name, self.redactor, effect_possible=lost) from None
+            raise failed(
+                error,
+                self.name,
+                self.redactor,
+                effect_possible=lost,
+                personal=self._personal,
+            ) from None
         finally:
             self._pool.give_back(dsn, connection)
             self._slots.release()

@@ -45,6 +45,7 @@ _REFUSED = re.compile(
     r"|SSL",
     re.IGNORECASE,
 )
+_QUOTED = re.compile(r'"[^"]*"')
 _FULL = re.compile(r"too many (?:clients|connections)|remaining connection slots", re.IGNORECASE)
 
 
@@ -60,17 +61,26 @@ def classify(sqlstate: str | None, message: str) -> Category:
 
 
 def failed(
-    error: psycopg.Error, connection: str, redactor: Redactor, *, effect_possible: bool
+    error: psycopg.Error,
+    connection: str,
+    redactor: Redactor,
+    *,
+    effect_possible: bool,
+    personal: bool = False,
 ) -> ActionFailed:
     """Turn a driver's error into a classified failure, secrets masked.
 
     Args:
         effect_possible: whether a COMMIT may have reached the server.
+        personal: the rows are of people: the server's detail, which quotes them, is left out, and so are the
+            values that a message about wrong data (SQLSTATE class 22) quotes.
     """
     diagnostic = error.diag
     text = diagnostic.message_primary or " ".join(str(error).split())
     category = classify(error.sqlstate, text)
-    if diagnostic.message_detail:
+    if personal and (error.sqlstate or "").startswith("22"):
+        text = _QUOTED.sub('"…"', text)
+    if diagnostic.message_detail and not personal:
         text += f" ({diagnostic.message_detail})"
     if diagnostic.message_hint:
         text += f"; {diagnostic.message_hint}"

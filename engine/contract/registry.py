@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from engine.contract.action import Action, ActionParams, Change, Notify, Read
 from engine.contract.plugins import BrokenPlugin, Plugin, broken, found
-from engine.contract.world import ConnectionKind
+from engine.contract.world import OWN, ConnectionKind
 from engine.domain.errors import StanchError
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*\Z")
@@ -174,6 +174,9 @@ def _kind_problem(declaration: type[ConnectionKind]) -> str | None:
     settings = getattr(declaration, "Settings", None)
     if not (isinstance(settings, type) and issubclass(settings, BaseModel)):
         return "Settings must subclass pydantic's BaseModel"
+    taken = sorted(OWN & set(settings.model_fields))
+    if taken:
+        return f"Settings has {', '.join(taken)}, which the engine reads itself"
     return None
 
 

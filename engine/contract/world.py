@@ -18,6 +18,12 @@ from engine.domain.rehearsed import RehearsedWorld, Scene
 
 C = TypeVar("C")
 
+PERSONAL = "personal"
+"""The data class of a connection that holds data of people: its values are not shown to many readers."""
+
+OWN = frozenset({"kind", "data_class"})
+"""What the engine itself reads of a connection; no kind's `Settings` may have a field of that name."""
+
 
 def _uncounted(what: str, there: bool) -> None:
     del what, there
@@ -125,6 +131,8 @@ class Opening:
             documents; None outside rehearsals.
         used: told when the client needs something that it keeps, such as `discovery`: what, and whether it
             was there already. Counted as hits and misses.
+        personal: the connection holds data of people: messages of errors, which everybody reads, are to be
+            without values where the system puts some into them.
     """
 
     name: str
@@ -134,6 +142,7 @@ class Opening:
     secret: Callable[[SecretRef], str]
     transport: Any = None
     used: Callable[[str, bool], None] = _uncounted
+    personal: bool = False
 
 
 class ConnectionKind(ABC):

@@ -9,18 +9,19 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema
+from pydantic import Field, WithJsonSchema
 
 from engine.contract.registry import Registry, load_registry
-from engine.contract.world import SecretRef
+from engine.contract.world import PERSONAL, SecretRef
 from engine.edges.desk.directory import Directory
 from engine.edges.settings import escalation
 from engine.edges.settings.approval import ApprovalConfig, check_approval
 from engine.edges.settings.brakes import BrakesConfig, BudgetLimit, check_brakes
 from engine.edges.settings.chat import ChatConfig, check_chat
+from engine.edges.settings.connections import Connection, read_connection, written_kinds
 from engine.edges.settings.escalation import EscalationConfig
 from engine.edges.settings.escalationcheck import check_escalation
-from engine.edges.settings.incidents import IncidentsConfig, check_incidents
+from engine.edges.settings.incidents import IncidentsConfig
 from engine.edges.settings.people import People, Roles, check_people, directory_of
 from engine.edges.settings.server import (
     IntakeConfig,
@@ -37,26 +38,15 @@ from engine.language.diagnostics import (
     InvalidProject,
     arranged,
     clipped,
-    described,
     listed,
-    suggestion,
 )
-from engine.language.explain import Report, read_form, report_errors
+from engine.language.explain import Report, read_form
 from engine.language.fields import Form
 from engine.language.project import read_source
 from engine.language.yamlsource import Node
 
 DEFAULT_PATH = "stanch.yaml"
 _NAME = re.compile(r"[a-z][a-z0-9_-]*\Z")
-
-
-class Connection(BaseModel):
-    """A connection: its kind, and the settings that the kind has checked."""
-
-    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
-
-    kind: str
-    settings: BaseModel
 
 
 class ConfigFile(Form):
@@ -118,6 +108,12 @@ class Config(ConfigFile):
         """Each connection's kind, by its name; the decisions log is one without being written."""
         written = {name: one.kind for name, one in self.connections.items()}
         return {"decisions": "decisions", **written}
+
+    @property
+    def personal(self) -> frozenset[str]:
+        """The connections whose data is of people."""
+        found = self.connections.items()
+        return frozenset(name for name, one in found if one.data_class == PERSONAL)
 
     @cached_property
     def directory(self) -> Directory:
@@ -205,11 +201,9 @@ def read_config(root: Node, registry: Registry | None, report: Report) -> Config
     connections = {
         name: connection
         for name, item in (node.entries() if node is not None else ())
-        if (connection := _connection(name, item, registry, report)) is not None
+        if (connection := read_connection(name, item, registry, report)) is not None
     }
-    kinds = _written_kinds(node)
-    check_escalation(root, kinds, report)
-    check_incidents(root, kinds, report)
+    check_escalation(root, written_kinds(node), report)
     values = {name: getattr(form, name) for name in ConfigFile.model_fields}
     values |= {"connections": connections, "path": path}
     return _existing(_beside(Config.model_construct(**values), base), set(root.keys))
@@ -246,53 +240,6 @@ def _check_auth(root: Node, report: Report) -> None:
             expected="bearer or basic",
             hint="keep one of them",
         )
-
-
-def _written_kinds(node: Node | None) -> dict[str, str]:
-    """Each connection's kind as it is written, whether or not its settings have mistakes of their own."""
-    if node is None or not isinstance(node.value, dict):
-        return {}
-    return {
-        name: str(item.value.get("kind"))
-        for name, item in node.entries()
-        if isinstance(item.value, dict)
-    }
-
-
-def _connection(name: str, node: Node, registry: Registry, report: Report) -> Connection | None:
-    if not isinstance(node.value, dict):
-        report.error(
-            node,
-            f"the connection {name!r} must be a mapping",
-            found=described(node.value) if not isinstance(node.value, str) else "a text",
-            expected="kind and the kind's settings",
-        )
-        return None
-    kind = node.value.get("kind")
-    why = registry.why_missing(kind) if isinstance(kind, str) else None
-    if isinstance(kind, str) and kind not in registry.kinds and why is not None:
-        message = f"the connection kind {kind} is missing, since its plugin could not be loaded"
-        report.error(node.get("kind") or node, message, found=why, hint="mend the plugin")
-        return None
-    if not isinstance(kind, str) or kind not in registry.kinds:
-        report.error(
-            node.get("kind") or node,
-            f"there is no connection kind {clipped(kind)}"
-            if isinstance(kind, str)
-            else f"the connection {name!r} has no kind",
-            expected=listed(registry.kinds),
-            hint=suggestion(kind, registry.kinds) if isinstance(kind, str) else "add kind:",
-        )
-        return None
-    model = registry.kinds[kind].Settings
-    settings = {key: value for key, value in node.value.items() if key != "kind"}
-    try:
-        return Connection(kind=kind, settings=model.model_validate(settings))
-    except ValidationError as error:
-        errors = error.errors(include_url=False, include_input=False)
-    what = f"the {kind} connection {name!r}"
-    report_errors(model, node, errors, report, what=what)
-    return None
 
 
 def _beside(config: Config, base: Path) -> Config:

@@ -10,6 +10,7 @@ from pathlib import Path
 from engine.contract.registry import Registry, load_registry
 from engine.domain.canonical import JsonObject
 from engine.edges.config import ConfigFile
+from engine.edges.settings.connections import CLASSES
 from engine.language import schema as language
 from engine.language.schema import DIALECT, add_model, definitions_of
 
@@ -34,7 +35,15 @@ def schema(name: str, registry: Registry | None = None) -> JsonObject:
     connection: JsonObject = {
         "type": "object",
         "required": ["kind"],
-        "properties": {"kind": {"type": "string", "description": "Kind of the connection"}},
+        "properties": {
+            "kind": {"type": "string", "description": "Kind of the connection"},
+            "data_class": {
+                "enum": list(CLASSES),
+                "default": CLASSES[0],
+                "description": "Whose data it holds; values of personal data are masked in Slack and "
+                "postmortems",
+            },
+        },
     }
     if registry is not None:
         connection["properties"]["kind"]["enum"] = sorted(registry.kinds)
@@ -42,7 +51,8 @@ def schema(name: str, registry: Registry | None = None) -> JsonObject:
         for kind, declared in registry.kinds.items():
             add_model(definitions, f"{kind}.connection", declared.Settings, templates=False)
             settings = definitions[f"{kind}.connection"]
-            settings["properties"] = {**settings.get("properties", {}), "kind": {"const": kind}}
+            own = {"kind": {"const": kind}, "data_class": True}
+            settings["properties"] = {**settings.get("properties", {}), **own}
             connection["allOf"].append(
                 {
                     "if": {"properties": {"kind": {"const": kind}}, "required": ["kind"]},

@@ -74,7 +74,7 @@ class Application(Reaching, Warming):
     def _connections_of(self, config: Config) -> dict[str, Connection]:
         kinds = self.registry.kinds
         found = {
-            name: Connection(name, kinds[item.kind], item.settings)
+            name: Connection(name, kinds[item.kind], item.settings, item.data_class)
             for name, item in config.connections.items()
         }
         if DECISIONS not in found and DECISIONS in kinds:

@@ -73,6 +73,6 @@ def book_of(application: Any) -> Book:
         printer=Printer(config.templates),
         redact=connections.redact,
         series=ActionSeries(registry, connections),
-        masked=frozenset(config.personal),
+        masked=connections.personal,
         decide=decide if _DECISION in registry.actions else None,
     )

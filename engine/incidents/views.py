@@ -5,7 +5,7 @@ Call them inside `store.read`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from engine.domain.alert import AlertStatus
 from engine.domain.canonical import JsonObject
@@ -13,6 +13,7 @@ from engine.domain.clock import format_time
 from engine.domain.entry import StoredEntry
 from engine.domain.errors import NotFound
 from engine.incidents.calling import PAGED
+from engine.incidents.masking import masked_entry
 from engine.incidents.postmortem.due import DUE
 from engine.incidents.timeline import describe
 from engine.incidents.times import times_of
@@ -128,7 +129,7 @@ def incidents(tx: Tx, page: Page, *, open_only: bool = False) -> Sequence[JsonOb
     return [incident_summary(row) for row in tx.incidents.list(page, open_only=open_only)]
 
 
-def incident(tx: Tx, incident_id: str) -> JsonObject:
+def incident(tx: Tx, incident_id: str, personal: Collection[str] = ()) -> JsonObject:
     """One incident: its alerts, its runs, its timeline, and what is known to be missing.
 
     Raises:
@@ -155,7 +156,7 @@ def incident(tx: Tx, incident_id: str) -> JsonObject:
             decision_json(one)
             for one in tx.decisions.list(Page(limit=_MANY), incident_id=incident_id)
         ],
-        "timeline": timeline(tx, chains_of(row, [run.id for run in reversed(runs)])),
+        "timeline": timeline(tx, chains_of(row, [run.id for run in reversed(runs)]), personal),
     }
 
 
@@ -274,8 +275,12 @@ def missing(tx: Tx, members: Sequence[AlertRow]) -> JsonObject:
     }
 
 
-def timeline(tx: Tx, chains: Sequence[str]) -> Sequence[JsonObject]:
-    """Merge chains by time; at one time in the order of `chains`, each in its own order."""
+def timeline(tx: Tx, chains: Sequence[str], personal: Collection[str] = ()) -> Sequence[JsonObject]:
+    """Merge chains by time; at one time in the order of `chains`, each in its own order.
+
+    Args:
+        personal: connections whose values are not told.
+    """
     merged: list[tuple[StoredEntry, int]] = []
     for place, chain in enumerate(chains):
         merged.extend((entry, place) for entry in tx.journal.read(chain))
@@ -286,7 +291,7 @@ def timeline(tx: Tx, chains: Sequence[str]) -> Sequence[JsonObject]:
             "chain": entry.chain,
             "n": entry.n,
             "kind": entry.kind,
-            "text": describe(entry),
+            "text": describe(masked_entry(entry, personal)),
         }
         for entry, _ in merged
     ]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from engine.domain.canonical import JsonObject
@@ -16,12 +16,17 @@ from engine.planning.progress import ChangeState
 
 @dataclass(frozen=True)
 class Difference:
-    """One thing that is not as it was approved."""
+    """One thing that is not as it was approved.
+
+    Attributes:
+        connection: the one whose data the values are; empty where they are no data of a connection.
+    """
 
     address: str
     field: str
     planned: Any
     live: Any
+    connection: str = ""
 
     def as_json(self) -> JsonObject:
         return {
@@ -29,10 +34,19 @@ class Difference:
             "field": self.field,
             "planned": to_json(self.planned),
             "live": to_json(self.live),
+            **({"connection": self.connection} if self.connection else {}),
         }
 
     def __str__(self) -> str:
         return f"{self.address}: {self.field} was {_show(self.planned)}, is {_show(self.live)}"
+
+
+def told(found: Sequence[Difference], personal: Collection[str], most: int = 3) -> str:
+    """Return the first differences as text; of personal connections the fields, without their values."""
+    return "; ".join(
+        f"{one.address}: {one.field} changed" if one.connection in personal else str(one)
+        for one in found[:most]
+    )
 
 
 def _plain(number: float | str | None) -> str:
@@ -73,8 +87,10 @@ def compare(
     if live.is_no_op:
         return []
     if step is None or step.planned is None:
-        return _unknown(address, live, bounds)
-    return _known(step, step.planned, live, bounds, own)
+        found = _unknown(address, live, bounds)
+    else:
+        found = _known(step, step.planned, live, bounds, own)
+    return [replace(one, connection=live.target.connection) for one in found]
 
 
 def _known(
@@ -187,6 +203,8 @@ def differences(old: PlanDocument, new: PlanDocument) -> list[Difference]:
 def _step_differences(one: PlanStep, two: PlanStep) -> list[Difference]:
     left, right = one.covered(), two.covered()
     found: list[Difference] = []
+    planned = two.planned or one.planned
+    connection = planned.target.connection if planned is not None else ""
     for name in sorted({*left, *right}):
         then, now = left.get(name), right.get(name)
         if then == now:
@@ -194,10 +212,10 @@ def _step_differences(one: PlanStep, two: PlanStep) -> list[Difference]:
         if name in {"before", "after"} and isinstance(then, dict) and isinstance(now, dict):
             suffix = " (before)" if name == "before" else ""
             found += [
-                Difference(one.address, f"{key}{suffix}", then.get(key), now.get(key))
+                Difference(one.address, f"{key}{suffix}", then.get(key), now.get(key), connection)
                 for key in sorted({*then, *now})
                 if then.get(key) != now.get(key)
             ]
         else:
-            found.append(Difference(one.address, name, then, now))
+            found.append(Difference(one.address, name, then, now, connection))
     return found

@@ -155,7 +155,7 @@ class Leaves:
                 "read",
                 action=node.action,
                 version=action.version,
-                detail={"output": output},
+                detail={"output": output, "connections": _connections(action, params)},
             )
         )
 
@@ -296,6 +296,12 @@ class Leaves:
         for child, condition in _children(node):
             lines += self.opaque(f"{address}>{child.id}", child, reason, condition or branch)
         return lines
+
+
+def _connections(action: Read[Any], params: Any) -> list[str]:
+    """Whose data a read answers with."""
+    found = {target.connection for target in action.targets(params)}
+    return sorted(found | {str(getattr(params, "connection", ""))} - {""})
 
 
 def _belongs(address: str, place: Place, step: str) -> bool:

@@ -133,7 +133,7 @@ class Attempt(Settling):
             return self.unclassified(error)
         found = self._drift(live)
         if found:
-            ask_again(self.session, self.address, found)
+            ask_again(self.session, self.address, found, self.services.connections.personal)
             return PROGRESSED
         if live.is_no_op:
             output = {"before": to_json(live.before), "after": to_json(live.after), "receipt": None}

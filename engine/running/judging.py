@@ -7,7 +7,7 @@ from dataclasses import replace
 from engine.domain.canonical import JsonObject
 from engine.journal.rows import VoteRow
 from engine.planning.document import PlanDocument
-from engine.planning.drift import differences
+from engine.planning.drift import differences, told
 from engine.planning.progress import GateState
 from engine.running.gates import BUDGET_GATE, Ask, close_gate, open_gate
 from engine.running.planning import replan
@@ -94,7 +94,7 @@ def _at_quorum(services: Services, session: Session, gate: GateState) -> str:
     found = differences(_shown_at(services, session, gate), fresh)
     for difference in found:
         session.note("drift.found", **difference.as_json())
-    text = "; ".join(map(str, found[:3]))
+    text = told(found, services.connections.personal)
     close_gate(session, gate, "void", f"the world drifted: {text}")
     reason = f"the plan changed after it was approved: {text}"
     ask = replace(_ask_of(session, gate), reason=reason, within=services.approval.within)

@@ -18,7 +18,7 @@ from engine.contract.ports import (
     ReadOnlyIncident,
 )
 from engine.contract.registry import Registry
-from engine.contract.world import ConnectionKind, Grant, Opening, SecretRef
+from engine.contract.world import PERSONAL, ConnectionKind, Grant, Opening, SecretRef
 from engine.domain.canonical import Json, JsonObject
 from engine.domain.clock import Clock
 from engine.domain.errors import ActionFailed, Category
@@ -37,6 +37,7 @@ class Connection:
     name: str
     kind: ConnectionKind
     settings: BaseModel
+    data_class: str = "internal"
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,12 @@ class Connections:
         """Connection names to their kinds."""
         return {name: item.kind.kind for name, item in self._configured.items()}
 
+    @property
+    def personal(self) -> frozenset[str]:
+        """The connections whose data is of people."""
+        found = self._configured.items()
+        return frozenset(name for name, item in found if item.data_class == PERSONAL)
+
     def get(self, name: str) -> Connection:
         """Raises ActionFailed (configuration) where there is no such connection."""
         try:
@@ -144,6 +151,7 @@ class Connections:
                     self.clock,
                     self._secret(connection.name),
                     used=self.tally.used,
+                    personal=connection.data_class == PERSONAL,
                 )
                 client = self._clients[key] = connection.kind.open(opening)
         return client

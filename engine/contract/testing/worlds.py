@@ -42,6 +42,7 @@ class Connections:
     secrets: Mapping[str, str] = field(default_factory=dict)
     clock: Clock = field(default_factory=SystemClock)
     ports: Ports = field(default_factory=Ports)
+    personal: bool = False
     _open: dict[tuple[str, bool], tuple[ConnectionKind, Any]] = field(default_factory=dict)
 
     def checked(self, name: str) -> BaseModel:
@@ -57,6 +58,7 @@ class Connections:
                 writable,
                 self.clock,
                 lambda ref: resolve(self.secrets, ref),
+                personal=self.personal,
             )
             self._open[name, writable] = (kind, kind.open(opening))
         return self._open[name, writable][1]

@@ -54,7 +54,8 @@ def _written(shown: Any) -> str:
     return "\n".join(line.rstrip() for line in written.getvalue().splitlines())
 
 
-def telling_of(chat: ChatConfig) -> Telling:
+def telling_of(config: Any) -> Telling:
+    chat: ChatConfig = config.chat
     cadence = chat.cadence
     return Telling(
         channel=chat.channel,
@@ -65,6 +66,7 @@ def telling_of(chat: ChatConfig) -> Telling:
         archive_after=chat.archive_after,
         pages=chat.pages,
         upload=chat.upload,
+        personal=config.personal,
         plan_text=plan_text,
     )
 
@@ -90,7 +92,7 @@ def chat_of(application: Any) -> ChatService:
         chat, forms = ConsoleChat(_print), NoForms()
     else:
         chat, forms, routes, listener = _slack(application, slack)
-    telling = telling_of(config.chat)
+    telling = telling_of(config)
     teller = Teller(store, telling)
 
     def actor_of(user: str, groups: Collection[str]) -> Actor:
@@ -109,7 +111,7 @@ def voices_of(application: Any) -> Callable[[str | None], OutgoingChat]:
     """Return what speaks for an incident: the outbox alone, so that no secret of the chat is needed."""
     config, store = application.config, application.store
     channels = config.slack.channels if config.slack is not None else {}
-    telling = telling_of(config.chat)
+    telling = telling_of(config)
 
     def ensure(incident_id: str) -> None:
         Teller(store, telling).ensure(incident_id)

@@ -15,6 +15,7 @@ from engine.edges.chat.incidents import LONG, SOME, IncidentWords
 from engine.edges.chat.steering import Asker, need
 from engine.edges.desk.acting import Desk
 from engine.edges.desk.people import Level, require
+from engine.incidents.masking import masked_plan
 from engine.incidents.telling.gates import gate_message
 from engine.incidents.telling.settings import Telling
 from engine.incidents.telling.words import cut
@@ -146,7 +147,7 @@ class Commands(IncidentWords):
     def _status(self, asker: Asker, typed: Typed) -> Message:
         require(asker.actor, Level.VIEWER, "look at the status")
         if typed.arguments or asker.incident:
-            return answers.incident(self._desk.incident(self._incident_of(asker, typed)))
+            return self._one(self._incident_of(asker, typed))
         troubles = self._desk.app.store.read(lambda tx: tx.outbox.troubles())
         return answers.status(
             self._desk.incidents(SOME, open_only=True)["items"],
@@ -176,10 +177,13 @@ class Commands(IncidentWords):
             waiting = [gate["id"] for gate in item["gates"] if gate["state"] == "open"]
             return self._gate(waiting[0]) if waiting else answers.run(item)
         if kind == "incident":
-            return answers.incident(item)
+            return self._one(item["id"])
         if kind == "gate":
             return self._gate(item["id"])
         return say(f"{kind} {item.get('id', '')}: see stanch show {item.get('id', '')}")
+
+    def _one(self, incident: str) -> Message:
+        return answers.incident(self._desk.incident(incident, self._telling.personal))
 
     def _gate(self, gate_id: str) -> Message:
         """A gate as the channel shows it, buttons included."""
@@ -201,8 +205,8 @@ class Commands(IncidentWords):
         else:
             require(asker.actor, Level.VIEWER, "look at a plan")
             document = self._desk.plan(name)
-        steps = [{**step, "sample": []} for step in document["steps"]]
-        return answers.plan(document, self._telling.plan_text({**document, "steps": steps}))
+        shown = masked_plan(document, self._telling.personal)
+        return answers.plan(document, self._telling.plan_text(shown))
 
     def _brakes(self, asker: Asker, typed: Typed) -> Message:
         require(asker.actor, Level.VIEWER, "look at the brakes")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from engine.domain.canonical import JsonObject
@@ -138,8 +138,9 @@ class Reading:
     def alert(self, text: str) -> JsonObject:
         return self._read(lambda tx: views.alert(tx, of_kind(tx, text, "alert").id))
 
-    def incident(self, text: str) -> JsonObject:
-        return self._read(lambda tx: views.incident(tx, of_kind(tx, text, "incident").id))
+    def incident(self, text: str, personal: Collection[str] = ()) -> JsonObject:
+        """Return one incident; without the values of connections that are `personal`."""
+        return self._read(lambda tx: views.incident(tx, of_kind(tx, text, "incident").id, personal))
 
     def run(self, text: str) -> JsonObject:
         return self._read(lambda tx: run_detail(tx, find_run(tx, text)))

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from engine.contract.registry import Registry
-from engine.contract.world import ConnectionKind, Opening, SecretRef
+from engine.contract.world import PERSONAL, ConnectionKind, Opening, SecretRef
 from engine.domain.errors import InvalidInput
 from engine.domain.plan import Target
 from engine.domain.rehearsed import RehearsedWorld, Scene, Unanswered
@@ -89,20 +89,29 @@ def build_worlds(
         for name, kind_name in config.kinds.items():
             kind = registry.kinds[kind_name]
             if not kind.outside and name not in given:
-                made.connections[name] = Connection(name, kind, _settings(name, kind, config))
+                made.connections[name] = _connection(
+                    name, kind, _settings(name, kind, config), config
+                )
                 continue
             world = _world(name, kind, given, scene)
             if world is None:
                 missing = Missing(kind, made.strays)
-                made.connections[name] = Connection(name, missing, _settings(name, kind, config))
+                made.connections[name] = _connection(
+                    name, missing, _settings(name, kind, config), config
+                )
                 continue
             made.worlds[name] = world
             settings = _settings(name, kind, config, world.settings())
-            made.connections[name] = Connection(name, Rehearsed(kind, world), settings)
+            made.connections[name] = _connection(name, Rehearsed(kind, world), settings, config)
     except BaseException:
         made.close()
         raise
     return made
+
+
+def _connection(name: str, kind: ConnectionKind, settings: BaseModel, config: Config) -> Connection:
+    """A connection with the data class that is configured, so that a rehearsal masks what is masked."""
+    return Connection(name, kind, settings, PERSONAL if name in config.personal else "internal")
 
 
 def _world(

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, PlainValidator, WithJsonSchema
 
 from engine.incidents.artifacts import ArtifactLimits
-from engine.language.diagnostics import listed, suggestion
-from engine.language.explain import Report
 from engine.language.fields import Form, Size, bad_type
-from engine.language.yamlsource import Node
 
 _SHIPPED = ArtifactLimits()
 
@@ -41,30 +37,9 @@ class IncidentsConfig(Form):
         None,
         description="Folder with postmortem templates of your own: postmortem.md.j2 and so on",
     )
-    personal: list[str] = Field(
-        [],
-        description="Connections whose values are personal data, masked in postmortems",
-        examples=[["starforge"]],
-    )
 
     def limits(self) -> ArtifactLimits:
         """Return the limits, ready to be asked."""
         return ArtifactLimits(
             int(self.max_artifact), int(self.max_artifacts), tuple(self.content_types)
         )
-
-
-def check_incidents(root: Node, kinds: Iterable[str], report: Report) -> None:
-    """The connections that hold personal data must be there."""
-    section = root.get("incidents")
-    personal = section.get("personal") if section is not None else None
-    if personal is None or not isinstance(personal.value, list):
-        return
-    for place in personal.elements():
-        if isinstance(place.value, str) and place.value not in kinds:
-            report.error(
-                place,
-                f"there is no connection {place.value!r}",
-                expected=listed(kinds),
-                hint=suggestion(place.value, kinds),
-            )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +13,7 @@ from engine.domain.clock import format_time, parse_time
 from engine.domain.entry import StoredEntry
 from engine.domain.errors import NotFound
 from engine.incidents import views
+from engine.incidents.masking import MASKED, connection_of, masked_entry
 from engine.incidents.timeline import describe
 from engine.incidents.times import times_of
 from engine.journal.rows import IncidentRow, Page, RunRow
@@ -74,7 +75,7 @@ def facts_of(known: Known, now: datetime) -> JsonObject:
         "timeline": [
             {
                 "at": _second(entry),
-                "text": describe(_masked(entry, known.masked)),
+                "text": describe(masked_entry(entry, known.masked)),
                 "kind": entry.kind,
             }
             for entry in told[:MOST]
@@ -102,15 +103,6 @@ def facts_of(known: Known, now: datetime) -> JsonObject:
 
 def _second(entry: StoredEntry) -> str:
     return format_time(entry.at.replace(microsecond=0))
-
-
-def _masked(entry: StoredEntry, masked: frozenset[str]) -> StoredEntry:
-    """Return an entry without the values of a connection whose data is personal."""
-    target = entry.body.get("target")
-    if not isinstance(target, Mapping) or target.get("connection") not in masked:
-        return entry
-    hidden = {name: value for name, value in entry.body.items() if name not in {"before", "after"}}
-    return replace(entry, body=hidden)
 
 
 def _times(known: Known) -> JsonObject:
@@ -185,9 +177,9 @@ def _step(
     run: RunRow, entry: StoredEntry, approvers: Sequence[str], masked: frozenset[str]
 ) -> JsonObject:
     body = entry.body
-    target = body.get("target") or {}
-    connection = target.get("connection", "") if isinstance(target, Mapping) else ""
-    path = target.get("path", "") if isinstance(target, Mapping) else str(target)
+    connection = connection_of(body)
+    path = str(body.get("target") or "").removeprefix(f"{connection}:")
+    hidden = connection in masked
     return {
         "sort": format_time(entry.at) + run.id,
         "at": _second(entry),
@@ -195,10 +187,10 @@ def _step(
         "address": body.get("address", "?"),
         "action": body.get("action", "?"),
         "effect": body.get("effect"),
-        "summary": body.get("summary") or body.get("action", ""),
+        "summary": f"{body.get('action')} on {path}" if hidden else _summary(body),
         "connection": connection,
         "target": path,
-        "changes": _differences(body, hide=connection in masked),
+        "changes": _differences(body, hide=hidden),
         "state": "not told",
         "message": "",
         "attempts": body.get("attempt", 1),
@@ -206,6 +198,10 @@ def _step(
         "mode": run.mode.value,
         "undone": None,
     }
+
+
+def _summary(body: Mapping[str, Any]) -> Any:
+    return body.get("summary") or body.get("action", "")
 
 
 def _differences(body: Mapping[str, Any], *, hide: bool) -> list[JsonObject]:
@@ -216,8 +212,8 @@ def _differences(body: Mapping[str, Any], *, hide: bool) -> list[JsonObject]:
     return [
         {
             "field": name,
-            "before": "(masked)" if hide else before.get(name),
-            "after": "(masked)" if hide else after.get(name),
+            "before": MASKED if hide else before.get(name),
+            "after": MASKED if hide else after.get(name),
         }
         for name in sorted({*before, *after})
         if before.get(name) != after.get(name)

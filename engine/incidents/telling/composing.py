@@ -170,8 +170,8 @@ class Composing:
             self._add("update", name, {"message": message.as_json()})
 
     def _file(self, gate: GateRow, name: str) -> None:
-        plan = shown(self.scene.plans.get(gate.fingerprint))
-        text = self.telling.plan_text(dict(plan)) if plan else ""
+        plan = shown(self.scene.plans.get(gate.fingerprint), self.telling)
+        text = self.telling.plan_text(plan) if plan else ""
         if len(text) > SHORT:
             filename = f"plan-{gate.fingerprint[:16]}.txt"
             body = {"filename": filename, "title": "The whole plan", "text": text, "thread": name}

@@ -71,7 +71,8 @@ class Elsewhere:
         if not new:
             return [Parcel(key, self._lane, "update", name, body)]
         said = [Parcel(key, self._lane, "post", name, body)]
-        text = self._telling.plan_text(dict(shown(plan) or {})) if plan else ""
+        whole = shown(plan, self._telling)
+        text = self._telling.plan_text(whole) if whole else ""
         if len(text) > SHORT:
             file = {"filename": f"plan-{gate.fingerprint[:16]}.txt", "title": "The whole plan"}
             upload = {**file, "text": text, "thread": name}

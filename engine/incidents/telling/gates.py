@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from engine.domain.canonical import canonical_json
+from engine.domain.canonical import JsonObject, canonical_json
 from engine.domain.clock import format_time
 from engine.domain.message import Button, Message, Section
 from engine.domain.people import ENGINE
+from engine.incidents.masking import masked_drift, masked_plan
 from engine.incidents.telling.settings import Telling
 from engine.incidents.telling.words import clock, cut, first_up
 from engine.journal.rows import GateRow, VoteRow
@@ -32,13 +33,17 @@ def gate_message(
     if gate.state != "open":
         return Message(
             title=f"{first_up(_CLOSED.get(gate.state, gate.state))}: {playbook}",
-            sections=(Section(first_up(closing(gate))), *_votes(votes), *_agreed(gate, document)),
+            sections=(
+                Section(first_up(closing(gate))),
+                *_votes(votes),
+                *_agreed(gate, document, telling),
+            ),
             footer=f"{gate.id} of {gate.run_id}, plan {gate.fingerprint[:16]}",
         )
-    plan = shown(document)
-    text = telling.plan_text(dict(plan)) if plan else ""
+    plan = shown(document, telling)
+    text = telling.plan_text(plan) if plan else ""
     sections = [Section(str(body.get("reason") or body.get("summary") or ""), _facts(gate))]
-    sections += _drift(body.get("drift") or [])
+    sections += _drift(masked_drift(body.get("drift") or [], telling.personal))
     sections += [*_drafts(plan)]
     if text and len(text) <= SHORT:
         sections.append(Section("What will happen:", code=text))
@@ -130,9 +135,10 @@ def _votes(votes: Sequence[VoteRow]) -> list[Section]:
     return [Section("\n".join(told))]
 
 
-def _agreed(gate: GateRow, document: Any) -> list[Section]:
+def _agreed(gate: GateRow, document: Any, telling: Telling) -> list[Section]:
     """What people said yes to stays readable once the buttons are gone."""
-    changes = outline(document) if gate.state == "approved" and document else ""
+    plan = shown(document, telling) if gate.state == "approved" else None
+    changes = outline(plan) if plan else ""
     return [Section("What was approved:", code=changes)] if changes else []
 
 
@@ -156,11 +162,9 @@ def closing(gate: GateRow) -> str:
     return f"{state}{at}{by}{told}"
 
 
-def shown(plan: Any) -> Mapping[str, Any] | None:
-    """Return a plan without its samples: they may be of people, and a channel has many readers."""
-    if not plan:
-        return None
-    return {**plan, "steps": [{**step, "sample": []} for step in plan["steps"]]}
+def shown(plan: Any, telling: Telling) -> JsonObject | None:
+    """Return a plan as a channel, which has many readers, may see it."""
+    return masked_plan(plan, telling.personal) if plan else None
 
 
 def outline(plan: Mapping[str, Any]) -> str:

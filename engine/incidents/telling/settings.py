@@ -23,6 +23,7 @@ class Telling:
         archive_after: seconds from closing to archiving.
         pages: base URL of the pages, without a slash at its end; None: there are no links.
         upload: whether artifacts are put into the channel, or only named there.
+        personal: connections whose data is of people: their values are told to no channel.
         plan_text: renders a plan document as plain text.
     """
 
@@ -36,6 +37,7 @@ class Telling:
     archive_after: float = 24 * HOUR
     pages: str | None = None
     upload: bool = True
+    personal: frozenset[str] = frozenset()
     plan_text: Callable[[JsonObject], str] = lambda plan: str(plan.get("fingerprint", ""))
 
     def link(self, kind: str, id_: str) -> str:

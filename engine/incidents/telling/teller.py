@@ -12,6 +12,7 @@ from datetime import timedelta
 from functools import partial
 
 from engine.domain.entry import StoredEntry
+from engine.incidents.masking import masked_entries
 from engine.incidents.telling.composing import Composing, since_update
 from engine.incidents.telling.scene import look
 from engine.incidents.telling.settings import Telling
@@ -74,7 +75,11 @@ class Teller:
         since: Sequence[StoredEntry] = ()
         if room.due is not None and scene.now >= room.due:
             since = _entries(tx, scene.entries, room.body.get("updated", {}))
-        composed, parcels = Composing(room, scene, self._telling, since).compose()
+        personal = self._telling.personal
+        told = {name: masked_entries(one, personal) for name, one in scene.entries.items()}
+        shown = replace(scene, entries=told)
+        since = masked_entries(since, personal)
+        composed, parcels = Composing(room, shown, self._telling, since).compose()
         return composed, parcels, fresh
 
     def _keep(self, room: Room, parcels: Sequence[Parcel], fresh: bool) -> bool:

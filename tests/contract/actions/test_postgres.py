@@ -233,6 +233,21 @@ def test_what_the_plan_runs_into(
     assert not caught.value.effect_possible
 
 
+def test_of_people_an_error_quotes_no_row(database: Database, db: Connections) -> None:
+    own = replace(db, personal=True, _open={})
+    for made, shown in ((db, True), (own, False)):
+        for sql, given in (
+            ("INSERT INTO other VALUES (1, 'twice')", {}),
+            ("UPDATE queue_jobs SET state = 'x' WHERE id = %(id)s", {"id": "ada"}),
+        ):
+            with pytest.raises(ActionFailed) as caught:
+                plan(made, sql, params=given)
+            told = str(caught.value)
+            assert ("(1)" in told or "ada" in told) is shown
+            assert "duplicate key" in told or "invalid input syntax" in told
+    own.close()
+
+
 def test_deferred_constraints_are_checked_in_the_plan(database: Database, db: Connections) -> None:
     database.run(
         "CREATE TABLE late (id int PRIMARY KEY, job bigint REFERENCES queue_jobs "

@@ -43,6 +43,7 @@ from tests.toys import Table
 class Config:
     listen: str = "127.0.0.1:9780"
     roles: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    personal: frozenset[str] = frozenset()
 
     @property
     def directory(self) -> Directory:
@@ -102,10 +103,11 @@ class App:
     def __init__(self, folder: Path, config: Config | None = None) -> None:
         self.table = Table(x=1, stuck=1)
         self.table.refuse.add("stuck")
-        self.engine = Harness(folder, self.table)
+        known = config or Config()
+        self.engine = Harness(folder, self.table, personal="toy" in known.personal)
         for each in (RAISE, ASK, FAIL):
             self.engine.programs[each.playbook] = each
-        self.config = config or Config()
+        self.config = known
         self.registry = self.engine.services.registry
         self.project = Project((RULE,), self.engine.programs)
         self.store = self.engine.store
@@ -122,7 +124,7 @@ class App:
         self.engine.services.observe = self.metrics.observe
         self.calling = Calling(POLICY)
         self.roster = NobodysRoster()
-        self.book = Book(self.store, Printer(), self.world.redact)
+        self.book = Book(self.store, Printer(), self.world.redact, masked=self.world.personal)
         self.hook_secrets: dict[str, str] = {}
         self.artifact_limits = ArtifactLimits(each=1000, total=2000)
 

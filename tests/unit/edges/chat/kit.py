@@ -92,14 +92,17 @@ def config(api: str, **chat: Any) -> Config:
 class Stage:
     """One engine, one Slack, some people."""
 
-    def __init__(self, folder: Path, server: SlackServer, **chat: Any) -> None:
+    def __init__(
+        self, folder: Path, server: SlackServer, *, personal: bool = False, **chat: Any
+    ) -> None:
         self.folder = folder
         self.server = server
         self.slack: Workspace = server.workspace
         self.slack.users |= {"UALICE", "UBOB", "UCAROL"}
         self.slack.groups[SRE] = ["UBOB"]
         self.slack.strict_rates = True
-        self.app = App(folder, config(server.api, **chat))
+        data = frozenset({"toy"}) if personal else frozenset()
+        self.app = App(folder, replace(config(server.api, **chat), personal=data))
         self.clock = self.app.engine.clock
         self.slack.clock = self.clock
         self.chat: ChatService = chat_of(self.app)

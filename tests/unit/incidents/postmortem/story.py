@@ -176,7 +176,7 @@ class Story:
             effect="change",
             attempt=1,
             summary=f"change {address}",
-            target={"connection": connection, "path": f"starforge/CronJob/{address}"},
+            target=f"{connection}:starforge/CronJob/{address}",  # as the engine writes it
             before=before,
             after=after,
         )
