@@ -28,7 +28,7 @@ def measure(bench: Bench) -> list[Line]:
         p50, p99 = bench.latency(stanch)
         one, ten = bench.throughput(stanch, 1), bench.throughput(stanch, 10)
         alone, at_load = bench.step_ms(stanch)
-        urgent = bench.urgent_ms(stanch)
+        urgent, busy = bench.urgent_ms(stanch)
         worked = stanch.memory_mb()
     bench.say("start, recovery after kill -9")
     start = bench.start_s(stanch.ready_s)
@@ -46,7 +46,8 @@ def measure(bench: Bench) -> list[Line]:
              floor_one.acted),
         Line("complete runs, ten alerts a POST", ten.acted, "/s", "high", 4000, 500,
              floor_ten.acted),
-        Line(f"P0 amid {size.storm:,} alerts, POST to effect, worst", urgent, "ms", "low", 1000),
+        Line(f"P0 amid {size.storm:,} alerts, POST to effect, worst, at load {busy:.1f}", urgent,
+             "ms", "low", 1000),
         Line("durable step, alone", alone, "ms", "low", 1),
         Line("durable step, at load", at_load, "ms", "low", 0.5),
         Line("matching, 1 rule", matching[1], "µs", "low"),

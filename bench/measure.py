@@ -120,8 +120,9 @@ class Bench:
             spent.append((cpu_s(subject) - before) / alerts * 1e6)
         return Throughput(*map(statistics.median, (accepted, acted, spent)))
 
-    def urgent_ms(self, stanch: StanchProcess) -> float:
-        """Return the worst time in ms from POST to effect of P0 alerts that come in the middle of a storm."""
+    def urgent_ms(self, stanch: StanchProcess) -> tuple[float, float]:
+        """Return the worst time in ms from POST to effect of P0 alerts that come in the middle of a storm,
+        and the machine's load meanwhile (processes that want to run, over the last minute)."""
         alerts, urgent = self.size.storm, 10
         with ThreadPoolExecutor(1) as pool:
             storm = pool.submit(
@@ -147,7 +148,7 @@ class Bench:
             )
             _complete(storm.result(), 20, stanch)
         _complete(figures, urgent, stanch)
-        return float(max(figures["to_effect_ms"]))
+        return float(max(figures["to_effect_ms"])), os.getloadavg()[0]
 
     def step_ms(self, stanch: StanchProcess) -> tuple[float, float]:
         """Return what one durable step costs in ms: alone (one run), and at load (many runs at once)."""
@@ -165,7 +166,7 @@ class Bench:
             stanch,
             self.effects,
             posts=runs,
-            connections=connections,
+            connections=4,
             effects_each=stanch.steps,
             first=self.numbers.take(runs),
             alertname="BenchMany",

@@ -16,18 +16,17 @@ from engine.domain.canonical import JsonObject
 from engine.domain.entry import Entry
 from engine.domain.errors import InvalidInput, NotFound, Refused
 from engine.domain.ids import new_id
-from engine.domain.incident import MAINTENANCE_PRIORITY, PRIORITIES
 from engine.domain.people import ENGINE, Actor
 from engine.domain.run import RunMode, RunState
 from engine.incidents import lifecycle
 from engine.incidents.casebook import Case, Casebook, label_key, severity_of
 from engine.incidents.facts import FactFinder
-from engine.incidents.matching import Match, Prepared, RuleBook
+from engine.incidents.matching import Match, Prepared, RuleBook, priority_of
 from engine.incidents.ports import CreateRun, OnOpened, OnResolved, leave_running
 from engine.journal.rows import AlertRow, DecisionRow, EpisodeRow, Page, RunRow
 from engine.journal.store import Tx
-from engine.language.rules import Priority, Rule
-from engine.language.templates import evaluate, render
+from engine.language.rules import Rule
+from engine.language.templates import render
 from engine.planning.decision import (
     Decision,
     Reason,
@@ -200,7 +199,7 @@ class Deciding:
         """
         rule = case.rule
         inputs = render(rule.inputs, case.scope)
-        priority = _priority(rule, case.scope)
+        priority = priority_of(rule, case.scope)
         incident_id = self._cases.incident(case, severity_of(priority), shared)
         run_id = self._desk.create_run(
             self._tx,
@@ -246,7 +245,7 @@ class Deciding:
     def _hurry(self, case: Case, run: RunRow, incident_id: str | None) -> None:
         """What joins a run that is less urgent makes it as urgent: it waits behind nothing lesser any more."""
         try:
-            priority = _priority(case.rule, case.scope)
+            priority = priority_of(case.rule, case.scope)
         except InvalidInput:
             return  # the run goes on as it was; the rule's mistake is told where the rule starts one
         if priority <= run.priority or not self._tx.runs.hurry(run.id, priority):
@@ -366,18 +365,3 @@ class Deciding:
     def _last(self, alert_id: str, rule: str) -> DecisionRow | None:
         found = self._tx.decisions.list(Page(limit=1), alert_id=alert_id, rule=rule)
         return found[0] if found else None
-
-
-def _priority(rule: Rule, scope: JsonObject) -> int:
-    """P0 is asked first, then P1, then P2; the first that holds. A bare schedule is maintenance.
-
-    Raises:
-        TemplateError: an expression cannot be evaluated.
-    """
-    if rule.schedule is not None and rule.priority == Priority():
-        return MAINTENANCE_PRIORITY
-    for name, case in sorted(rule.priority.cases):
-        holds = case if isinstance(case, bool) else evaluate(case, scope)
-        if holds:
-            return PRIORITIES[name]
-    return rule.priority.default

@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 
 from engine.domain.canonical import JsonObject
 from engine.domain.clock import format_time
+from engine.domain.incident import MAINTENANCE_PRIORITY, PRIORITIES
 from engine.incidents.conditions import Ask, judge
 from engine.journal.rows import AlertRow
 from engine.language.matchindex import MatchIndex
-from engine.language.rules import Rule
+from engine.language.rules import Priority, Rule
+from engine.language.templates import evaluate
 
 
 class RuleBook:
@@ -114,3 +116,18 @@ def match_rule(rule: Rule, scope: JsonObject, ask: Ask) -> Match:
 def member(row: AlertRow) -> str:
     """What a window counts: one episode of one alert, however often it is delivered."""
     return f"{row.alert.fingerprint}@{format_time(row.alert.starts_at)}"
+
+
+def priority_of(rule: Rule, scope: JsonObject) -> int:
+    """P0 is asked first, then P1, then P2; the first that holds. A bare schedule is maintenance.
+
+    Raises:
+        TemplateError: an expression cannot be evaluated.
+    """
+    if rule.schedule is not None and rule.priority == Priority():
+        return MAINTENANCE_PRIORITY
+    for name, case in sorted(rule.priority.cases):
+        holds = case if isinstance(case, bool) else evaluate(case, scope)
+        if holds:
+            return PRIORITIES[name]
+    return rule.priority.default

@@ -17,6 +17,7 @@ from datetime import datetime
 from engine.domain.alert import AlertStatus
 from engine.domain.errors import NotFound, Refused, StoreUnavailable
 from engine.domain.people import Actor
+from engine.incidents.ahead import Ahead
 from engine.incidents.conditions import Answers
 from engine.incidents.deciding import Deciding, Desk
 from engine.incidents.matching import (
@@ -34,7 +35,7 @@ from engine.journal.rows import AlertRow
 from engine.journal.store import Store, Tx
 from engine.language.rules import Rule
 from engine.planning.decision import failed
-from engine.running.yielding import GIVE_WAY, go_on
+from engine.running.yielding import GiveWay, go_on
 
 _LOG = logging.getLogger("stanch.triage")
 BATCH = 100
@@ -101,7 +102,7 @@ class Triage:
         on_resolved: OnResolved = leave_running,
         on_opened: OnOpened | None = None,
         settings: TriageSettings = TriageSettings(),
-        give_way: GIVE_WAY = go_on,
+        give_way: GiveWay = go_on,
         take: Take = leave_to_workers,
     ) -> None:
         self._give_way = give_way
@@ -110,6 +111,7 @@ class Triage:
         self._book = RuleBook(rules)
         self._query = query
         self._desk = Desk(create_run, on_resolved, settings.node, settings.max_alert_age, on_opened)
+        self._ahead = Ahead(store)
         self._firing = Firing(store, self._desk, query)
         self._watchdog = (
             Watchdog(store, *settings.watchdog, on_opened)
@@ -142,7 +144,9 @@ class Triage:
             StoreUnavailable: nothing of the failed part was kept; it is due again.
         """
         look = self._store.read(self._look)
-        done = self._fresh(look.rows) + self._postponed(look.due)
+        if len(look.rows) == BATCH:
+            self._urgent()
+        done = self._fresh(self._ahead.first(look.rows)) + self._postponed(look.due)
         done += self._firing.tick(self._book, look.now, self.counts)
         if self._watchdog is not None:
             done += self._watchdog.tick(look.now)
@@ -194,8 +198,8 @@ class Triage:
         try:
             while not stop.is_set():
                 self._wake.clear()
-                self._give_way(stop)
                 try:
+                    self._give_way(stop, self._urgent)
                     if self.tick():
                         self.trouble = None
                         continue
@@ -211,6 +215,9 @@ class Triage:
                 self._wake.wait(pause)
         finally:
             unlisten()
+
+    def _urgent(self) -> bool:
+        return self._ahead.look(self._book)
 
     def _heard(self, topic: str) -> None:
         if topic in ("alerts", "runs") and not self._wake.is_set():

@@ -57,6 +57,14 @@ UNDECIDED = Statement(
 )
 
 
+AHEAD = Statement(
+    select(*_COLUMNS, T.c.seq)
+    .where(T.c.decided == ZERO, T.c.seq > p("after"))
+    .order_by(T.c.seq)
+    .limit(p("limit"))
+)
+
+
 def _claim(dialect: str) -> Any:
     if dialect == "sqlite":
         ids = select(func.json_each(p("ids")).table_valued("value").c.value)
@@ -150,6 +158,10 @@ class Alerts(Repository):
 
     def undecided(self, limit: int) -> Sequence[AlertRow]:
         return [alert_row(row) for row in self._s.all(UNDECIDED, limit=limit)]
+
+    def ahead(self, after: int, limit: int) -> tuple[Sequence[AlertRow], int]:
+        rows = self._s.all(AHEAD, after=after, limit=limit)
+        return [alert_row(row) for row in rows], rows[-1][-1] if rows else after
 
     def claim(self, ids: Iterable[str]) -> Set[str]:
         return {row[0] for row in self._s.all(CLAIM, ids=dumps(list(ids)))}

@@ -18,7 +18,7 @@ from engine.running.services import Services
 from engine.running.session import Ending, Session
 from engine.running.stepper import Stepper
 from engine.running.strays import Owned, Strays
-from engine.running.yielding import GIVE_WAY, go_on
+from engine.running.yielding import GiveWay, go_on
 
 log = logging.getLogger("stanch.worker")
 
@@ -38,7 +38,7 @@ class Worker:
         *,
         threads: int = 8,
         lease: float = 5.0,
-        give_way: GIVE_WAY = go_on,
+        give_way: GiveWay = go_on,
     ) -> None:
         self.id = new_id("worker")
         self._services = services

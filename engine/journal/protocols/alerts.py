@@ -19,6 +19,10 @@ class Alerts(Protocol):
         """Oldest first; on PostgreSQL locks the rows and skips those another node holds."""
         ...
 
+    def ahead(self, after: int, limit: int) -> tuple[Sequence[AlertRow], int]:
+        """Undecided alerts beyond a place in the order of arrival, none locked, and the place then reached."""
+        ...
+
     def claim(self, ids: Iterable[str]) -> Set[str]:
         """Those of `ids` that are still undecided; on PostgreSQL locked, those another node holds skipped."""
         ...

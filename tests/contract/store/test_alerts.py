@@ -55,6 +55,19 @@ def test_undecided_alerts_come_oldest_first_until_marked(store: Database) -> Non
     assert row.decided
 
 
+def test_what_waits_is_looked_at_ahead_once(store: Database) -> None:
+    ids = [
+        alert_id
+        for alert_id, _ in store.write(lambda tx: tx.alerts.accept(delivery(*map(alert, "abcd"))))
+    ]
+    store.write(lambda tx: tx.alerts.mark_decided([ids[1]]))
+    rows, seen = store.read(lambda tx: tx.alerts.ahead(0, 2))
+    assert [row.id for row in rows] == [ids[0], ids[2]]
+    rows, seen = store.read(lambda tx: tx.alerts.ahead(seen, 2))
+    assert [row.id for row in rows] == [ids[3]]
+    assert store.read(lambda tx: tx.alerts.ahead(seen, 2)) == ([], seen)
+
+
 def test_lists_are_newest_first_by_pages_and_by_labels(store: Database) -> None:
     for name in ("a", "b", "c"):
         store.write(

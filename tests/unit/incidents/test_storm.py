@@ -109,3 +109,57 @@ def test_a_p0_that_joins_a_busy_group_makes_its_waiting_run_a_p0(make: MakeKit) 
     assert (claimed.rule, claimed.priority) == ("slow", 9), "it goes before what came earlier"
     (incident,) = (one for one in kit.incidents() if one.id == claimed.incident_id)
     assert kit.story(incident.id).count("incident.note") == 1
+
+
+def _p0(**more: Any) -> Rule:
+    from engine.language.rules import Priority
+
+    when = "alert.labels.impact | default('') == 'consumer'"
+    return rule("down", run_per=("pod",), priority=Priority(cases=(("P0", when),)), **more)
+
+
+def test_a_p0_is_decided_before_hundreds_that_came_earlier(make: MakeKit) -> None:
+    kit = make(_p0())
+    kit.accept(*(firing("Down", pod=str(n)) for n in range(400)))
+    kit.accept(firing("Down", pod="p0", impact="consumer"))
+    kit.accept(*(firing("Down", pod=str(n)) for n in range(400, 500)))
+    assert kit.triage.tick() == 1
+    (first,) = kit.runs()
+    assert (first.priority, first.inputs.get("pod", "p0")) == (9, "p0")
+    kit.triage.drain()
+    alerts = kit.store.read(lambda tx: tx.alerts.list(ALL))
+    assert len(kit.runs()) == len(alerts) == 501, "the others are decided all the same, each once"
+    assert [run.priority for run in kit.runs()].count(9) == 1
+
+
+def test_p0s_without_end_starve_nobody(make: MakeKit) -> None:
+    kit = make(_p0())
+    kit.accept(*(firing("Down", pod=str(n)) for n in range(300)))
+    decided = []
+    for n in range(6):
+        kit.accept(firing("Down", pod=f"p0-{n}", impact="consumer"))
+        kit.triage.tick()
+        decided.append(sum(run.priority != 9 for run in kit.runs()))
+    assert decided[0] == 0
+    assert decided[-1] == 300, "every other round is theirs"
+
+
+def test_a_reload_looks_again_at_what_waits(make: MakeKit) -> None:
+    kit = make(rule("down", run_per=("pod",)))
+    kit.accept(*(firing("Down", pod=str(n)) for n in range(250)))
+    kit.accept(firing("Down", pod="p0", impact="consumer"))
+    assert kit.triage.tick() == 100
+    kit.triage.reload((_p0(),))
+    assert kit.triage.tick() == 1
+    assert max(run.priority for run in kit.runs()) == 9
+
+
+def test_a_p0_with_a_mistake_in_its_rule_waits_its_turn(make: MakeKit) -> None:
+    from engine.language.rules import Priority
+
+    wrong = Priority(cases=(("P0", "alert.labels.nowhere == 'x'"),))
+    kit = make(rule("down", run_per=("pod",), priority=wrong))
+    kit.accept(*(firing("Down", pod=str(n)) for n in range(150)))
+    assert kit.triage.tick() == 100
+    kit.triage.drain()
+    assert {verdict for verdict, _ in kit.said()} == {"skip"}

@@ -192,7 +192,13 @@ def test_a_run_that_is_taken_over_is_planned_anew_on_hand_back(h: Harness) -> No
     assert h.row(run).state is RunState.AWAITING_APPROVAL
     again = h.store.read(lambda tx: tx.gates.of_run(run))[-1]
     assert again.body["drift"] == [
-        {"address": "two", "field": "value (before)", "live": 7, "planned": 1}
+        {
+            "address": "two",
+            "field": "value (before)",
+            "live": 7,
+            "planned": 1,
+            "connection": "toy",
+        }
     ]
     assert "handed back: y is 7 now" in again.body["reason"]
     h.commands.approve(again.id, BOB)
