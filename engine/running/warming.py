@@ -23,7 +23,7 @@ from engine.running.kept import CONNECTION, DISCOVERY, PLAYBOOK
 from engine.running.programs import Programs
 from engine.running.resources import resident
 from engine.running.services import Services
-from engine.running.yielding import GIVE_WAY, go_on
+from engine.running.yielding import GiveWay, go_on
 
 log = logging.getLogger("stanch.warming")
 
@@ -64,7 +64,7 @@ class Warmer:
         programs: Programs,
         playbooks: Callable[[], Mapping[str, Program]],
         budget: Budget | None = None,
-        give_way: GIVE_WAY = go_on,
+        give_way: GiveWay = go_on,
     ) -> None:
         self._services = services
         self._programs = programs
