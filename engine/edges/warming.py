@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from engine.language.program import Program
     from engine.running.services import Services
     from engine.running.worker import Worker
-    from engine.running.yielding import GIVE_WAY
+    from engine.running.yielding import GiveWay
 
 PATIENCE = 1.0  # seconds that the end of the process waits for the fetch that is under way
 
@@ -26,7 +26,7 @@ class Warming:
     config: Config
     _stop: threading.Event
     _worker: Worker | None
-    _give_way: GIVE_WAY
+    _give_way: GiveWay
     _warmer: Warmer | None = None
     _warming: threading.Thread | None = None
 
