@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from engine.domain.canonical import JsonObject
-from engine.edges.drawing.svg import FAINT, STATES, Canvas, fitted
+from engine.edges.drawing.svg import DIM, FAINT, STATES, Canvas, fitted
 
-_WIDTH, _HEIGHT, _GAP, _EDGE = 230.0, 44.0, 22.0, 20.0
-_LABEL = 16.0
+_WIDTH, _HEIGHT, _GAP, _EDGE = 260.0, 44.0, 22.0, 20.0
+_LABEL = 16.0  # the name of a branch, above it
+_PAD = 10.0  # between a frame and what it holds
 
 
 @dataclass(frozen=True)
@@ -42,13 +43,18 @@ def _column(steps: Sequence[JsonObject]) -> _Size:
     return _Size(width, height)
 
 
+def _branches(step: JsonObject) -> list[JsonObject]:
+    return [branch for branch in step["branches"] if branch["steps"]]
+
+
 def _size(step: JsonObject) -> _Size:
-    branches = [_column(branch["steps"]) for branch in step["branches"] if branch["steps"]]
+    """Return the size of a step: its box, or the frame around it and its branches."""
+    branches = [_column(branch["steps"]) for branch in _branches(step)]
     if not branches:
         return _Size(_WIDTH, _HEIGHT)
     width = sum(size.width for size in branches) + _GAP * (len(branches) - 1)
-    height = _HEIGHT + _GAP + _LABEL + max(size.height for size in branches) + _GAP / 2
-    return _Size(max(_WIDTH, width), height)
+    height = _HEIGHT + _GAP + _LABEL + max(size.height for size in branches)
+    return _Size(max(_WIDTH, width) + 2 * _PAD, height + 2 * _PAD)
 
 
 def _draw_column(
@@ -65,21 +71,36 @@ def _draw_column(
 
 
 def _draw(canvas: Canvas, step: JsonObject, x: float, y: float, size: _Size) -> None:
-    middle = x + size.width / 2
+    middle, branches = x + size.width / 2, _branches(step)
+    if branches:
+        canvas.frame(x, y, size.width, size.height)
+        y += _PAD
     left = middle - _WIDTH / 2
-    hover = " ".join(filter(None, (step["id"], step["state"], step["note"])))
+    hover = " ".join(filter(None, (step["id"], step["title"], step["state"], step["note"])))
     canvas.box(left, y, _WIDTH, _HEIGHT, STATES.get(step["state"], "#ffffff"), hover)
     canvas.write(left + 8, y + 18, fitted(step["title"], _WIDTH - 16, 13), size=13)
-    below = "  ".join(filter(None, (step["action"] or step["kind"], step["state"])))
-    canvas.write(left + 8, y + 35, fitted(below, _WIDTH - 16, 11), size=11, ink="#52606d")
-    at, top = x, y + _HEIGHT + _GAP + _LABEL
-    branches = [branch for branch in step["branches"] if branch["steps"]]
-    inside = sum(_column(branch["steps"]).width for branch in branches) + _GAP * (len(branches) - 1)
-    at += (size.width - inside) / 2 if branches else 0
-    for branch in branches:
-        own = _column(branch["steps"])
-        centre = at + own.width / 2
-        canvas.line(middle, y + _HEIGHT, centre, top, arrow=True)
-        canvas.write(centre + 5, top - 5, branch["label"], size=11, ink="#52606d")
-        _draw_column(canvas, branch["steps"], at, top, own)
-        at += own.width + _GAP
+    canvas.write(left + 8, y + 35, fitted(_about(step), _WIDTH - 16, 11), size=11, ink=DIM)
+    if branches:
+        _draw_branches(canvas, branches, middle, y + _HEIGHT)
+
+
+def _about(step: JsonObject) -> str:
+    """What it is and how it stands; a gate that is a gate says so once."""
+    what, state = step["action"] or step["kind"], step["state"]
+    return what if state in (None, "", "container", what) else f"{what}  {state}"
+
+
+def _draw_branches(canvas: Canvas, branches: Sequence[JsonObject], middle: float, y: float) -> None:
+    """Draw branches side by side below `y`, each at the end of a line that leads down and across to it."""
+    sizes = [_column(branch["steps"]) for branch in branches]
+    turn, top = y + _GAP / 2, y + _GAP + _LABEL
+    at = middle - (sum(size.width for size in sizes) + _GAP * (len(sizes) - 1)) / 2
+    canvas.line(middle, y, middle, turn)
+    for branch, size in zip(branches, sizes, strict=True):
+        centre = at + size.width / 2
+        canvas.line(middle, turn, centre, turn)
+        canvas.line(centre, turn, centre, top, arrow=True)
+        label = fitted(branch["label"], size.width / 2, 11)
+        canvas.write(centre + 6, top - 6, label, size=11, ink=DIM)
+        _draw_column(canvas, branch["steps"], at, top, size)
+        at += size.width + _GAP

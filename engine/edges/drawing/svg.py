@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from xml.sax.saxutils import escape, quoteattr
 
-INK, FAINT, PAPER = "#1f2933", "#9aa5b1", "#ffffff"
+INK, DIM, FAINT, PAPER = "#1f2933", "#52606d", "#9aa5b1", "#ffffff"
 STATES = {
     "planned": "#c6e5ff",
     "read": "#e8edf2",
@@ -40,6 +40,13 @@ class Canvas:
         )
         self._shapes.append(
             f"{shape}><title>{_safe(hover)}</title></rect>" if hover else f"{shape}/>"
+        )
+
+    def frame(self, x: float, y: float, width: float, height: float) -> None:
+        """What holds together: an outline, drawn before what lies in it."""
+        self._shapes.append(
+            f"<rect x='{x:g}' y='{y:g}' width='{width:g}' height='{height:g}' "
+            f"fill='#f5f7fa' fill-opacity='0.6' stroke='{FAINT}' stroke-dasharray='4 3'/>"
         )
 
     def mark(self, x: float, y: float, width: float, height: float, fill: str, hover: str) -> None:
@@ -84,7 +91,7 @@ class Canvas:
 
 def fitted(words: str, width: float, size: int = 12) -> str:
     """Return the words cut to about `width` pixels."""
-    room = max(4, int(width / (size * 0.56)))
+    room = max(4, int(width / (size * 0.52)))  # the fonts' letters are about half as wide as high
     return words if len(words) <= room else words[: room - 1] + "…"
 
 

@@ -6,14 +6,17 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from engine.domain.canonical import JsonObject
-from engine.edges.drawing.svg import FAINT, Canvas, fitted
+from engine.edges.drawing.svg import DIM, FAINT, Canvas, fitted
 
-_LEFT, _WIDTH, _LINE, _TOP = 220.0, 900.0, 22.0, 60.0
+_WIDTH, _LINE, _TOP = 900.0, 22.0, 66.0
+_NAMES = (110.0, 320.0)  # how wide the rules' names are, at least and at most
+_COUNT = 50.0  # the column of how many runs
 _RUN = {"auto": "#2f855a", "approve": "#2b6cb0", "dry_run": "#a0aec0"}
 _HELD = {"skip": "#d69e2e", "ask": "#c53030", "wait": "#b794f4"}
 _LEGEND = (
     ("run, automatic", _RUN["auto"]),
     ("run, approved by people", _RUN["approve"]),
+    ("dry run", _RUN["dry_run"]),
     ("held back", _HELD["skip"]),
     ("left to a person", _HELD["ask"]),
     ("waits", _HELD["wait"]),
@@ -25,24 +28,28 @@ def timeline_svg(found: JsonObject) -> str:
     since, until = (datetime.fromisoformat(found[name]) for name in ("since", "until"))
     span = max((until - since).total_seconds(), 1.0)
     rules = [rule["rule"] for rule in found["rules"]]
+    left = _COUNT + 8 + min(max([_NAMES[0], *(len(name) * 6.6 for name in rules)]), _NAMES[1])
     rows = {name: _TOP + number * _LINE for number, name in enumerate(rules)}
     bottom = _TOP + len(rules) * _LINE
     canvas = Canvas(f"Backtest from {found['since']} to {found['until']}")
 
     def x(at: str) -> float:
         passed = (datetime.fromisoformat(at) - since).total_seconds()
-        return _LEFT + min(max(passed / span, 0.0), 1.0) * _WIDTH
+        return left + min(max(passed / span, 0.0), 1.0) * _WIDTH
 
     _legend(canvas)
+    when = f"{since:%Y-%m-%d %H:%M} to {until:%Y-%m-%d %H:%M}"
+    canvas.write(left + _WIDTH, 20, when, size=11, ink=DIM, anchor="end")
+    canvas.write(left - 10, _TOP - 12, "runs", size=10, ink=FAINT, anchor="end")
     for moment, label in _ticks(since, until):
         place = x(moment.isoformat())
         canvas.line(place, _TOP - 6, place, bottom)
         canvas.write(place, _TOP - 12, label, size=10, ink=FAINT, anchor="middle")
     for rule in found["rules"]:
         y = rows[rule["rule"]]
-        canvas.line(_LEFT, y + _LINE - 4, _LEFT + _WIDTH, y + _LINE - 4)
-        canvas.write(8, y + 13, fitted(rule["rule"], _LEFT - 60))
-        canvas.write(_LEFT - 10, y + 13, str(rule["runs"]), anchor="end")
+        canvas.line(left, y + _LINE - 4, left + _WIDTH, y + _LINE - 4)
+        canvas.write(8, y + 13, fitted(rule["rule"], left - 8 - _COUNT))
+        canvas.write(left - 10, y + 13, str(rule["runs"]), anchor="end")
     for held in found["timeline"]["held"]:
         if held["rule"] in rows:
             hover = f"{held['at']} {held['verdict']}: {held['code']}"
@@ -54,7 +61,7 @@ def timeline_svg(found: JsonObject) -> str:
             width = max(2.0, x(run["until"]) - begin)
             hover = f"{run['at']} to {run['until']} {run['mode']}"
             canvas.mark(begin, rows[run["rule"]] + 2, width, 8, _RUN[run["mode"]], hover)
-    return canvas.text(_LEFT + _WIDTH + 30, bottom + 20)
+    return canvas.text(left + _WIDTH + 30, bottom + 20)
 
 
 def _legend(canvas: Canvas) -> None:

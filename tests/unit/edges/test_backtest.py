@@ -200,6 +200,8 @@ def test_the_timeline_is_whole_xml_with_a_mark_for_each_run(app: Application, he
     found = Backtest(app).answer(Question(webhooks=here / "past.jsonl"))
     root = ElementTree.fromstring(timeline_svg(found))
     titles = [item.text or "" for item in root.iter() if item.tag.endswith("title")]
+    words = [item.text for item in root.iter() if item.tag.endswith("}text")]
+    assert {"spike", "runs", "dry run"} <= set(words)
     assert sum(" to " in title and title.endswith(" approve") for title in titles) == 4
     assert sum("skip: throttled" in title for title in titles) == 1
 

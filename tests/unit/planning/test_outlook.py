@@ -6,6 +6,8 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -114,6 +116,43 @@ def test_the_svg_is_whole_xml_whatever_the_names_hold(engine: Harness) -> None:
     assert "a <plan> &  more" in words
     boxes = [item for item in root.iter() if item.tag.endswith("rect") and item.get("rx")]
     assert len(boxes) == 10
+
+
+def test_nothing_in_the_picture_lies_over_anything_else(engine: Harness) -> None:
+    """Boxes stand apart; frames hold or stand apart; lines go straight down or across, and to a box or frame."""
+    root = ElementTree.fromstring(flow_svg(graph(BIG, engine.planner.preview(BIG, {})), "a plan"))
+    rects = [_Rect.of(item) for item in root.iter() if item.tag.endswith("rect") and item.get("x")]
+    for one, other in combinations(rects, 2):
+        assert one.holds(other) or other.holds(one) or one.apart(other), (one, other)
+    assert not any(a.holds(b) for a in rects for b in rects if a.round and a is not b)
+    tops = {(rect.x + rect.width / 2, rect.y) for rect in rects}
+    for line in (item for item in root.iter() if item.tag.endswith("}line")):
+        x1, y1, x2, y2 = (float(line.get(name, "nan")) for name in ("x1", "y1", "x2", "y2"))
+        assert x1 == x2 or y1 == y2
+        assert not line.get("marker-end") or (x2, y2) in tops
+
+
+@dataclass(frozen=True)
+class _Rect:
+    x: float
+    y: float
+    width: float
+    height: float
+    round: bool
+
+    @classmethod
+    def of(cls, item: ElementTree.Element) -> _Rect:
+        x, y, width, height = (float(item.get(n, "nan")) for n in ("x", "y", "width", "height"))
+        return cls(x, y, width, height, item.get("rx") is not None)
+
+    def holds(self, other: _Rect) -> bool:
+        right, low = self.x + self.width, self.y + self.height
+        inside = self.x <= other.x and other.x + other.width <= right
+        return inside and self.y <= other.y and other.y + other.height <= low
+
+    def apart(self, other: _Rect) -> bool:
+        beside = self.x + self.width < other.x or other.x + other.width < self.x
+        return beside or self.y + self.height < other.y or other.y + other.height < self.y
 
 
 _PRINT = """
