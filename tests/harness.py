@@ -23,6 +23,7 @@ from engine.running.secrets import Secrets
 from engine.running.services import ApprovalRule, Services
 from engine.running.worker import Worker
 from engine.running.world import Connection, Connections
+from tests.databases import put_database
 from tests.toys import Table, ToySettings, toy_registry
 
 ALICE = Actor("alice", frozenset({"sre"}))
@@ -45,7 +46,7 @@ class Harness:
         self.table = table
         self.clock = clock or ManualClock()
         self.store: Store = open_store(
-            url or f"sqlite:///{folder}/stanch.db",
+            url or f"sqlite:///{put_database(folder / 'stanch.db')}",
             keys=Keys(KeyRing.generate(), KeyRing.generate()),
             clock=self.clock,
         )

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import need
+from tests.databases import put_database
 from tests.faults.killing import PLAYBOOK, RULES, CountingServer, Engine, alert
 from worlds.servers import PostgresServer
 from worlds.servers.process import free_port
@@ -69,6 +70,7 @@ class World:
         for name, text in (("rules.yaml", RULES), ("repair.yaml", PLAYBOOK)):
             (folder / name).write_text(text)
         (folder / "dsn").write_text(self.dsn)
+        put_database(folder / "stanch.db")
         (folder / "store").write_text(store)
         settings = {
             "store": {"file": str(folder / "store")},

@@ -22,6 +22,7 @@ from engine.journal.database import Database, open_store
 from engine.journal.keys import Keys
 from engine.journal.rows import RunRow
 from engine.journal.store import Tx
+from tests.databases import put_database
 
 LEASE = 5.0
 KEYS = Keys.generate()
@@ -36,7 +37,7 @@ class Ownership(RuleBasedStateMachine):
         self.folder = Path(tempfile.mkdtemp(prefix="stanch-ownership-"))
         self.moved = 0.0
         self.clock = ManualClock()
-        url = f"sqlite:///{self.folder}/stanch.db"
+        url = f"sqlite:///{put_database(self.folder / 'stanch.db')}"
         self.nodes = [open_store(url, keys=KEYS, clock=self.clock) for _ in range(2)]
         self.names = [f"w{n}" for n in range(3)]
         self.leases = dict.fromkeys(range(3), -1.0)  # until when; -1: never beat

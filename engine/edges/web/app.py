@@ -64,7 +64,8 @@ def create_app(
     if intake is not None:
         app.router.routes.insert(0, intake)  # the hot path is matched first
     for room in (health, reads, acts, hands, incidents, pagers, events, pages):
-        app.include_router(room.router)
+        # Not included: each route, whole already, would be built once more at the first request.
+        app.router.routes.extend(room.router.routes)
     app.add_middleware(BodyLimit, exempt=(HOOK,))
     app.add_middleware(SecurityHeaders)
     app.add_exception_handler(StanchError, _stanch_error)

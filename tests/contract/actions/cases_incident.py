@@ -28,6 +28,7 @@ from engine.journal.keys import Keys
 from engine.journal.rows import IncidentRow
 from tests.contract.actions.cases import Builder, Fault, NotifyCase
 from tests.contract.actions.worlds import Connections
+from tests.databases import put_database
 
 LIMITS = ArtifactLimits(each=2000, total=4000)
 
@@ -68,7 +69,9 @@ def case_of(action: Notify[Any], bad: dict[str, Any] | None = None, **params: An
     def build(request: pytest.FixtureRequest) -> NotifyCase:
         folder: Path = request.getfixturevalue("tmp_path")
         clock = ManualClock()
-        store = open_store(f"sqlite:///{folder}/stanch.db", keys=Keys.generate(), clock=clock)
+        store = open_store(
+            f"sqlite:///{put_database(folder / 'stanch.db')}", keys=Keys.generate(), clock=clock
+        )
         request.addfinalizer(store.close)
         open_incident(store, clock)
         faults = {"no incidents": Fault(Category.CONFIGURATION, Connections({}), params)}

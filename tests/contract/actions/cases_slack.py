@@ -15,6 +15,7 @@ from engine.journal.database import Database, open_store
 from engine.journal.keys import Keys
 from tests.contract.actions.cases import Builder, Fault, NotifyCase
 from tests.contract.actions.worlds import Connections
+from tests.databases import put_database
 
 
 def connections(store: Database, incident: str | None = "incident-1") -> Connections:
@@ -25,7 +26,7 @@ def connections(store: Database, incident: str | None = "incident-1") -> Connect
 def case_of(action: Notify[Any], **params: Any) -> Builder:
     def build(request: pytest.FixtureRequest) -> NotifyCase:
         folder: Path = request.getfixturevalue("tmp_path")
-        store = open_store(f"sqlite:///{folder}/stanch.db", keys=Keys.generate())
+        store = open_store(f"sqlite:///{put_database(folder / 'stanch.db')}", keys=Keys.generate())
         request.addfinalizer(store.close)
 
         def state() -> Any:

@@ -25,6 +25,7 @@ from engine.journal.database import Database, open_store
 from engine.journal.keys import Keys
 from engine.journal.rows import IncidentRow
 from tests.contract.actions.cases_incident import connections, everything, open_incident
+from tests.databases import put_database
 
 
 @pytest.fixture
@@ -34,7 +35,9 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 def store(tmp_path: Path, clock: ManualClock) -> Iterator[Database]:
-    made = open_store(f"sqlite:///{tmp_path}/stanch.db", keys=Keys.generate(), clock=clock)
+    made = open_store(
+        f"sqlite:///{put_database(tmp_path / 'stanch.db')}", keys=Keys.generate(), clock=clock
+    )
     open_incident(made, clock)
     yield made
     made.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -24,6 +23,7 @@ from engine.journal.keys import Keys
 from engine.journal.migrate import HEAD, migrate
 from engine.journal.rows import RunRow
 from engine.journal.store import Tx
+from tests.databases import put_database
 from worlds.servers import PostgresServer
 
 KEYS = Keys.generate()
@@ -66,13 +66,6 @@ class Place:
 
 
 @pytest.fixture(scope="session")
-def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("template") / "stanch.db"
-    migrate(f"sqlite:///{path}")
-    return path
-
-
-@pytest.fixture(scope="session")
 def postgres_store(postgres_server: PostgresServer) -> str:
     url = postgres_server.create_database("stanch_store", replace=True)
     migrate(url)
@@ -80,9 +73,8 @@ def postgres_store(postgres_server: PostgresServer) -> str:
 
 
 @pytest.fixture
-def sqlite(sqlite_template: Path, tmp_path: Path) -> Iterator[Place]:
-    path = tmp_path / "stanch.db"
-    shutil.copy(sqlite_template, path)
+def sqlite(tmp_path: Path) -> Iterator[Place]:
+    path = put_database(tmp_path / "stanch.db")
     with ExitStack() as stack:
         yield Place(f"sqlite:///{path}", path, stack)
 

@@ -24,6 +24,7 @@ from engine.journal.rows import IncidentRow
 from engine.language.diagnostics import InvalidProject
 from tests.contract.actions.pager import KEY, Pager
 from tests.contract.actions.postbox import PASSWORD, USER, Postbox
+from tests.databases import put_database
 
 ALICE = Actor("alice", frozenset({"operator"}), via="api")
 CONFIG = """
@@ -77,6 +78,7 @@ class Scene:
         )
         self.pager, self.postbox = pager, postbox
         self.clock = ManualClock()
+        put_database(folder / "stanch.db")
         config = load_config(folder / "stanch.yaml")
         self.app: Application = build(config, clock=self.clock, environ=ENVIRON)
         self.moved = 0.0

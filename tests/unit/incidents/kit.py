@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -27,6 +25,7 @@ from engine.language.matchers import Matcher, parse_matchers
 from engine.language.program import Query
 from engine.language.rules import Rule
 from engine.running.requests import RunRequest
+from tests.databases import put_database
 
 START = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
 ALL = Page(limit=100_000)
@@ -129,19 +128,9 @@ def open_sqlite(path: Path, clock: Clock | None = None) -> Store:
     return open_store(f"sqlite:///{path}", keys=KEYS, clock=clock)
 
 
-_template: Path | None = None
-
-
 def fresh_database(folder: Path) -> Path:
-    """A copy of one migrated database: migrating costs more than a whole test."""
-    global _template  # noqa: PLW0603
-    if _template is None:
-        home = Path(tempfile.mkdtemp(prefix="stanch-template-"))
-        open_sqlite(home / "template.db").close()
-        _template = home / "template.db"
-    path = folder / f"{new_id('db')}.db"
-    shutil.copy(_template, path)
-    return path
+    """A migrated database of its own below `folder`."""
+    return put_database(folder / f"{new_id('db')}.db")
 
 
 class Kit:

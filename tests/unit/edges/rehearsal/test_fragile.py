@@ -13,12 +13,13 @@ from engine.edges.rehearsal.fragile import FragileStore, Writes
 from engine.journal.database import Database, open_store
 from engine.journal.keys import KeyRing, Keys
 from engine.journal.store import Tx
+from tests.databases import put_database
 
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
     keys = Keys(KeyRing.generate(), KeyRing.generate())
-    made = open_store(f"sqlite:///{tmp_path}/stanch.db", keys=keys)
+    made = open_store(f"sqlite:///{put_database(tmp_path / 'stanch.db')}", keys=keys)
     yield made
     made.close()
 
