@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -95,6 +96,7 @@ class Patterns:
         return None
 
 
+@lru_cache(maxsize=1024)
 def compiled(text: str) -> Any:
     """Compile a pattern without regard to case; RE2 takes linear time whatever the text.
 
@@ -112,8 +114,8 @@ def compiled(text: str) -> Any:
         raise ValueError(f"{text!r} is no RE2 pattern: {error}") from None
 
 
-def read(path: Path) -> Iterator[Entry]:
-    """Yield the entries of a file.
+def read(path: Path) -> tuple[Entry, ...]:
+    """Return the entries of a file.
 
     Raises:
         ActionFailed: (configuration) naming the file and what is wrong.
@@ -121,7 +123,7 @@ def read(path: Path) -> Iterator[Entry]:
     import yaml
 
     try:
-        yield from _File.model_validate(yaml.safe_load(path.read_text(encoding="utf-8"))).patterns
+        return _entries(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise _wrong(path, error.strerror or "cannot be read") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -130,6 +132,15 @@ def read(path: Path) -> Iterator[Entry]:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
         raise _wrong(path, f"{place}: {first['msg']}") from None
+
+
+@lru_cache(maxsize=16)
+def _entries(text: str) -> tuple[Entry, ...]:
+    """Read once a process: many connections name the shipped file, and each run opens its own."""
+    import yaml
+
+    loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    return tuple(_File.model_validate(yaml.load(text, Loader=loader)).patterns)  # noqa: S506  safe
 
 
 def _wrong(path: Path, what: str) -> ActionFailed:
