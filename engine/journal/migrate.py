@@ -6,6 +6,8 @@ Alembic is imported only where there is something to do; an up-to-date database 
 from __future__ import annotations
 
 import os
+import sqlite3
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -35,11 +37,14 @@ def migrate(url: str) -> None:
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite":
         _make_file(Path(parsed.database or ""))
+        if _is_current(Path(parsed.database or "")):
+            return
     engine = _engine(parsed)
     try:
-        with engine.connect() as connection:
-            if version(connection) == HEAD:
-                return
+        if parsed.get_backend_name() == "postgresql":
+            with engine.connect() as connection:
+                if version(connection) == HEAD:
+                    return
         with engine.begin() as connection:
             if parsed.get_backend_name() == "postgresql":
                 connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
@@ -54,6 +59,14 @@ def migrate(url: str) -> None:
         ) from None
     finally:
         engine.dispose()
+
+
+def _is_current(path: Path) -> bool:
+    """Whether the file's tables are of this version: asked at every start, so without an engine for it."""
+    found = None
+    with suppress(sqlite3.Error), closing(sqlite3.connect(path, timeout=10)) as connection:
+        found = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    return found == (HEAD,)  # no tables, older ones, or something wrong that the way below reports
 
 
 def version(connection: Connection) -> str | None:
