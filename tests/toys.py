@@ -56,9 +56,11 @@ class Table:
         self.fresh: dict[str, tuple[FreshChange, ...]] = {}  # what others did, by name
         self.opened: list[bool] = []  # clients, each by whether it may write
         self.on_open: Callable[[], None] = lambda: None
+        self.on_read: Callable[[], object] = lambda: None
         self.lock = threading.Lock()
 
     def read(self, name: str) -> Json:
+        self.on_read()
         with self.lock:
             self.reads.append(name)
             return self.values.get(name)

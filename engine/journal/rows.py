@@ -190,3 +190,30 @@ class DelegationRow:
     until: datetime
     revoked_at: datetime | None = None
     revoked_by: str = ""
+
+
+@dataclass(frozen=True)
+class MeasureRow:
+    """What was measured when a run or a step began or ended.
+
+    Attributes:
+        event: `run.began`, `run.ended`, or of a step `began`, `ended`. A read has no `began`.
+        stage: the step's action, or its kind where it has none.
+        started_at: of what ended.
+        cpu: seconds that this process worked at it. memory: bytes that the process held at most meanwhile.
+        message: of a failure.
+        at: set by the store, by its clock.
+    """
+
+    event: str
+    run_id: str
+    address: str = ""
+    stage: str = ""
+    state: str | None = None
+    category: str | None = None
+    started_at: datetime | None = None
+    attempts: int = 1
+    cpu: float = 0.0
+    memory: int | None = None
+    message: str = ""
+    at: datetime | None = None

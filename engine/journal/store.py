@@ -32,7 +32,15 @@ from engine.journal.protocols.casefiles import (
 )
 from engine.journal.protocols.chat import Inbox, Outbox, Rooms
 from engine.journal.protocols.people import Delegations, Pages
-from engine.journal.protocols.runs import Blobs, Gates, Journal, Runs, Timers, Workers
+from engine.journal.protocols.runs import (
+    Blobs,
+    Gates,
+    Journal,
+    Measures,
+    Runs,
+    Timers,
+    Workers,
+)
 
 T = TypeVar("T")
 
@@ -66,6 +74,7 @@ class Tx(Protocol):
     acts: Acts
     postmortems: Postmortems
     web_sessions: WebSessions
+    measures: Measures
 
     def now(self) -> datetime: ...
 

@@ -21,6 +21,7 @@ from engine.journal.episodes import Episodes, Incidents
 from engine.journal.gates import Brakes, Gates
 from engine.journal.keys import Keys
 from engine.journal.locks import Budgets, Locks
+from engine.journal.measures import Measures
 from engine.journal.outbox import Outbox
 from engine.journal.pages import Pages
 from engine.journal.protocols import alerts, brakes, casefiles, chat, people, runs
@@ -88,6 +89,7 @@ class Transaction:
         self.acts: casefiles.Acts = Acts(self)
         self.postmortems: casefiles.Postmortems = Postmortems(self)
         self.web_sessions: casefiles.WebSessions = WebSessions(self)
+        self.measures: runs.Measures = Measures(self)
 
     def renew(self) -> None:
         """Start a work: its time is read again, once."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -140,6 +141,7 @@ class Leaves:
                 line(address, node, "later", action=node.action, version=action.version)
             )
             return
+        before = time.thread_time()
         try:
             self._on_read(address)
             output = self._worlds.receive(action.read(params, self._worlds.world(writable=False)))
@@ -147,7 +149,8 @@ class Leaves:
             self._failed_read(address, node, action, error, planning)
             return
         planning.progress.set(address, StepStatus.SUCCEEDED, output=output)
-        planning.reads.append(ReadDone(address, True, output))
+        cpu = time.thread_time() - before
+        planning.reads.append(ReadDone(address, True, output, cpu=cpu))
         planning.steps.append(
             line(
                 address,

@@ -55,6 +55,7 @@ class ReadDone:
     output: Json = None
     category: Category | None = None
     message: str = ""
+    cpu: float = 0.0  # seconds that this process worked at it
 
 
 @dataclass

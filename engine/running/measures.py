@@ -1,24 +1,26 @@
 """What runs took and how they failed, as time series by stage; and which failures keep coming back.
 
-A stage is an action, or the kind of a step that has none. Everything is made from the journal: what is
-measured is what was written down when it happened, and a run that is no longer there is not measured.
+A stage is an action, or the kind of a step that has none. What is measured was written in the very
+transactions that journalled it, and is kept for a week.
 """
 
 from __future__ import annotations
 
 import re
+from array import array
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from statistics import median
 
 from engine.domain.canonical import JsonObject
 from engine.domain.clock import format_time
+from engine.journal.rows import MeasureRow
 
-KEPT = timedelta(days=7)  # how far back is looked
 _OFTEN = 2  # a failure in so many runs is a pattern
 _PATTERNS = 20
+_RUNS = 100  # of a pattern that are named
 # What differs between two failures of one kind: numbers, ids, quoted names.
 _PART = re.compile(
     r"'[^']*'|\"[^\"]*\"|\b[0-9a-f]{8,}\b|\b\w*\d\w*(?:[-_.:]\w*\d\w*)*\b", re.IGNORECASE
@@ -31,8 +33,23 @@ class _Stage:
     ended: int = 0
     failed: int = 0
     retried: int = 0
-    seconds: list[float] = field(default_factory=list)
+    seconds: array[float] = field(default_factory=lambda: array("d"))
     errors: Counter[str] = field(default_factory=Counter)
+    cpu: float = 0.0
+    memory: int | None = None
+
+    def take(self, row: MeasureRow) -> None:
+        """Count a step that ended."""
+        self.ended += 1
+        self.retried += max(0, row.attempts - 1)
+        self.cpu += row.cpu
+        if row.memory is not None:
+            self.memory = max(self.memory or 0, row.memory)
+        if row.started_at is not None and row.at is not None:
+            self.seconds.append(max(0.0, (row.at - row.started_at).total_seconds()))
+        if row.state == "failed":
+            self.failed += 1
+            self.errors[row.category or "unclassified"] += 1
 
     def as_json(self) -> JsonObject:
         taken = sorted(self.seconds)
@@ -49,46 +66,70 @@ class _Stage:
             if taken
             else None,
             "errors": dict(self.errors),
+            "cpu_seconds": round(self.cpu, 3),
+            "peak_memory": self.memory,
         }
 
 
+class _Series:
+    """Stages over the whole window, and interval by interval."""
+
+    def __init__(self, every: timedelta) -> None:
+        self._every = every
+        self.whole: dict[str, _Stage] = defaultdict(_Stage)
+        self.intervals: dict[datetime, dict[str, _Stage]] = defaultdict(lambda: defaultdict(_Stage))
+
+    def at(self, when: datetime, stage: str) -> tuple[_Stage, _Stage]:
+        return self.whole[stage], self.intervals[_floor(when, self._every)][stage]
+
+    def started(self, when: datetime, stage: str) -> None:
+        for one in self.at(when, stage):
+            one.started += 1
+
+
 def measures(
-    runs: Iterable[JsonObject], since: datetime, until: datetime, every: timedelta
+    rows: Iterable[MeasureRow], since: datetime, until: datetime, every: timedelta
 ) -> JsonObject:
-    """Return the series of runs.
+    """Return the series of what was measured.
 
     Args:
-        runs: as `run_detail` gives them. since, until: the window; an event counts where its time lies in it.
+        rows: what was measured in the window, oldest first. Read one after the other, however many.
+        since, until: the window; an event counts where its time lies in it.
         every: the width of an interval; intervals begin at whole multiples of it since 1970, UTC.
 
     Returns:
         `stages` (over the whole window) and `series` (a list of `{at, stages}`, only intervals in which
         something happened): of each stage `started, ended, failed, retried, seconds {median, p95, max},
-        errors` by category. `runs` (`started`, `ended` by state, `success`). `patterns`: failures that came in
-        two runs or more, the most frequent first, each with `stage, category, message, times, runs, last`.
+        errors` by category, `cpu_seconds` that the engine worked at it, `peak_memory` of the process in
+        bytes meanwhile (None where the system does not say). `runs` (`started`, `ended` by state,
+        `success`). `patterns`: failures that came in two runs or more, the most frequent first, each with
+        `stage, category, message, times, runs, last`.
     """
-    whole: dict[str, _Stage] = defaultdict(_Stage)
-    series: dict[datetime, dict[str, _Stage]] = defaultdict(lambda: defaultdict(_Stage))
+    series = _Series(every)
     begun, ended = 0, Counter[str]()
-    failures: list[tuple[str, JsonObject, datetime, str]] = []
-    for run in runs:
-        begun += _within(run["created_at"], since, until) is not None
-        if _within(run["ended_at"], since, until):
-            ended[run["state"]] += 1
-        for step in run["steps"]:
-            stage = step["action"] or step["kind"] or "step"
-            start = _within(step["started_at"], since, until)
-            if start and step["state"] != "skipped":
-                for one in (whole[stage], series[_floor(start, every)][stage]):
-                    one.started += 1
-            end = _within(step["ended_at"], since, until)
-            if end and step["state"] != "skipped":
-                for one in (whole[stage], series[_floor(end, every)][stage]):
-                    _ended(one, step)
-                if step["state"] == "failed":
-                    failures.append((stage, step, end, run["id"]))
-    good = ended["succeeded"] + ended["planned"]
-    total = sum(ended.values())
+    open_: dict[tuple[str, str], tuple[datetime, str]] = {}
+    failures: dict[tuple[str, str, str], _Pattern] = {}
+    for row in rows:
+        assert row.at is not None, "the store says when"
+        if row.event == "run.began":
+            begun += 1
+        elif row.event == "run.ended":
+            ended[row.state or ""] += 1
+        elif row.event == "began":
+            open_[row.run_id, row.address] = row.at, row.stage
+        else:
+            open_.pop((row.run_id, row.address), None)
+            start = row.started_at or row.at
+            if since <= start <= until:
+                series.started(start, row.stage)
+            for one in series.at(row.at, row.stage):
+                one.take(row)
+            if row.state == "failed":
+                alike = row.stage, row.category or "unclassified", wording(row.message)
+                failures.setdefault(alike, _Pattern(row.at)).add(row, row.at)
+    for start, stage in open_.values():  # under way still
+        series.started(start, stage)
+    good, total = ended["succeeded"] + ended["planned"], sum(ended.values())
     return {
         "since": format_time(since),
         "until": format_time(until),
@@ -98,47 +139,47 @@ def measures(
             "ended": dict(ended),
             "success": good / total if total else None,
         },
-        "stages": {name: one.as_json() for name, one in sorted(whole.items())},
+        "stages": {name: one.as_json() for name, one in sorted(series.whole.items())},
         "series": [
             {
                 "at": format_time(at),
                 "stages": {name: one.as_json() for name, one in sorted(stages.items())},
             }
-            for at, stages in sorted(series.items())
+            for at, stages in sorted(series.intervals.items())
         ],
         "patterns": _patterns(failures),
     }
 
 
-def _ended(stage: _Stage, step: JsonObject) -> None:
-    stage.ended += 1
-    stage.retried += max(0, step["attempts"] - 1)
-    if step["started_at"]:
-        began = datetime.fromisoformat(step["started_at"])
-        took = (datetime.fromisoformat(step["ended_at"]) - began).total_seconds()
-        stage.seconds.append(max(took, 0.0))
-    if step["state"] == "failed":
-        stage.failed += 1
-        stage.errors[step["category"] or "unclassified"] += 1
+@dataclass
+class _Pattern:
+    """Failures of one stage, category and wording."""
+
+    last: datetime
+    message: str = ""
+    times: int = 0
+    runs: set[str] = field(default_factory=set)
+
+    def add(self, row: MeasureRow, at: datetime) -> None:
+        self.times += 1
+        self.runs.add(row.run_id)
+        if at >= self.last:
+            self.last, self.message = at, row.message
 
 
-def _patterns(failures: Sequence[tuple[str, JsonObject, datetime, str]]) -> list[JsonObject]:
-    """Return the failures of one stage, category and wording that more than one run had."""
-    alike: dict[tuple[str, str, str], list[tuple[datetime, str, str]]] = defaultdict(list)
-    for stage, step, at, run in failures:
-        category = step["category"] or "unclassified"
-        alike[stage, category, wording(step["message"])].append((at, run, step["message"]))
+def _patterns(failures: Mapping[tuple[str, str, str], _Pattern]) -> list[JsonObject]:
+    """Return those that more than one run had."""
     found: list[JsonObject] = [
         {
             "stage": stage,
             "category": category,
-            "message": max(seen)[2][:300],
-            "times": len(seen),
-            "runs": sorted({run for _, run, _ in seen}),
-            "last": format_time(max(seen)[0]),
+            "message": seen.message[:300],
+            "times": seen.times,
+            "runs": sorted(seen.runs)[:_RUNS],
+            "last": format_time(seen.last),
         }
-        for (stage, category, _), seen in alike.items()
-        if len({run for _, run, _ in seen}) >= _OFTEN
+        for (stage, category, _), seen in failures.items()
+        if len(seen.runs) >= _OFTEN
     ]
     found.sort(key=lambda one: (-one["times"], one["stage"], one["message"]))
     return found[:_PATTERNS]
@@ -147,11 +188,6 @@ def _patterns(failures: Sequence[tuple[str, JsonObject, datetime, str]]) -> list
 def wording(message: str) -> str:
     """Return a failure's message without what differs each time: numbers, ids, quoted names."""
     return _PART.sub("…", " ".join(message.split()))
-
-
-def _within(text: str | None, since: datetime, until: datetime) -> datetime | None:
-    at = datetime.fromisoformat(text) if text else None
-    return at if at is not None and since <= at <= until else None
 
 
 def _floor(at: datetime, every: timedelta) -> datetime:

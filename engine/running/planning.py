@@ -35,6 +35,7 @@ def first_plan(services: Services, session: Session) -> PlanDocument:
         revision=row.program,
     )
     for done in reads:
+        session.spent.add(done.address, done.cpu)
         session.note(
             "step.outcome",
             address=done.address,

@@ -12,13 +12,14 @@ from engine.domain.canonical import Json, JsonObject
 from engine.domain.clock import Clock, format_time
 from engine.domain.entry import Entry, StoredEntry
 from engine.domain.run import RunState, advance
-from engine.journal.rows import RunRow
+from engine.journal.rows import MeasureRow, RunRow
 from engine.journal.store import Store, Tx
 from engine.language.program import Program
 from engine.planning.document import PlanDocument
 from engine.planning.fold import fold
 from engine.planning.progress import RunProgress
 from engine.planning.scope import RunFacts
+from engine.running.measuring import Spent, rows_of
 
 B = TypeVar("B")
 
@@ -116,6 +117,7 @@ class Session:
         self._pending: list[Entry] = []
         self._extras: list[Callable[[Tx], None]] = []
         self._durable = 0
+        self.spent = Spent()
         self.facts = _facts(row)
 
     # ------------------------------------------------------------ reading
@@ -240,6 +242,8 @@ class Session:
         state, reason, ending = self.progress.state, _reason(pending), self.ending
         # By the entries: a state that was left and entered again has a new reason.
         durable, moved = self._durable, any(entry.kind == "run.state" for entry in pending)
+        rows = self._measured(pending)
+        began = self._measured([last]) if last is not None else []
 
         def work(tx: Tx) -> tuple[B | None, int, Sequence[StoredEntry]]:
             blocked = guard(tx) if guard is not None else None
@@ -248,6 +252,7 @@ class Session:
             number = durable
             if entries:
                 number = tx.journal.append(run_id, entries, epoch=epoch)
+                tx.measures.add(rows if entries is pending else [*rows, *began])
             if ending:
                 tx.runs.end(run_id, epoch, state, reason)
             elif moved:
@@ -263,6 +268,9 @@ class Session:
             return blocked, number, foreign
 
         return work
+
+    def _measured(self, entries: Sequence[Entry]) -> list[MeasureRow]:
+        return rows_of(self.row.id, self.program, self.progress, self.spent, entries)
 
     def _told(self, written: Sequence[Entry]) -> None:
         if self._observe is not None:

@@ -11,7 +11,7 @@ from engine.domain.errors import InvalidInput, NotFound
 from engine.domain.ids import new_id
 from engine.domain.people import Actor
 from engine.domain.run import RunMode, RunState
-from engine.journal.rows import RunRow
+from engine.journal.rows import MeasureRow, RunRow
 from engine.journal.store import Store, Tx
 from engine.language.program import Program
 from engine.planning.fold import fold
@@ -135,6 +135,7 @@ class Starting:
         if request.alert is not None:
             body["alert"] = request.alert.get("id") or request.alert.get("fingerprint")
         tx.journal.append(run_id, [Entry("run.created", body)], new=True)
+        tx.measures.add([MeasureRow("run.began", run_id)])
         return run_id
 
     def find_run(self, tx: Tx, text: str) -> RunRow:

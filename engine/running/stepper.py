@@ -334,19 +334,20 @@ class Stepper(Parking):
         services, session = self.services, self.session
         state = move.state if isinstance(move, Continue) else None
         node, address, place = move.node, move.address, move.place
-        match node:
-            case ActionNode():
-                return Attempt(services, session, address, node, place).carry(state)
-            case WaitNode():
-                return Waiting(services, session, address, node, place).carry(state)
-            case GateNode():
-                return carry_gate(services, session, address, node, place, state)
-            case ManualNode():
-                return carry_manual(services, session, address, node, place, state)
-            case RestoreNode():
-                return carry_restore(services, session, address, node, place, state)
-            case EndNode():
-                return self._end(address, node, move)
+        with session.spent.on(address):
+            match node:
+                case ActionNode():
+                    return Attempt(services, session, address, node, place).carry(state)
+                case WaitNode():
+                    return Waiting(services, session, address, node, place).carry(state)
+                case GateNode():
+                    return carry_gate(services, session, address, node, place, state)
+                case ManualNode():
+                    return carry_manual(services, session, address, node, place, state)
+                case RestoreNode():
+                    return carry_restore(services, session, address, node, place, state)
+                case EndNode():
+                    return self._end(address, node, move)
         raise StanchError(f"{address}: no such kind of step: {type(node).__name__}")
 
     def _end(self, address: str, node: EndNode, move: Begin | Continue) -> Carried:

@@ -12,6 +12,7 @@ from engine.domain.errors import StaleOwner, StoreUnavailable
 from engine.domain.ids import new_id
 from engine.journal.rows import RunRow
 from engine.journal.store import Tx
+from engine.running.measuring import forget
 from engine.running.paging import needs_human
 from engine.running.programs import Programs
 from engine.running.services import Services
@@ -65,6 +66,7 @@ class Worker:
 
         def work(tx: Tx) -> list[Claimed]:
             tx.workers.beat(self.id, self._lease)
+            forget(tx)
             return self._claim(tx, self._threads)
 
         claimed = self._services.store.write(work)
@@ -265,6 +267,7 @@ class Worker:
 
             def work(tx: Tx, driven: frozenset[Owned] = driven) -> Beat:
                 alive = tx.workers.beat(self.id, self._lease)
+                forget(tx)
                 return alive, tx.workers.recover(), self._strays.let_go(tx, self.id, driven)
 
             try:

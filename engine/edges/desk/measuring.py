@@ -10,14 +10,12 @@ from engine.domain.run import ENDS, RunState
 from engine.edges.desk.reading import Reading
 from engine.journal.rows import Page
 from engine.journal.store import Tx
-from engine.running.measures import KEPT, measures
-from engine.running.views import run_batches, run_detail, run_view
+from engine.running.measures import measures
+from engine.running.measuring import KEPT
+from engine.running.views import run_batches, run_view
 
 _UNDER_WAY = tuple(state for state in RunState if state not in ENDS)
 _LOOKED_AT = 100  # active runs whose batches are looked for
-_MOST = 5000  # runs that are measured
-_PAGE = 200
-_LONG = timedelta(days=1)  # a run that began so long before the window may have ended in it
 
 
 class Measuring(Reading):
@@ -45,8 +43,6 @@ class Measuring(Reading):
     def metrics(self, since: float, every: float) -> JsonObject:
         """Return the series of the last `since` seconds in intervals of `every` seconds: see `measures`.
 
-        `whole` is false where there were more runs than are looked at.
-
         Raises:
             InvalidInput: the window is longer than a week, or the interval is no part of it.
         """
@@ -54,22 +50,11 @@ class Measuring(Reading):
             raise InvalidInput("since is from one minute to seven days (7d)")
         if not 1 <= every <= since or since / every > 1000:
             raise InvalidInput("every is from one second to the window, in at most 1000 intervals")
-        until = self.app.clock.now()
-        start = until - timedelta(seconds=since)
+        width = timedelta(seconds=every)
 
         def work(tx: Tx) -> JsonObject:
-            details: list[JsonObject] = []
-            before: str | None = None
-            whole = False
-            while len(details) < _MOST:
-                rows = tx.runs.list(Page(limit=_PAGE, before=before))
-                fresh = [row for row in rows if row.created_at >= start - _LONG]
-                details += [run_detail(tx, row) for row in fresh]
-                if len(fresh) < _PAGE:
-                    whole = True
-                    break
-                before = rows[-1].id
-            found = measures(details, start, until, timedelta(seconds=every))
-            return {**found, "whole": whole}
+            until = tx.now()
+            start = until - timedelta(seconds=since)
+            return measures(tx.measures.between(start, until), start, until, width)
 
         return self._read(work)

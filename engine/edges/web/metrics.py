@@ -10,7 +10,13 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -81,6 +87,7 @@ class Metrics:
         self._retries = Counter(
             "stanch_retries", "Retries, by category", ["category"], registry=add
         )
+        add.register(ProcessCollector(registry=None))  # CPU, memory and open files of the process
         add.register(_StoreGauges(store))
         if triage is not None:
             add.register(_Decisions(triage))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
 from engine.domain.canonical import Json
 from engine.domain.entry import Entry, StoredEntry
 from engine.domain.run import RunState
-from engine.journal.rows import GateRow, Page, RunRow, VoteRow
+from engine.journal.rows import GateRow, MeasureRow, Page, RunRow, VoteRow
 
 
 class Runs(Protocol):
@@ -181,3 +181,17 @@ class Workers(Protocol):
         ...
 
     def alive(self) -> Sequence[str]: ...
+
+
+class Measures(Protocol):
+    """What was measured of runs and steps."""
+
+    def add(self, rows: Sequence[MeasureRow]) -> None: ...
+
+    def between(self, since: datetime, until: datetime) -> Iterator[MeasureRow]:
+        """Yield what was measured from `since` to `until`, both included, oldest first; few are held."""
+        ...
+
+    def prune(self, before: datetime) -> int:
+        """Forget some of what was measured before this time; return how many rows."""
+        ...

@@ -56,11 +56,13 @@ def test_a_batch_under_way_is_told_by_the_api_and_by_top(app: App) -> None:
 def test_series_are_told_by_the_api_and_shown(app: App) -> None:
     run_all(app, "toys/fail", "toys/fail", "toys/each")
     found: Any = get(app, "/api/v1/metrics", params={"since": 3600, "every": 60}).json()
-    assert found["whole"]
     assert found["stages"]["toy.set"]["failed"] == 2
     assert [one["stage"] for one in found["patterns"]] == ["toy.set"]
     assert LocalBackend(app).metrics(3600, 60) == found
+    assert found["stages"]["toy.set"]["cpu_seconds"] > 0
     text = plain(measured(found))
+    assert f"{found['stages']['toy.set']['peak_memory'] / 2**20:.0f} MiB" in text
+    assert "process_cpu_seconds_total" in app.metrics.text().decode()
     assert "failures that keep coming back" in text
     assert "3 runs started, 2 ended, 0.0% well" in text
 

@@ -8,10 +8,14 @@ from typing import Any
 
 import pytest
 
+from engine.domain.errors import ActionFailed, Category
 from engine.domain.run import RunMode
+from engine.journal.rows import MeasureRow
+from engine.journal.store import Tx
 from engine.planning.progress import RunProgress
 from engine.running.measures import measures, wording
-from engine.running.views import run_batches, run_detail
+from engine.running.measuring import KEPT
+from engine.running.views import run_batches
 from tests.harness import Harness
 from tests.harness_programs import node, program
 from tests.toys import Table
@@ -19,6 +23,7 @@ from tests.toys import Table
 COVERS = ("C2", "C3", "C5")
 
 HOUR = timedelta(hours=1)
+LOOK_AT_X = program({"id": "look", "action": "toy.get", "with": {"name": "x"}})
 
 
 @pytest.fixture
@@ -70,9 +75,13 @@ def test_a_run_without_a_foreach_has_no_batches(engine: Harness) -> None:
 
 
 def measured(engine: Harness, runs: list[str], since: datetime, every: timedelta = HOUR) -> Any:
-    rows = [engine.row(run) for run in runs]
-    details = engine.store.read(lambda tx: [run_detail(tx, row) for row in rows])
-    return measures(details, since, engine.clock.now(), every)
+    until, wanted = engine.clock.now(), set(runs)
+
+    def work(tx: Tx) -> Any:
+        rows = [row for row in tx.measures.between(since, until) if row.run_id in wanted]
+        return measures(rows, since, until, every)
+
+    return engine.store.read(work)
 
 
 def test_stages_are_counted_in_the_interval_in_which_they_began_and_ended(engine: Harness) -> None:
@@ -118,6 +127,83 @@ def test_a_failure_of_two_runs_is_a_pattern_and_one_of_a_single_run_is_none(
     )
     assert stage["errors"] == {pattern["category"]: 2}
     assert measured(engine, runs[1:], since)["patterns"] == []
+
+
+def test_what_a_stage_took_of_the_machine_is_measured(engine: Harness) -> None:
+    since = engine.clock.now()
+    engine.table.on_read = lambda: sum(n * n for n in range(300_000))
+    run = engine.run(LOOK_AT_X).id
+    cheap = engine.run(program({"id": "rest", "kind": "wait", "for_": 60.0})).id
+    engine.pass_time(60, step=60)
+    stages = measured(engine, [run, cheap], since)["stages"]
+    assert stages["toy.get"]["cpu_seconds"] > stages["wait"]["cpu_seconds"]
+    assert stages["toy.get"]["cpu_seconds"] > 0.005
+    assert stages["toy.get"]["peak_memory"] > 10 * 2**20
+
+
+def test_a_week_is_kept_and_no_more(engine: Harness) -> None:
+    day = timedelta(days=1)
+    start = engine.clock.now()
+    runs = []
+    for _ in range(10):
+        runs.append(engine.run(LOOK_AT_X).id)
+        engine.clock.advance(day.total_seconds())
+    week = measured(engine, runs, engine.clock.now() - KEPT, day)
+    assert week["runs"] == {"started": 7, "ended": {"succeeded": 7}, "success": 1.0}
+    assert week["stages"]["toy.get"]["ended"] == 7
+    assert len(week["series"]) == 7
+    engine.worker.step()
+    assert measured(engine, runs, start, day)["runs"]["started"] == 7, "what is older is forgotten"
+    engine.clock.advance(KEPT.total_seconds() + 1)
+    engine.worker.step()
+    assert measured(engine, runs, start, day)["runs"]["started"] == 0
+    assert engine.row(runs[0]).state.value == "succeeded", "its journal is not"
+
+
+def test_a_window_is_whole_however_much_is_in_it(engine: Harness) -> None:
+    """More than is read or forgotten at a time, some of it at the very same moment."""
+    since = engine.clock.now()
+    rows = [
+        MeasureRow("ended", f"r{n}", "s", "toy.get", "succeeded", started_at=since, attempts=2)
+        for n in range(12_001)
+    ]
+    engine.store.write(lambda tx: tx.measures.add(rows[:11_000]))
+    engine.clock.advance(1)
+    engine.store.write(lambda tx: tx.measures.add(rows[11_000:]))
+    names = [row.run_id for row in rows]
+    stage = measured(engine, names, since)["stages"]["toy.get"]
+    assert (stage["ended"], stage["started"], stage["retried"]) == (12_001, 12_001, 12_001)
+    assert stage["seconds"] == {"median": 0.0, "p95": 1.0, "max": 1.0}
+    first = engine.store.read(lambda tx: len(list(tx.measures.between(since, since))))
+    assert first == 11_000
+    forgotten = []
+    while count := engine.store.write(lambda tx: tx.measures.prune(engine.clock.now())):
+        forgotten.append(count)
+    assert (sum(forgotten), max(forgotten)) == (11_000, 2000)
+
+
+def test_what_is_under_way_counts_as_started_alone(engine: Harness) -> None:
+    since = engine.clock.now()
+    run = engine.start(program({"id": "rest", "kind": "wait", "for_": 60.0}))
+    engine.settle()
+    stage = measured(engine, [run], since)["stages"]["wait"]
+    assert (stage["started"], stage["ended"]) == (1, 0)
+    engine.pass_time(60, step=60)
+    stage = measured(engine, [run], since)["stages"]["wait"]
+    assert (stage["started"], stage["ended"]) == (1, 1)
+
+
+def test_a_change_that_is_tried_again_began_once(engine: Harness) -> None:
+    since = engine.clock.now()
+    refusal = ActionFailed(Category.TRANSIENT, "reset", effect_possible=False)
+    engine.table.faults = [refusal]
+    up = {"id": "up", "action": "toy.set", "with": {"name": "x", "value": 2}}
+    run = engine.start(program(up), RunMode.AUTO)
+    engine.settle()
+    engine.pass_time(60)
+    stage = measured(engine, [run], since)["stages"]["toy.set"]
+    assert (stage["started"], stage["ended"], stage["retried"]) == (1, 1, 1)
+    assert stage["failed"] == 0
 
 
 def test_wording_is_what_stays_of_a_message() -> None:

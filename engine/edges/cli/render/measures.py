@@ -17,10 +17,19 @@ def measured(found: JsonObject) -> RenderableType:
     if runs["success"] is not None:
         head += f", {sum(runs['ended'].values())} ended, {runs['success']:.1%} well"
     parts: list[RenderableType] = [Text(head, style="bold")]
-    if not found["whole"]:
-        parts.append(Text("there were more runs than are looked at", style="bold red"))
     if found["stages"]:
-        names = ("STAGE", "STARTED", "ENDED", "FAILED", "RETRIED", "MEDIAN", "P95", "ERRORS")
+        names: tuple[str, ...] = (
+            "STAGE",
+            "STARTED",
+            "ENDED",
+            "FAILED",
+            "RETRIED",
+            "MEDIAN",
+            "P95",
+            "CPU",
+            "MEMORY",
+            "ERRORS",
+        )
         rows = (_stage(name, stage) for name, stage in found["stages"].items())
         parts += [table(names, rows)]
     if found["patterns"]:
@@ -32,11 +41,14 @@ def measured(found: JsonObject) -> RenderableType:
 
 def _stage(name: str, stage: JsonObject) -> tuple[str, ...]:
     taken = stage["seconds"] or {}
+    memory = stage["peak_memory"]
     errors = ", ".join(f"{number} {category}" for category, number in stage["errors"].items())
     return (
         name,
         *(str(stage[one]) for one in ("started", "ended", "failed", "retried")),
         *(spell(taken[one]) if taken else "" for one in ("median", "p95")),
+        spell(stage["cpu_seconds"]),
+        "" if memory is None else f"{memory / 2**20:.0f} MiB",
         errors,
     )
 
