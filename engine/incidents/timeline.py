@@ -144,6 +144,7 @@ _PERSONS = {
     "hold": "{} held the run",
     "release": "{} released the run",
     "wake": "{} woke the run",
+    "recover": "{} started a run over what failed",
 }
 _OWN = {
     "gave_way": "the run lets go of its locks",

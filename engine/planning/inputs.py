@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -13,6 +13,7 @@ from engine.language.program import Program
 from engine.language.templates import render
 
 _MOST = 1024
+_SHOWN = 50  # mistakes that are told one by one
 # By identity, held by the program itself: hashing its schema would cost more than the check.
 _CHECKS: dict[int, _Check] = {}
 
@@ -29,7 +30,7 @@ def checked_inputs(program: Program, given: Mapping[str, Any]) -> JsonObject:
     """Return `given` with the schema's defaults filled in.
 
     Raises:
-        InvalidInput: naming the playbook, the input, what was found and what the schema wants.
+        InvalidInput: with every mistake: the input, what was found and what the schema wants.
     """
     values: JsonObject = dict(given)
     for name, schema in program.inputs.get("properties", {}).items():
@@ -37,19 +38,43 @@ def checked_inputs(program: Program, given: Mapping[str, Any]) -> JsonObject:
             values[name] = schema["default"]
     known = program.inputs.get("properties", {})
     extra = sorted(set(values) - set(known))
-    if extra and program.inputs.get("additionalProperties", False) is False:
-        raise InvalidInput(
-            f"playbook {program.playbook} has no input {extra[0]!r}; it has: {', '.join(sorted(known)) or 'none'}"
-        )
+    closed = program.inputs.get("additionalProperties", False) is False
     check = _check(program)
-    if check.plain is not None and _fits(check.plain, values):
+    if not (extra and closed) and check.plain is not None and _fits(check.plain, values):
         return values
-    for error in sorted(
-        check.validator.iter_errors(values), key=lambda item: list(map(str, item.path))
-    ):
-        where = ".".join(str(part) for part in error.path) or "inputs"
-        raise InvalidInput(f"playbook {program.playbook}: {where}: {error.message}")
+    mistakes = []
+    if extra and closed:
+        names = ", ".join(sorted(known)) or "none"
+        mistakes += [
+            f"playbook {program.playbook} has no input {one!r}; it has: {names}" for one in extra
+        ]
+    mistakes += _mistakes(
+        program, {name: values[name] for name in values if name not in extra} if closed else values
+    )
+    if mistakes:
+        raise InvalidInput(_told(mistakes))
     return values
+
+
+def _mistakes(program: Program, values: JsonObject) -> list[str]:
+    found = sorted(
+        _check(program).validator.iter_errors(values), key=lambda item: list(map(str, item.path))
+    )
+    return [
+        f"playbook {program.playbook}: {_where(error.path)}: {error.message}" for error in found
+    ]
+
+
+def _where(path: Iterable[Any]) -> str:
+    return ".".join(str(part) for part in path) or "inputs"
+
+
+def _told(mistakes: Sequence[str]) -> str:
+    if len(mistakes) == 1:
+        return mistakes[0]
+    more = len(mistakes) - _SHOWN
+    lines = [f"{len(mistakes)} mistakes in the inputs:", *mistakes[:_SHOWN]]
+    return "\n  ".join([*lines, *([f"and {more} more"] if more > 0 else [])])
 
 
 @dataclass(frozen=True)

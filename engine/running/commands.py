@@ -14,6 +14,7 @@ from engine.journal.store import Store, Tx
 from engine.language.program import ManualNode, Program
 from engine.planning.addresses import find_node
 from engine.running.rearming import Rearming
+from engine.running.recovering import Recovering, recoveries
 from engine.running.standing import Anybody, Holders, standing, where_of
 from engine.running.steering import Steering
 from engine.running.voting import Voting
@@ -22,7 +23,7 @@ from engine.running.wayback import WayBack
 _RETRYABLE = {RunState.FAILED, RunState.NEEDS_HUMAN, RunState.HELD}
 
 
-class Commands(Voting, WayBack, Steering, Rearming):
+class Commands(Voting, WayBack, Recovering, Steering, Rearming):
     """The acts. `playbooks` gives the loaded programs, by name, as they are now.
 
     Args:
@@ -137,6 +138,11 @@ class Commands(Voting, WayBack, Steering, Rearming):
             taken = self.progress(tx, row)[0].taken_by
             if taken is not None:
                 raise Refused(f"{taken} has taken run {row.id} over; stanch handback comes first")
+            if others := recoveries(tx, row.id):
+                raise Refused(
+                    f"run {others[-1]['run']} recovers what failed of run {row.id}; both would do it. "
+                    f"What is left: stanch recover {row.id}"
+                )
         if states is not None and row.state not in states:
             raise Refused(f"run {row.id} is {row.state.value}; {signal} does not apply to it")
         body = {"signal": signal, "actor": actor.name, "via": actor.via, "reason": reason}

@@ -83,6 +83,12 @@ class Commands(IncidentWords):
             "withdraw": Command("[GATE]", "take your vote back", self._withdraw),
             "cancel": Command("RUN [reason]", "stop a run", self._cancel),
             "retry": Command("RUN [reason]", "resume where it failed", self._retry, again=False),
+            "recover": Command(
+                "RUN [step]",
+                "run again just what failed of a batch, with a gate of its own",
+                self._recover,
+                again=False,
+            ),
             "undo": Command(
                 "RUN [step …] [--override=REASON]",
                 "plan the way back, with a gate of its own",

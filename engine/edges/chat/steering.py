@@ -57,6 +57,12 @@ class Steering:
     def _retry(self, asker: Asker, typed: Typed) -> Message:
         return _steered(self._desk.retry, asker, typed, "retry RUN reason")
 
+    def _recover(self, asker: Asker, typed: Typed) -> Message:
+        run = need(typed, 0, "a run", "recover RUN [step]")
+        step = typed.arguments[1] if len(typed.arguments) > 1 else None
+        line = self._desk.recover(asker.actor, run, step)
+        return say(f"What failed is a run of its own: {answers.run_line(line)}")
+
     def _undo(self, asker: Asker, typed: Typed) -> Message:
         run = need(typed, 0, "a run", "undo RUN")
         override = typed.options.get("override", "")

@@ -128,6 +128,9 @@ class LocalBackend:
     def retry(self, run: str, reason: str) -> JsonObject:
         return self._desk.retry(self._actor, run, reason)
 
+    def recover(self, run: str, step: str | None) -> JsonObject:
+        return self._desk.recover(self._actor, run, step)
+
     def undo(self, run: str, steps: Sequence[str], override: str = "") -> JsonObject:
         return self._desk.undo(self._actor, run, steps, override)
 

@@ -161,6 +161,9 @@ class RemoteBackend:
     def retry(self, run: str, reason: str) -> JsonObject:
         return self._on_run(run, "retry", reason=reason)
 
+    def recover(self, run: str, step: str | None) -> JsonObject:
+        return self._on_run(run, "recover", step=step)
+
     def undo(self, run: str, steps: Sequence[str], override: str = "") -> JsonObject:
         return self._on_run(run, "undo", steps=list(steps), override=override)
 

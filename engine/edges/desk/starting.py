@@ -207,6 +207,16 @@ class Starting(Reading):
         made = self.app.commands.undo(row.id, actor, tuple(steps), override)
         return self._run_line(made["run"])
 
+    def recover(self, actor: Actor, run: str, step: str | None = None) -> JsonObject:
+        """Start a run over just the items of an ended run's foreach that failed, and return it.
+
+        Raises:
+            Refused: nothing failed that was not recovered since, or it cannot be done on its own.
+        """
+        require(actor, Level.OPERATOR, "recover a run")
+        row = self._read(lambda tx: find_run(tx, run))
+        return self._run_line(self.app.commands.recover(row.id, actor, step)["run"])
+
     def plan_undo(
         self, actor: Actor, run: str, steps: Sequence[str] = (), override: str = ""
     ) -> JsonObject:

@@ -11,6 +11,7 @@ from engine.edges.web.models import (
     ListAnswer,
     PlanBody,
     ReasonBody,
+    RecoverBody,
     RejectBody,
     StartBody,
     SwitchBody,
@@ -52,6 +53,12 @@ def cancel(request: Request, actor: Writer, ref: Id, body: ReasonBody) -> Answer
 @router.post("/runs/{ref}/retry", tags=["runs"], summary="Retry a failed run from its failed step")
 def retry(request: Request, actor: Writer, ref: Id, body: ReasonBody) -> Answer:
     return desk_of(request).retry(actor, ref, body.reason)
+
+
+@router.post("/runs/{ref}/recover", tags=["runs"], summary="Run again just what failed of a batch")
+def recover(request: Request, actor: Writer, ref: Id, body: RecoverBody) -> Answer:
+    """A run of its own, with a gate, over the failed items of a foreach as they were. Answers with it."""
+    return desk_of(request).recover(actor, ref, body.step)
 
 
 @router.post("/runs/{ref}/undo", tags=["runs"], summary="Undo a run's changes")

@@ -170,6 +170,14 @@ class UndoBody(Body):
     )
 
 
+class RecoverBody(Body):
+    step: str | None = Field(
+        default=None,
+        description="The foreach whose failed items are recovered; needed where several have some.",
+        examples=["documents"],
+    )
+
+
 class DoneBody(Body):
     address: str = Field(description="The manual step's address.", examples=["tell_support"])
     note: str = Field(max_length=4000, description="What was done or found.")

@@ -17,7 +17,7 @@ from engine.running.warming import Warmer
 from tests.harness import BOB
 from tests.harness_programs import program
 from tests.unit.edges.app import App
-from tests.unit.edges.test_api import get
+from tests.unit.edges.test_api import get, post
 
 COVERS = ("C2", "C3", "C4", "C5", "C6")
 
@@ -30,6 +30,7 @@ EACH = program(
     },
     playbook="toys/each",
 )
+FAILS = {"id": "up", "action": "toy.set", "with": {"name": "{{ item }}", "value": 2}}
 
 
 def run_all(app: App, *playbooks: str) -> list[str]:
@@ -65,6 +66,21 @@ def test_series_are_told_by_the_api_and_shown(app: App) -> None:
     assert "process_cpu_seconds_total" in app.metrics.text().decode()
     assert "failures that keep coming back" in text
     assert "3 runs started, 2 ended, 0.0% well" in text
+
+
+def test_a_recovery_is_started_through_the_api_and_the_command_line(app: App) -> None:
+    each = {**FAILS, "foreach": {"items": ["stuck", "x"], "key": "{{ item }}", "tolerate": "1"}}
+    app.engine.programs["toys/some"] = program(each, playbook="toys/some")
+    first, second = run_all(app, "toys/some", "toys/some")
+    made = post(app, f"/api/v1/runs/{first}/recover", {"step": "up"}).json()
+    assert (made["playbook"], made["state"]) == ("toys/some", "queued")
+    detail = get(app, f"/api/v1/runs/{made['id']}").json()
+    assert detail["inputs"]["recovered_items"] == ["stuck"]
+    again = post(app, f"/api/v1/runs/{first}/recover", {})
+    assert again.status_code == 403
+    assert "just now" in again.text
+    line = LocalBackend(app).recover(second, None)
+    assert line["id"] not in (first, second, made["id"])
 
 
 def test_warm_up_is_told_by_the_api_by_metrics_and_by_top(app: App) -> None:

@@ -1,4 +1,4 @@
-"""Commands that decide and steer: approve, reject, withdraw, cancel, retry, undo, done, pause, resume."""
+"""Commands that decide and steer: approve, reject, withdraw, cancel, retry, recover, undo, done, pause, resume."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ def register(app: typer.Typer, epilog: str) -> None:
         ("withdraw", withdraw),
         ("cancel", cancel),
         ("retry", retry),
+        ("recover", recover),
         ("undo", undo),
         ("done", done),
         ("pause", pause),
@@ -194,6 +195,29 @@ def retry(
     with session.backend() as backend:
         since = backend.run(run)["entries"] if follow else 0
         _after(session, backend, backend.retry(run, reason), follow=follow, since=since)
+
+
+def recover(
+    context: typer.Context,
+    run: Run,
+    step: Annotated[
+        str | None, typer.Option("--step", help="The foreach, where several have failures.")
+    ] = None,
+    follow: Follow = False,
+) -> None:
+    """Run again just what failed of a batch, as a run of its own.
+
+    It takes the failed items of a foreach as they were, and nothing else of the run. It is planned and gated
+    like any other. What succeeded, there or in an earlier recovery, is not done again.
+
+    \b
+    Examples:
+      stanch recover 9n4p
+      stanch recover 9n4p --step documents --follow
+    """
+    session = session_of(context)
+    with session.backend() as backend:
+        _after(session, backend, backend.recover(run, step), follow=follow, since=0)
 
 
 def undo(
