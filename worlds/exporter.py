@@ -15,7 +15,6 @@ scaling workers down does lower the failure rate, and nothing else does but the 
 
 from __future__ import annotations
 
-import contextlib
 import json
 import threading
 import time
@@ -23,9 +22,10 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
+
+from worlds.loopback import Loopback, QuietHandler
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -99,31 +99,11 @@ class Counters:
         )
 
 
-class Scripted:
+class Scripted(Loopback):
     """Serves as `/metrics`, on a free port of 127.0.0.1, what `metrics` returns."""
 
     def __init__(self, metrics: Callable[[], str]) -> None:
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(metrics))
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.1,), daemon=True)
-
-    @property
-    def address(self) -> str:
-        """`host:port`, as Prometheus wants it."""
-        return f"127.0.0.1:{self._server.server_address[1]}"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join(5)
+        super().__init__(_handler(metrics))
 
 
 class Exporter:
@@ -252,18 +232,9 @@ class Exporter:
         return int(row[0]) if row else 0, {str(snapshot): at for snapshot, at in failed}
 
 
-def _handler(metrics: Callable[[], str]) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            body = metrics().encode()
-            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-                self.send_response(200)
-                self.send_header("Content-Type", CONTENT_TYPE)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base's name
-            """Say nothing: a scrape a second would fill the terminal."""
+def _handler(metrics: Callable[[], str]) -> type[QuietHandler]:
+    class Handler(QuietHandler):
+        def serve(self) -> None:
+            self.whole(200, CONTENT_TYPE, metrics().encode())
 
     return Handler

@@ -8,14 +8,11 @@ Everything else is refused, and `calls` says what was asked.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Self
 from urllib.parse import parse_qsl
 
+from worlds.loopback import Loopback, QuietHandler
 from worlds.objects.requests import Answer, Request, S3Error, document, element
 from worlds.objects.rights import signer
 from worlds.servers.s3 import ADMIN, Identity
@@ -24,7 +21,7 @@ Policies = Mapping[str, Sequence[tuple[str, str]]]  # by principal: action and r
 _PAGE = 100
 
 
-class IamServer:
+class IamServer(Loopback):
     """Serves the question on a free port of 127.0.0.1.
 
     Args:
@@ -44,25 +41,7 @@ class IamServer:
         self.callers = dict(callers or {})
         self.identities = {one.access_key: one for one in identities}
         self.calls: list[str] = []
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = True
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
-
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        super().__init__(_handler(self))
 
     def answer(self, request: Request) -> Answer:
         """Answer one request of IAM's query protocol."""
@@ -123,16 +102,11 @@ def _members(fields: Mapping[str, str], name: str) -> list[str]:
     return [value for _, value in sorted(found)]
 
 
-def _handler(server: IamServer) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-        def _serve(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            made = server.answer(Request.of(self.command, self.path, dict(self.headers), body))
+def _handler(server: IamServer) -> type[QuietHandler]:
+    class Handler(QuietHandler):
+        def serve(self) -> None:
+            given = Request.of(self.command, self.path, dict(self.headers), self.content())
+            made = server.answer(given)
             self.send_response(made.status)
             for name, value in made.headers.items():
                 self.send_header(name, value)
@@ -140,6 +114,4 @@ def _handler(server: IamServer) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             self.wfile.write(made.body)
 
-    for method in ("GET", "POST"):
-        setattr(Handler, f"do_{method}", Handler._serve)
     return Handler

@@ -13,10 +13,11 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
+
+from worlds.loopback import Loopback, QuietHandler
 
 _LINE = re.compile(r"^([a-z_]+)(?:\{[^}]*\})? (\S+)$", re.MULTILINE)
 _TERM = re.compile(
@@ -34,7 +35,7 @@ class NotUnderstood(ValueError):
     """The query is more than this stand-in can answer."""
 
 
-class StandInPrometheus:
+class StandInPrometheus(Loopback):
     """Serves the query API on a free port of 127.0.0.1.
 
     Args:
@@ -47,15 +48,8 @@ class StandInPrometheus:
         self._interval = interval
         self._samples: deque[Sample] = deque(maxlen=int(_KEEP / interval))
         self._stopped = threading.Event()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._threads = [
-            threading.Thread(target=self._server.serve_forever, args=(0.1,), daemon=True),
-            threading.Thread(target=self._sample, daemon=True),
-        ]
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        self._sampler = threading.Thread(target=self._sample, daemon=True)
+        super().__init__(_handler(self))
 
     def value(self, query: str) -> float | None:
         """Return the query's value now, None where there is none.
@@ -95,9 +89,8 @@ class StandInPrometheus:
             self._samples.append((time.monotonic(), sums))
 
     def __enter__(self) -> Self:
-        for thread in self._threads:
-            thread.start()
-        return self
+        self._sampler.start()
+        return super().__enter__()
 
     def __exit__(
         self,
@@ -106,10 +99,8 @@ class StandInPrometheus:
         trace: TracebackType | None,
     ) -> None:
         self._stopped.set()
-        self._server.shutdown()
-        self._server.server_close()
-        for thread in self._threads:
-            thread.join(5)
+        super().__exit__(kind, error, trace)
+        self._sampler.join(5)
 
 
 def _parts(query: str) -> list[str]:
@@ -121,17 +112,11 @@ def _seconds(text: str) -> float:
     return sum(int(n) * _UNITS[unit] for n, unit in re.findall(r"(\d+)(ms|[smhd])", text))
 
 
-def _handler(owner: StandInPrometheus) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self._answer(urlsplit(self.path).query)
-
-        def do_POST(self) -> None:
-            length = int(self.headers.get("Content-Length") or 0)
-            self._answer(self.rfile.read(length).decode())
-
-        def _answer(self, encoded: str) -> None:
-            path = urlsplit(self.path).path
+def _handler(owner: StandInPrometheus) -> type[QuietHandler]:
+    class Handler(QuietHandler):
+        def serve(self) -> None:
+            path, asked = urlsplit(self.path).path, urlsplit(self.path).query
+            encoded = self.content().decode() if self.command == "POST" else asked
             if path in {"/-/ready", "/-/healthy"}:
                 self._send(200, {"status": "success"})
                 return
@@ -150,15 +135,6 @@ def _handler(owner: StandInPrometheus) -> type[BaseHTTPRequestHandler]:
             self._send(200, {"status": "success", "data": data})
 
         def _send(self, status: int, body: Any) -> None:
-            text = json.dumps(body).encode()
-            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-                self.send_response(status)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(text)))
-                self.end_headers()
-                self.wfile.write(text)
-
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base's name
-            """Say nothing."""
+            self.whole(status, "application/json", json.dumps(body).encode())
 
     return Handler

@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import json
 import re
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +24,7 @@ from worlds.cluster import ADMIN as ADMIN_USER
 from worlds.cluster import Cluster
 from worlds.cluster.programs import Ran
 from worlds.cluster.server import ClusterServer
+from worlds.exporter import Scripted
 from worlds.iam import IamServer
 from worlds.servers import PrometheusServer, S3Server
 from worlds.servers.s3 import ADMIN
@@ -149,36 +148,21 @@ def until(what: Any) -> None:
         time.sleep(0.25)
 
 
-class Metrics:
+class Metrics(Scripted):
     """What the processor would export: a queue, batches that complete and, once `slow`, one that does not."""
 
     def __init__(self) -> None:
         self.slow = False
-        metrics, started = self, time.monotonic()
+        self._started = time.monotonic()
+        super().__init__(self._text)
 
-        class Handler(BaseHTTPRequestHandler):
-            def log_message(self, *_: object) -> None:
-                pass
-
-            def do_GET(self) -> None:
-                done = int((time.monotonic() - started) * 100)
-                text = "openai_batch_queue_depth 12\nopenai_batch_rate_limit_errors_total 0\n"
-                text += f'openai_batch_completed_total{{status="completed",profile="p"}} {done}\n'
-                if metrics.slow:
-                    text += 'openai_batch_oldest_seconds{profile="p",priority="normal"} 73000\n'
-                self.send_response(200)
-                self.send_header("Content-Type", "text/plain; version=0.0.4")
-                self.end_headers()
-                self.wfile.write(text.encode())
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.target = f"127.0.0.1:{self._server.server_address[1]}"
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+    def _text(self) -> str:
+        done = int((time.monotonic() - self._started) * 100)
+        text = "openai_batch_queue_depth 12\nopenai_batch_rate_limit_errors_total 0\n"
+        text += f'openai_batch_completed_total{{status="completed",profile="p"}} {done}\n'
+        if self.slow:
+            text += 'openai_batch_oldest_seconds{profile="p",priority="normal"} 73000\n'
+        return text
 
 
 def configuration(made: Scene, dsn: str, s3: S3Server, prometheus: PrometheusServer) -> str:

@@ -62,9 +62,8 @@ def place(s3_server: S3Server) -> Iterator[Scene]:
 
 @pytest.fixture
 def metrics() -> Iterator[Metrics]:
-    made = Metrics()
-    yield made
-    made.close()
+    with Metrics() as made:
+        yield made
 
 
 @pytest.fixture
@@ -88,7 +87,7 @@ def desk(
         webhook=f"http://127.0.0.1:{port}{PATH}", bearer=HOOK, group_interval="1s"
     )
     prometheus = prometheus_server_factory(
-        targets={"processor": [metrics.target]},
+        targets={"processor": [metrics.address]},
         rules=[write_alert_rules(tmp_path / "alerts.yaml")],
         alertmanagers=[alertmanager.address],
         interval=0.5,

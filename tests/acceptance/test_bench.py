@@ -42,3 +42,19 @@ def test_the_cost_of_actions_over_bare_calls_is_measured() -> None:
     costs = {cost["action"]: cost for cost in json.loads(done.stdout)}
     assert {"kubernetes.scale", "s3.put", "http.request"} <= set(costs)
     assert all(cost[name] > 0 for cost in costs.values() for name in ("bare", "plan", "apply"))
+
+
+@pytest.mark.timeout(180)
+def test_what_authors_wait_for_is_measured() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.authoring", "--quick", "--json"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=170,
+    )
+    assert done.returncode == 0, done.stderr[-6000:]
+    figures = {one["name"]: one for one in json.loads(done.stdout)}
+    assert {"check", "a rehearsal of a playbook of an hour", "chaos over 1 steps"} <= set(figures)
+    assert all(one["seconds"] > 0 < one["processor"] for one in figures.values()), figures

@@ -6,17 +6,15 @@ with BatchServer(BatchProvider(SystemClock()), token="…") as server: ...      
 from __future__ import annotations
 
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from worlds.batches.api import Reply, answer
 from worlds.batches.provider import BatchProvider
+from worlds.loopback import Loopback, QuietHandler
 
 
-class BatchServer:
+class BatchServer(Loopback):
     """Serves a provider on a free port of 127.0.0.1.
 
     Args:
@@ -36,25 +34,7 @@ class BatchServer:
         self.pages = pages or {}
         self.calls: list[str] = []
         self.refusals: dict[str, list[int]] = {}
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = True
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
-
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        super().__init__(_handler(self))
 
     def answer(self, method: str, url: str, authorization: str, body: bytes) -> Reply:
         """Answer a request, refused where it brings no token or a refusal is due."""
@@ -73,30 +53,18 @@ class BatchServer:
         return found or Reply(404, {"error": {"message": f"Invalid URL ({method} {path})"}})
 
 
-def _handler(server: BatchServer) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-        def _serve(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+def _handler(server: BatchServer) -> type[QuietHandler]:
+    class Handler(QuietHandler):
+        def serve(self) -> None:
             given = self.headers.get("Authorization", "")
-            reply = server.answer(self.command, self.path, given, body)
-            self.send_response(reply.status)
+            reply = server.answer(self.command, self.path, given, self.content())
             if reply.lines is None:
-                self._whole(json.dumps(reply.body).encode())
+                self.whole(reply.status, "application/json", json.dumps(reply.body).encode())
             else:
                 self._chunked(reply)
 
-        def _whole(self, data: bytes) -> None:
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
-
         def _chunked(self, reply: Reply) -> None:
+            self.send_response(reply.status)
             self.send_header("Content-Type", "application/octet-stream")
             self.send_header("Transfer-Encoding", "chunked")
             self.end_headers()
@@ -107,6 +75,4 @@ def _handler(server: BatchServer) -> type[BaseHTTPRequestHandler]:
             except (BrokenPipeError, ConnectionResetError):
                 self.close_connection = True  # who asked has heard enough
 
-    for method in ("GET", "POST"):
-        setattr(Handler, f"do_{method}", Handler._serve)
     return Handler
