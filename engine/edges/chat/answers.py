@@ -71,6 +71,37 @@ def incident(item: JsonObject) -> Message:
     return Message(title=cut(item["title"], 140), sections=tuple(sections), footer=item["id"])
 
 
+def on_call(view: JsonObject) -> Message:
+    """Return who is on call now and next, by schedule, and whom each level calls in which order."""
+    duty = [_duty(one) for one in view["schedules"]]
+    holds = {one["schedule"]: ", ".join(one["on_call"]) or "nobody" for one in view["schedules"]}
+    chains = {one["chain"]: one["contacts"] for one in view["chains"]}
+    levels = [
+        f"{name}: {' → '.join(_contact(one, holds) for one in chains.get(level['chain'], ()))}"
+        for name, level in view["levels"].items()
+    ]
+    parts = (("On call", duty), ("Called, in this order", levels))
+    sections = [Section(f"{title}:\n{lines(told, 1200)}") for title, told in parts if told]
+    nothing = Section("No escalation is configured, so nobody is on call: see docs/escalation.md")
+    return Message(title="On call", sections=tuple(sections or [nothing]))
+
+
+def _duty(row: Mapping[str, Any]) -> str:
+    if row["trouble"] and not row["on_call"]:
+        return f"{row['schedule']}: not known ({cut(row['trouble'], 200)})"
+    told = f"{row['schedule']}: {', '.join(row['on_call']) or 'nobody'}"
+    following = row["next"]
+    if following is None:
+        return told
+    when = f" from {following['at'][:16]}Z" if following["at"] else ""
+    return f"{told}, then {', '.join(following['on_call']) or 'nobody'}{when}"
+
+
+def _contact(rung: Mapping[str, Any], holds: Mapping[str, str]) -> str:
+    who = f" ({holds[rung['on_call']]})" if rung["on_call"] in holds else ""
+    return f"{rung['title']}{who}"
+
+
 def run(item: JsonObject) -> Message:
     """Return one run with its steps."""
     told = []

@@ -127,6 +127,9 @@ class Commands(IncidentWords):
                 self._rearm,
                 again=False,
             ),
+            "oncall": Command(
+                "", "who is on call now and next, whom each level calls", self._on_call
+            ),
             "help": Command("[COMMAND]", "this", self._help),
         }
 
@@ -219,6 +222,11 @@ class Commands(IncidentWords):
         del typed
         text = self._brakes_text(self._desk.brakes())
         return Message(title="Brakes", sections=(Section(code=cut(text, LONG)),))
+
+    def _on_call(self, asker: Asker, typed: Typed) -> Message:
+        require(asker.actor, Level.VIEWER, "look at who is on call")
+        del typed
+        return answers.on_call(self._desk.on_call())
 
     # ------------------------------------------------------------ help
 

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from engine.domain.errors import ActionFailed, Category
+from engine.edges.oncall.following import HORIZON, Next, following
 
 LARGEST = 4 * 2**20  # characters of a feed
 
@@ -20,6 +21,23 @@ def people_at(text: str, at: datetime) -> Sequence[str]:
     Raises:
         ActionFailed: (data) the text is no calendar.
     """
+    second = timedelta(seconds=1)
+    return _people_at(_events(text, at - second, at + second), at)
+
+
+def people_after(text: str, at: datetime) -> Next | None:
+    """Return who follows those who are on call. Raises: as `people_at`."""
+    events = _events(text, at - timedelta(seconds=1), at + HORIZON)
+    turns = [moment for event in events for moment in (_begins(event), _instant(event.end))]
+    return following(lambda moment: _people_at(events, moment), turns, at)
+
+
+def _people_at(events: Sequence[Any], at: datetime) -> Sequence[str]:
+    lasting = sorted((event for event in events if _lasts(event, at)), key=_begins)
+    return tuple(dict.fromkeys(name for event in lasting for name in _people(event)))
+
+
+def _events(text: str, start: datetime, end: datetime) -> Sequence[Any]:
     if len(text) > LARGEST:
         raise ActionFailed(Category.DATA, f"the calendar is larger than {LARGEST:,} characters")
     import icalendar
@@ -27,15 +45,12 @@ def people_at(text: str, at: datetime) -> Sequence[str]:
 
     try:
         calendar = icalendar.Calendar.from_ical(text)
-        events: list[Any] = recurring_ical_events.of(calendar).between(
-            at - timedelta(seconds=1), at + timedelta(seconds=1)
-        )
+        found: list[Any] = recurring_ical_events.of(calendar).between(start, end)
     except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
         raise ActionFailed(
             Category.DATA, f"this is no calendar that can be read: {error}"
         ) from None
-    lasting = sorted((event for event in events if _lasts(event, at)), key=_begins)
-    return tuple(dict.fromkeys(name for event in lasting for name in _people(event)))
+    return found
 
 
 def _lasts(event: Any, at: datetime) -> bool:

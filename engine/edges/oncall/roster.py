@@ -11,10 +11,17 @@ from typing import Any
 from engine.domain.canonical import JsonObject
 from engine.domain.clock import format_time
 from engine.domain.errors import ActionFailed, Category
-from engine.edges.oncall.ical import people_at
-from engine.edges.oncall.providers import opsgenie_people, pagerduty_people
-from engine.edges.oncall.rotation import on_call
-from engine.edges.settings.escalation import EscalationConfig, ScheduleConfig
+from engine.domain.incident import Level
+from engine.edges.oncall.following import HORIZON, Next
+from engine.edges.oncall.ical import people_after, people_at
+from engine.edges.oncall.providers import (
+    opsgenie_next,
+    opsgenie_people,
+    pagerduty_next,
+    pagerduty_people,
+)
+from engine.edges.oncall.rotation import next_on_call, on_call
+from engine.edges.settings.escalation import EscalationConfig, ICalConfig, ScheduleConfig
 from engine.incidents.chains import Policy
 from engine.incidents.escalation import OnDuty
 
@@ -85,11 +92,7 @@ class Roster:
 
     def _ask(self, schedule: ScheduleConfig, at: datetime) -> Sequence[str]:
         if schedule.ical is not None:
-            ical = schedule.ical
-            if ical.file is not None:
-                return people_at(_text_of(ical.file), at)
-            assert ical.connection is not None
-            return people_at(str(self._fetch(ical.connection, ical.path, {})), at)
+            return people_at(self._feed(schedule.ical), at)
         if schedule.pagerduty is not None:
             asked = schedule.pagerduty
             query = {"schedule_ids[]": [asked.schedule], "since": format_time(at), "earliest": True}
@@ -99,8 +102,38 @@ class Roster:
         query = {"scheduleIdentifierType": "name", "flat": True, "date": format_time(at)}
         return opsgenie_people(self._fetch(schedule.opsgenie.connection, path, query))
 
+    def next(self, schedule: str, at: datetime) -> Next | None:
+        """Return who follows those who are on call; None: nobody does, as far as the source tells.
+
+        Raises:
+            ActionFailed: the source cannot be asked.
+        """
+        found = self._config.schedules[schedule]
+        if found.file is not None:
+            return next_on_call(found.file, at)
+        if found.ical is not None:
+            return people_after(self._feed(found.ical), at)
+        if found.pagerduty is not None:
+            asked = found.pagerduty
+            query = {"schedule_ids[]": [asked.schedule], "since": format_time(at)}
+            query["until"] = format_time(at + HORIZON)
+            return pagerduty_next(self._fetch(asked.connection, "/oncalls", query), at)
+        assert found.opsgenie is not None
+        path = f"/v2/schedules/{found.opsgenie.schedule}/next-on-calls"
+        given = {"scheduleIdentifierType": "name", "flat": True, "date": format_time(at)}
+        return opsgenie_next(self._fetch(found.opsgenie.connection, path, given))
+
+    def _feed(self, ical: ICalConfig) -> str:
+        if ical.file is not None:
+            return _text_of(ical.file)
+        assert ical.connection is not None
+        return str(self._fetch(ical.connection, ical.path, {}))
+
     def view(self, at: datetime) -> JsonObject:
-        """Return `{at, schedules, chains, levels}` for people; a schedule that cannot be asked says why."""
+        """Return `{at, schedules, chains, levels}` for people; a schedule that cannot be asked says why.
+
+        Each schedule tells who is on call and, under `next`, who follows and when.
+        """
         schedules = [self._view(name, at) for name in sorted(self._config.schedules)]
         chains = [
             {
@@ -121,7 +154,8 @@ class Roster:
         ]
         levels = {
             level.value: {"chain": rule.chain, "first": rule.first, "step": rule.step}
-            for level, rule in self._policy.levels.items()
+            for level in Level
+            if (rule := self._policy.rule(level)) is not None
         }
         return {
             "at": format_time(at),
@@ -131,16 +165,21 @@ class Roster:
         }
 
     def _view(self, name: str, at: datetime) -> JsonObject:
-        try:
-            duty = self.who(name, at)
-        except ActionFailed as error:
-            return {"schedule": name, "on_call": [], "source": None, "trouble": str(error)}
-        return {
+        view: JsonObject = {
             "schedule": name,
-            "on_call": list(duty.names),
-            "source": duty.source,
+            "on_call": [],
+            "next": None,
+            "source": None,
             "trouble": None,
         }
+        try:
+            duty = self.who(name, at)
+            view |= {"on_call": list(duty.names), "source": duty.source}
+            follows = self.next(name, at)
+            view["next"] = follows.as_json() if follows is not None else None
+        except ActionFailed as error:
+            view["trouble"] = str(error)
+        return view
 
 
 def _text_of(path: Any) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -12,6 +12,7 @@ from pydantic import Field, PlainValidator, WithJsonSchema
 
 from engine.domain.clock import parse_time
 from engine.domain.errors import ActionFailed, Category
+from engine.edges.oncall.following import Next, following
 from engine.language.diagnostics import InvalidProject, arranged
 from engine.language.explain import Report, read_form
 from engine.language.fields import Form, PositiveSeconds, bad, bad_type
@@ -75,6 +76,15 @@ class ScheduleFile(Form):
     rotations: list[RotationForm] = Field(description="Rotations side by side", min_length=1)
     overrides: list[OverrideForm] = Field([], description="Who stands in, and when")
 
+    def next(self, at: datetime) -> Next | None:
+        """Return who follows, and when."""
+        zone = ZoneInfo(self.timezone)
+        turns = [one for each in self.overrides for one in (each.from_, each.until)]
+        for rotation in self.rotations:
+            turns += [rotation.start, *([rotation.until] if rotation.until is not None else [])]
+            turns += _turns(rotation, at, zone)
+        return following(self.who, turns, at)
+
     def who(self, at: datetime) -> tuple[str, ...]:
         """Return the names of those on call at a time; nobody before the first turn."""
         standing_in = [one.who for one in self.overrides if one.from_ <= at < one.until]
@@ -88,11 +98,26 @@ class ScheduleFile(Form):
 def _turn(rotation: RotationForm, at: datetime, zone: ZoneInfo) -> str | None:
     if at < rotation.start or (rotation.until is not None and at >= rotation.until):
         return None
+    return rotation.people[_number(rotation, at, zone) % len(rotation.people)]
+
+
+def _number(rotation: RotationForm, at: datetime, zone: ZoneInfo) -> int:
+    """Which turn it is, counted from the rotation's start."""
     if rotation.every % _DAY:
         passed = (at - rotation.start).total_seconds()
     else:  # days are the wall clock's: a turn changes at 08:00 in summer and in winter
         passed = (_wall(at, zone) - _wall(rotation.start, zone)).total_seconds()
-    return rotation.people[int(passed // rotation.every) % len(rotation.people)]
+    return int(passed // rotation.every)
+
+
+def _turns(rotation: RotationForm, at: datetime, zone: ZoneInfo) -> list[datetime]:
+    """When the next turns begin: once around is enough to meet everybody."""
+    first = max(0, _number(rotation, at, zone)) + 1
+    passed = [timedelta(seconds=rotation.every * (first + n)) for n in range(len(rotation.people))]
+    if rotation.every % _DAY:
+        return [rotation.start + one for one in passed]
+    wall = _wall(rotation.start, zone)
+    return [(wall + one).replace(tzinfo=zone).astimezone(UTC) for one in passed]
 
 
 def _wall(at: datetime, zone: ZoneInfo) -> datetime:
@@ -121,8 +146,17 @@ def on_call(path: Path, at: datetime) -> Sequence[str]:
     Raises:
         ActionFailed: (configuration) it cannot be read.
     """
+    return _readable(path).who(at.astimezone(UTC))
+
+
+def next_on_call(path: Path, at: datetime) -> Next | None:
+    """Return who follows by a file. Raises: as `on_call`."""
+    return _readable(path).next(at.astimezone(UTC))
+
+
+def _readable(path: Path) -> ScheduleFile:
     try:
-        return read_schedule(path).who(at.astimezone(UTC))
+        return read_schedule(path)
     except InvalidProject as error:
         first = error.diagnostics[0]
         raise ActionFailed(

@@ -123,7 +123,7 @@ class App:
         self.metrics = Metrics(self.store, self.triage, self.warmed)
         self.engine.services.observe = self.metrics.observe
         self.calling = Calling(POLICY)
-        self.roster = NobodysRoster()
+        self.roster: Any = NobodysRoster()
         self.book = Book(self.store, Printer(), self.world.redact, masked=self.world.personal)
         self.hook_secrets: dict[str, str] = {}
         self.artifact_limits = ArtifactLimits(each=1000, total=2000)

@@ -84,7 +84,7 @@ def ack(
 
 
 def oncall(context: typer.Context) -> None:
-    """Show who is on call now, and whom each chain calls.
+    """Show who is on call now and next, and whom each chain calls.
 
     \b
     Examples:

@@ -134,12 +134,13 @@ def on_call(data: JsonObject) -> RenderableType:
             (
                 one["schedule"],
                 ", ".join(one["on_call"]) or "nobody",
+                next_text(one["next"]),
                 one["source"] or "",
                 Text(one["trouble"] or "", style="red"),
             )
             for one in data["schedules"]
         )
-        parts += [table(("SCHEDULE", "ON CALL", "BY", "TROUBLE"), duty), Text()]
+        parts += [table(("SCHEDULE", "ON CALL", "NEXT", "BY", "TROUBLE"), duty), Text()]
     rungs = (
         (
             chain["chain"],
@@ -157,6 +158,14 @@ def on_call(data: JsonObject) -> RenderableType:
             *parts, Text("no escalation is configured; see escalation: in docs/escalation.md")
         )
     return Group(*parts, table(("CHAIN", "", "CONTACT", "SCHEDULE", "WITHIN", "ONLY"), rungs))
+
+
+def next_text(following: JsonObject | None) -> str:
+    """Who comes next, and from when, where that is known."""
+    if following is None:
+        return ""
+    names = ", ".join(following["on_call"]) or "nobody"
+    return f"{names} from {following['at'][:16]}Z" if following["at"] else names
 
 
 def alerts(items: Sequence[JsonObject]) -> RenderableType:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.domain.errors import InvalidInput
 from engine.edges.chat.grammar import nearest, read, split
+from engine.edges.oncall.roster import Roster
+from engine.edges.settings.escalation import EscalationConfig
 from engine.journal.rows import BrakeRow
 from tests.unit.edges.chat.kit import Stage, golden
 from worlds.slack.transcript import transcript
@@ -118,6 +122,33 @@ def test_looking_and_steering(stage: Stage) -> None:
         assert shows in stage.say(stage.alice, text), text
     assert "XLow" in stage.say(stage.alice, "status", channel="C00000000")
     assert "not this one" in str(stage.channel.messages)
+
+
+def test_who_is_on_call_now_and_next(stage: Stage, tmp_path: Path) -> None:
+    """By a schedule file, whose turns change while the incident goes on; a schedule that is away says so."""
+    stage.alert()
+    assert "nobody is on call" in stage.say(stage.carol, "oncall")
+    assert "viewer" in stage.say(stage.stranger, "oncall")
+    rota = tmp_path / "rota.yaml"
+    turns = "{people: [alice, bob], start: 2025-12-31T23:00:00Z, every: 2h}"
+    rota.write_text(f"rotations: [{turns}]\n")
+    config = EscalationConfig.model_validate(
+        {
+            "schedules": {
+                "primary": {"file": str(rota)},
+                "gone": {"file": str(tmp_path / "gone.yaml")},
+            },
+            "contacts": {
+                "first": {"title": "Primary", "on_call": "primary"},
+                "lead": {"title": "The lead", "ways": [{"webhook": "pager"}]},
+            },
+            "chains": {"default": {"steps": [{"contact": "first"}, {"contact": "lead"}]}},
+        }
+    )
+    stage.app.roster = Roster(config, config.policy(), lambda *_given: None)
+    golden("oncall.txt", stage.say(stage.carol, "oncall").replace(str(tmp_path), "FOLDER"))
+    stage.clock.advance(3600)
+    assert "primary: bob, then alice from 2026-01-01T03:00Z" in stage.say(stage.carol, "oncall")
 
 
 def test_undo_by_command_is_gated_like_any_other(stage: Stage) -> None:
