@@ -75,6 +75,7 @@ class Hearing:
         self._presses: Mapping[str, Callable[[Asker, JsonObject], Message | None]] = {
             "approve": self._approve,
             "reject": self._reject,
+            "reject_these": self._reject_these,
             "decide": self._decide,
             "ack": self._ack,
             "cancel": self._cancel,
@@ -151,6 +152,20 @@ class Hearing:
     def _reject(self, asker: Asker, body: JsonObject) -> Message:
         gate, _ = _gate(body)
         return decided(self._desk.reject(asker.actor, gate, str(body.get("comment") or "")))
+
+    def _reject_these(self, asker: Asker, body: JsonObject) -> Message:
+        gate, fingerprint = _gate(body)
+        offered, items = body.get("all") or (), body.get("items") or ()
+        kept = [one for one in offered if one not in items]
+        if not kept or len(kept) == len(offered):
+            raise InvalidInput(
+                "choose the items that you reject, some and not all of them; or reject all of it"
+            )
+        comment = str(body.get("comment") or "")
+        left = self._desk.choose(
+            asker.actor, gate, fingerprint, only=chosen(kept, offered), reason=comment
+        )
+        return decided(left)
 
     def _decide(self, asker: Asker, body: JsonObject) -> None:
         del asker

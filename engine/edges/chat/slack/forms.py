@@ -17,6 +17,7 @@ COMMENT = 3000
 ITEMS = 100  # of a select
 OPTION = 75  # characters of an option
 META = 2000  # characters of items that a form carries with it
+_WITHOUT = "Reject these items, approve the others"
 Block = dict[str, Any]
 
 
@@ -63,7 +64,11 @@ def decide_view(channel: str, gate: JsonObject, plan: JsonObject | None) -> Json
                 "element": {
                     "type": "radio_buttons",
                     "action_id": "decision",
-                    "options": [_option("Approve", "approve"), _option("Reject", "reject")],
+                    "options": [
+                        _option("Approve", "approve"),
+                        *([_option(_WITHOUT, "reject_these")] if items else []),
+                        _option("Reject all of it", "reject"),
+                    ],
                 },
             },
             *([_items(items)] if items else []),
@@ -89,7 +94,7 @@ def _items(items: list[str]) -> Block:
         "type": "input",
         "block_id": "items",
         "optional": True,
-        "label": _plain("Of these items"),
+        "label": _plain("These items"),
         "element": {
             "type": "multi_static_select",
             "action_id": "items",
