@@ -320,3 +320,34 @@ def test_a_verification_prints_the_seal_to_hold_the_next_one_against(shell: Shel
     assert "seal 7: was removed or replaced" in shell.out
     assert shell("audit", "verify", "--seal", "seven") == 2
     assert "an earlier verification printed" in shell.err
+
+
+def test_a_postmortem_is_made_again_around_what_people_wrote(shell: Shell, tmp_path: Path) -> None:
+    from tests.unit.edges.app import sample_alert
+
+    app = shell.app
+    app.store.write(lambda tx: tx.alerts.accept(sample_alert(5)))
+    app.settle()
+    (incident,) = (one["id"] for one in shell.json("incidents")["items"])
+    assert shell.json("postmortem", incident)["version"] == 0
+    out = tmp_path / "postmortem.md"
+    assert shell("postmortem", incident, "--out", str(out)) == 0
+    first = out.read_text()
+    prose = "The limit was sized for half the load."
+    empty = first.partition("<!-- people: root_cause -->\n")[2].partition("\n<!-- /people")[0]
+    out.write_text(first.replace(empty, prose, 1))
+    assert shell("ack", incident, "--note", "looking at the pool") == 0
+    assert shell("postmortem", incident, "--out", str(out)) == 0
+    assert "version 1" in shell.out
+    second = out.read_text()
+    assert prose in second, "what people wrote stays"
+    assert "looking at the pool" in second, "what happened since is there"
+    assert "looking at the pool" not in first
+    assert shell("postmortem", incident, "--out", str(out)) == 0
+    assert "version 1" in shell.out, "nobody wrote anything since"
+    assert out.read_text().count(prose) == 1
+    out.write_text("# something else\n")
+    assert shell("postmortem", incident, "--out", str(out)) == 2
+    assert out.read_text() == "# something else\n", "a file that is none of it is left alone"
+    assert shell("postmortem", incident, "--template", "nowhere") == 2
+    assert "batch-report" in shell.err
