@@ -345,7 +345,7 @@ def test_a_postmortem_is_made_again_around_what_people_wrote(shell: Shell, tmp_p
     assert "looking at the pool" not in first
     assert shell("postmortem", incident, "--out", str(out)) == 0
     assert "version 1" in shell.out, "nobody wrote anything since"
-    assert out.read_text().count(prose) == 1
+    assert out.read_text().count(f"{prose}\n<!-- /people: root_cause -->") == 1
     out.write_text("# something else\n")
     assert shell("postmortem", incident, "--out", str(out)) == 2
     assert out.read_text() == "# something else\n", "a file that is none of it is left alone"
