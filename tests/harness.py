@@ -19,6 +19,7 @@ from engine.language.program import Program
 from engine.planning.brakes import Limit
 from engine.planning.planner import Planner
 from engine.running.commands import Commands
+from engine.running.duplicates import Known
 from engine.running.secrets import Secrets
 from engine.running.services import ApprovalRule, Services
 from engine.running.worker import Worker
@@ -61,7 +62,9 @@ class Harness:
             self.clock,
             lambda _reference: "",
         )
-        self.planner = Planner(registry, self.connections, self.clock.now)
+        self.planner = Planner(
+            registry, self.connections, self.clock.now, done=Known(lambda: self.store)
+        )
         self.services = Services(
             self.store,
             self.clock,

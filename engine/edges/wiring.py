@@ -26,6 +26,7 @@ from engine.language.project import Project, load_project
 from engine.planning.brakes import BrakeRules, Limit
 from engine.planning.planner import Planner
 from engine.running.commands import Commands
+from engine.running.duplicates import Known
 from engine.running.resolved import on_resolved
 from engine.running.secrets import Secrets, read_reference
 from engine.running.services import ApprovalRule, Services
@@ -171,7 +172,8 @@ class Application(Reaching, Warming):
 
     @cached_property
     def planner(self) -> Planner:
-        return Planner(self.registry, self.world, self.clock.now)
+        known = Known(lambda: self.store if self.has_store() else None)
+        return Planner(self.registry, self.world, self.clock.now, done=known)
 
     @cached_property
     def services(self) -> Services:

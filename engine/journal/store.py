@@ -34,6 +34,7 @@ from engine.journal.protocols.chat import Inbox, Outbox, Rooms
 from engine.journal.protocols.people import Delegations, Pages
 from engine.journal.protocols.runs import (
     Blobs,
+    DoneItems,
     Gates,
     Journal,
     Measures,
@@ -75,6 +76,7 @@ class Tx(Protocol):
     postmortems: Postmortems
     web_sessions: WebSessions
     measures: Measures
+    done_items: DoneItems
 
     def now(self) -> datetime: ...
 

@@ -17,6 +17,7 @@ from engine.journal.chains import Journal
 from engine.journal.codec import instant, micros
 from engine.journal.decisions import Decisions, Schedules, Windows
 from engine.journal.delegations import Delegations
+from engine.journal.doneitems import DoneItems
 from engine.journal.episodes import Episodes, Incidents
 from engine.journal.gates import Brakes, Gates
 from engine.journal.keys import Keys
@@ -90,6 +91,7 @@ class Transaction:
         self.postmortems: casefiles.Postmortems = Postmortems(self)
         self.web_sessions: casefiles.WebSessions = WebSessions(self)
         self.measures: runs.Measures = Measures(self)
+        self.done_items: runs.DoneItems = DoneItems(self)
 
     def renew(self) -> None:
         """Start a work: its time is read again, once."""

@@ -181,6 +181,7 @@ class _Body:
                 key=foreach.key,
                 concurrency=foreach.concurrency,
                 tolerate=foreach.tolerate,
+                once=foreach.once,
             ),
             "source": f"{step.node.source.name}:{step.node.line}",
         }

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from engine.domain.canonical import digest
 
 Duration = float | str
+LONGEST_ONCE = 30 * 86400.0  # seconds that `foreach: {once: …}` reaches back at most
 Expression = str  # a bare Jinja2 expression, without {{ }}
 
 
@@ -69,6 +70,7 @@ class Foreach(Frozen):
     key: str | None = None
     concurrency: int = 1
     tolerate: str | None = None  # "10%" or "3": failures that do not fail the step
+    once: float | None = None  # seconds for which an item that another run did is left out
 
 
 class Node(Frozen):

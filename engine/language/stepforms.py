@@ -16,11 +16,13 @@ from engine.language.fields import (
     Form,
     PlaybookName,
     PositiveDuration,
+    PositiveSeconds,
     StepId,
     TimeText,
     Tolerance,
     Words,
 )
+from engine.language.program import LONGEST_ONCE
 
 Steps = Annotated[
     list[Any], WithJsonSchema({"type": "array", "items": {"x-ref": "#/$defs/Step"}, "minItems": 1})
@@ -85,6 +87,11 @@ class ForeachForm(Form):
     concurrency: int = Field(1, ge=1, le=1000, description="How many items run at the same time")
     tolerate: Tolerance | None = Field(
         None, description='How many items may fail: "10%" or a number'
+    )
+    once: PositiveSeconds | None = Field(
+        None,
+        le=LONGEST_ONCE,
+        description="Leave out what another run of the playbook did under the same key within that time; 24h",
     )
 
 

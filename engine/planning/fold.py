@@ -203,6 +203,12 @@ def _items_chosen(progress: RunProgress, body: JsonObject, at: datetime) -> None
         progress.rejected[step] = {**progress.rejected.get(step, {}), **keys}
 
 
+def _items_known(progress: RunProgress, body: JsonObject, at: datetime) -> None:
+    del at
+    step = body["step"]
+    progress.rejected[step] = {**progress.rejected.get(step, {}), **body["done"]}
+
+
 def _replanned(progress: RunProgress, body: JsonObject, at: datetime) -> None:
     del body, at
     progress.handed_back = None
@@ -366,6 +372,7 @@ _FOLDS: dict[str, Fold] = {
     "gate.items": _items_chosen,
     "gate.closed": _gate_closed,
     "run.replanned": _replanned,
+    "items.done": _items_known,
     "manual.done": _manual_done,
     "undo.intent": _undo_intent,
     "undo.outcome": _undo_outcome,

@@ -10,7 +10,7 @@ from engine.domain.errors import Category
 from engine.language.program import AnyNode, GroupNode, Node
 from engine.language.templates import expression_references
 from engine.language.units import Tolerance, parse_tolerance
-from engine.planning.items import items_of
+from engine.planning.items import DONE_ALREADY, items_of
 from engine.planning.moves import Close, Fail, Move, Opaque, Open, Place, Skip
 from engine.planning.progress import RunProgress, StepState, StepStatus
 from engine.planning.scope import value_unknown
@@ -66,7 +66,8 @@ def _open_items(walk: Walk, node: Node, address: str, place: Place) -> None:
     except Exception as error:  # noqa: BLE001  see _open
         walk.moves.append(Fail(address, node, Category.PERMANENT, f"foreach: {error}"))
         return
-    walk.moves.append(Open(address, node, place, {"items": items}))
+    once = {} if node.foreach.once is None else {"once": node.foreach.once}
+    walk.moves.append(Open(address, node, place, {"items": items, **once}))
 
 
 def _items(
@@ -167,7 +168,10 @@ def _close_items(
     else:
         if failures:
             walk.warnings.append(address)
-        walk.moves.append(Close(address, node, True, results))
+        rejected = walk.progress.rejected.get(address, {})
+        done = sum(why.startswith(DONE_ALREADY) for why in rejected.values())
+        message = f"{done} of {len(items)} items were done already by other runs" if done else ""
+        walk.moves.append(Close(address, node, True, results, message=message))
 
 
 def _without_foreach(node: Node) -> Node:

@@ -11,6 +11,7 @@ from engine.language.program import Foreach
 from engine.language.templates import render
 
 MAX_ITEMS = 100_000
+DONE_ALREADY = "done already"  # begins the reason why an item that another run did is left out
 
 
 def items_of(foreach: Foreach, scope: Mapping[str, Any]) -> list[JsonObject]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -14,6 +14,7 @@ from engine.domain.errors import StanchError
 from engine.domain.run import RunMode
 from engine.language.program import (
     ActionNode,
+    Foreach,
     Node,
     Program,
 )
@@ -38,6 +39,15 @@ from engine.planning.scope import RunFacts
 from engine.planning.walk import Walk
 
 MAX_ROUNDS = 100_000  # a program is finite; this only turns a bug into an error
+# Why items of a foreach need not be done, by their keys: (playbook, run, step, foreach, items).
+Done = Callable[[str, str, str, Foreach, Sequence[JsonObject]], Mapping[str, str]]
+
+
+def nothing_done(
+    playbook: str, run_id: str, step: str, foreach: Foreach, items: Sequence[JsonObject]
+) -> Mapping[str, str]:
+    del playbook, run_id, step, foreach, items
+    return {}
 
 
 class Planner:
@@ -49,8 +59,10 @@ class Planner:
         worlds: Worlds,
         now: Callable[[], datetime],
         on_read: OnRead = unheard,
+        done: Done = nothing_done,
     ) -> None:
         self._leaves = Leaves(registry, worlds, on_read)
+        self._done = done
         self._now = now
 
     def plan(
@@ -76,7 +88,7 @@ class Planner:
         Raises:
             StanchError: the program cannot be walked at all (a template in `vars`, a bad duration).
         """
-        planning = Planning(progress.copy())
+        planning = Planning(progress.copy(), playbook=program.playbook)
         planning.past_first_effect = not reads
         self._play(program, inputs, facts, planning)
         self._play_rescue(program, inputs, facts, planning)
@@ -156,6 +168,11 @@ class Planner:
             case Open(address, node, _, data):
                 progress.set(address, StepStatus.RUNNING, data=data, started_at=self._now())
                 planning.steps.append(line(address, node, "container", detail=shown(data)))
+                if node.foreach is not None and "items" in data:
+                    run, items = str(facts.run.get("id")), data["items"]
+                    done = self._done(planning.playbook, run, address, node.foreach, items)
+                    before = progress.rejected.get(address, {})
+                    progress.rejected = {**progress.rejected, address: {**before, **done}}
             case Close(address, _, ok, output, category, message, failure):
                 status = StepStatus.SUCCEEDED if ok else StepStatus.FAILED
                 state = progress.set(
@@ -181,7 +198,9 @@ class Planner:
         if not program.rescue:
             return
         place = Place("", ("",), inputs, {}, handler=True, rescue=True)
-        aside = Planning(planning.progress.copy(), past_first_effect=True)
+        aside = Planning(
+            planning.progress.copy(), past_first_effect=True, playbook=program.playbook
+        )
         aside.earlier = []
         for _ in range(MAX_ROUNDS):
             walk = Walk(program, aside.progress, facts, self._now())

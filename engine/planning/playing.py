@@ -67,6 +67,7 @@ class Planning:
     reads: list[ReadDone] = field(default_factory=list)
     earlier: list[Planned] = field(default_factory=list)
     past_first_effect: bool = False
+    playbook: str = ""
 
 
 def line(address: str, node: Node, state: str, **values: Any) -> PlanStep:

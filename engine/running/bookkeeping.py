@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine.domain.canonical import Json, JsonObject
+from engine.language.program import Foreach
 from engine.planning.moves import Close, Fail, Move, Opaque, Open, Skip
+from engine.running.duplicates import known
 from engine.running.session import Session
 
 
@@ -18,8 +20,10 @@ def book(session: Session, moves: Sequence[Move]) -> bool:
                 session.note("step.skipped", address=address, reason=reason)
             case Fail(address, _, category, message):
                 step_outcome(session, address, ok=False, category=category.value, message=message)
-            case Open(address, _, _, data):
+            case Open(address, node, _, data):
                 session.note("step.started", address=address, **data)
+                if node.foreach is not None and data.get("once"):
+                    _note_known(session, address, node.foreach, data["items"])
             case Close(address, _, ok, output, category, message, failure):
                 name = category.value if category else None
                 step_outcome(
@@ -39,6 +43,15 @@ def book(session: Session, moves: Sequence[Move]) -> bool:
                 continue
         booked = True
     return booked
+
+
+def _note_known(
+    session: Session, address: str, foreach: Foreach, items: Sequence[JsonObject]
+) -> None:
+    playbook, run = session.program.playbook, session.row.id
+    done = known(session.store, playbook, run, address, foreach, items)
+    if done:
+        session.note("items.done", step=address, done=done)
 
 
 def step_outcome(

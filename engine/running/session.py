@@ -19,6 +19,7 @@ from engine.planning.document import PlanDocument
 from engine.planning.fold import fold
 from engine.planning.progress import RunProgress
 from engine.planning.scope import RunFacts
+from engine.running.duplicates import note_done
 from engine.running.measuring import Spent, rows_of
 
 B = TypeVar("B")
@@ -252,6 +253,7 @@ class Session:
             number = durable
             if entries:
                 number = tx.journal.append(run_id, entries, epoch=epoch)
+                note_done(tx, self.row, self.program.playbook, self.progress, entries)
                 tx.measures.add(rows if entries is pending else [*rows, *began])
             if ending:
                 tx.runs.end(run_id, epoch, state, reason)

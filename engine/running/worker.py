@@ -12,6 +12,7 @@ from engine.domain.errors import StaleOwner, StoreUnavailable
 from engine.domain.ids import new_id
 from engine.journal.rows import RunRow
 from engine.journal.store import Tx
+from engine.running.duplicates import forget_old
 from engine.running.measuring import forget
 from engine.running.paging import needs_human
 from engine.running.programs import Programs
@@ -67,6 +68,7 @@ class Worker:
         def work(tx: Tx) -> list[Claimed]:
             tx.workers.beat(self.id, self._lease)
             forget(tx)
+            forget_old(tx)
             return self._claim(tx, self._threads)
 
         claimed = self._services.store.write(work)
@@ -268,6 +270,7 @@ class Worker:
             def work(tx: Tx, driven: frozenset[Owned] = driven) -> Beat:
                 alive = tx.workers.beat(self.id, self._lease)
                 forget(tx)
+                forget_old(tx)
                 return alive, tx.workers.recover(), self._strays.let_go(tx, self.id, driven)
 
             try:

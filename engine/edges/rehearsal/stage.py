@@ -31,6 +31,7 @@ from engine.language.program import Program
 from engine.language.project import Project
 from engine.language.rules import Rule
 from engine.planning.planner import Planner
+from engine.running.duplicates import Known
 from engine.running.services import Services
 from engine.running.worker import Worker
 from engine.running.world import Connection
@@ -137,7 +138,13 @@ class RehearsedApplication(Application):
 
     @cached_property
     def planner(self) -> Planner:
-        return Planner(self.registry, self.world, self.clock.now, self._props.faults.on_plan_read)
+        return Planner(
+            self.registry,
+            self.world,
+            self.clock.now,
+            self._props.faults.on_plan_read,
+            Known(lambda: self.store),
+        )
 
     @cached_property
     def services(self) -> Services:

@@ -26,6 +26,7 @@ _TOLD = frozenset(
         "gate.items",
         "gate.escalated",
         "run.replanned",
+        "items.done",
         "manual.opened",
         "manual.done",
         "drift.found",

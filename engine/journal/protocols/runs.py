@@ -195,3 +195,23 @@ class Measures(Protocol):
     def prune(self, before: datetime) -> int:
         """Forget some of what was measured before this time; return how many rows."""
         ...
+
+
+class DoneItems(Protocol):
+    """Items of batches that were done, by their content: the newest run that did each."""
+
+    def add(self, run_id: str, done: Sequence[tuple[str, str]]) -> None:
+        """`done`: (content, the item's address)."""
+        ...
+
+    def find(
+        self, contents: Iterable[str], since: datetime, but: str
+    ) -> Mapping[str, tuple[str, datetime]]:
+        """Which of them a run other than `but` did since then, by content: the run, and when."""
+        ...
+
+    def forget(self, run_id: str, addresses: Iterable[str]) -> None:
+        """The run has taken back what it did there."""
+        ...
+
+    def prune(self, before: datetime) -> None: ...

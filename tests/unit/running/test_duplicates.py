@@ -1,0 +1,135 @@
+"""Items that another run did already are recognised by their content, left out, and said to be so."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.domain.run import RunMode, RunState
+from engine.journal.rows import RunRow
+from tests.harness import ALICE, BOB, Harness
+from tests.harness_programs import node, program
+from tests.toys import Table
+
+COVERS = ("C8",)
+
+DAY = 86400.0
+ONCE = {"items": "{{ inputs.all }}", "key": "{{ item.file }}@{{ item.sum }}", "once": DAY}
+UP = {
+    "id": "up",
+    "action": "toy.set",
+    "with": {"name": "{{ item.file }}", "value": "{{ item.to }}"},
+}
+
+
+def plan(name: str = "toys/documents", **foreach: Any) -> Any:
+    return program({**UP, "foreach": {**ONCE, **foreach}}, playbook=name)
+
+
+def document(file: str, sum_: str, to: object = 1) -> dict[str, object]:
+    return {"file": file, "sum": sum_, "to": to}
+
+
+A, B, C = document("a", "1f"), document("b", "2f"), document("c", "3f")
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Harness:
+    return Harness(tmp_path, Table())
+
+
+def run(engine: Harness, what: Any, *items: dict[str, object]) -> RunRow:
+    engine.table.writes.clear()
+    row = engine.run(what, RunMode.AUTO, all=list(items))
+    assert row.state is RunState.SUCCEEDED, row.reason
+    return row
+
+
+def done(engine: Harness) -> list[str]:
+    return [name for name, _ in engine.table.writes]
+
+
+def test_what_another_run_did_is_left_out_and_the_rest_is_done(engine: Harness) -> None:
+    first = run(engine, plan(), A, B)
+    assert done(engine) == ["a", "b"]
+    # Other fields of an item may differ: the key alone names its content.
+    second = run(engine, plan(), B, C, document("a", "1f", to=99))
+    assert done(engine) == ["c"]
+    assert second.reason == "all steps done; 2 items were done already by other runs"
+    skipped = engine.outcome(second.id, "up[b@2f]")
+    assert skipped["state"] == "skipped"
+    assert skipped["reason"].startswith(f"done already: by run {first.id} at ")
+    whole = engine.outcome(second.id, "up")
+    assert whole["message"] == "2 of 3 items were done already by other runs"
+    assert [one["state"] for one in whole["output"]] == ["skipped", "succeeded", "skipped"]
+
+
+def test_the_same_file_with_other_content_is_another_item(engine: Harness) -> None:
+    run(engine, plan(), A)
+    run(engine, plan(), document("a", "ff", to=2))
+    assert done(engine) == ["a"]
+
+
+def test_the_plan_shows_only_what_will_be_done(engine: Harness) -> None:
+    run(engine, plan(), A, B)
+    engine.table.writes.clear()
+    asked = engine.run(plan(), RunMode.APPROVE, all=[A, C])
+    assert asked.state is RunState.AWAITING_APPROVAL
+    document_: Any = engine.store.read(lambda tx: tx.blobs.plan(asked.id))
+    states = {step["address"]: step["state"] for step in document_["steps"]}
+    assert (states["up[a@1f]"], states["up[c@3f]"]) == ("skipped", "planned")
+    engine.commands.approve(asked.id, BOB)
+    engine.settle()
+    assert done(engine) == ["c"]
+
+
+def test_after_the_window_it_is_done_again(engine: Harness) -> None:
+    run(engine, plan(), A)
+    engine.clock.advance(DAY - 1)
+    run(engine, plan(), A)
+    assert done(engine) == []
+    engine.clock.advance(2)
+    run(engine, plan(), document("a", "1f", to=2))
+    assert done(engine) == ["a"]
+
+
+def test_another_playbook_another_step_and_one_that_does_not_ask_know_nothing_of_it(
+    engine: Harness,
+) -> None:
+    run(engine, plan(), A)
+    run(engine, plan("toys/other"), document("a", "1f", to=2))
+    assert done(engine) == ["a"]
+    run(engine, plan(once=None), document("a", "1f", to=3))
+    assert done(engine) == ["a"]
+
+
+def test_what_failed_is_not_done(engine: Harness) -> None:
+    engine.table.refuse.add("b")
+    run(engine, plan(tolerate="1"), A, B)
+    engine.table.refuse.clear()
+    run(engine, plan(tolerate="1"), A, B)
+    assert done(engine) == ["b"]
+
+
+def test_what_was_undone_is_not_done_any_more(engine: Harness) -> None:
+    first = run(engine, plan(), A, B)
+    undo = engine.commands.undo(first.id, ALICE, ["up[b@2f]"])["run"]
+    engine.settle()
+    engine.commands.approve(undo, BOB)
+    engine.settle()
+    assert engine.row(undo).state is RunState.SUCCEEDED
+    run(engine, plan(), A, B)
+    assert done(engine) == ["b"]
+
+
+def test_an_item_of_several_steps_is_done_once_all_of_them_are(engine: Harness) -> None:
+    mark = {**UP, "id": "mark", "with": {"name": "{{ item.file }}-mark", "value": 1}}
+    group = {"id": "each", "kind": "group", "steps": [node(UP), node(mark)], "foreach": ONCE}
+    whole = program({**group, "foreach": {**ONCE, "tolerate": "1"}}, playbook="toys/group")
+    engine.table.refuse.add("a-mark")
+    run(engine, whole, A, B)
+    engine.table.refuse.clear()
+    run(engine, whole, A, B)
+    assert done(engine) == ["a-mark"], "its first step is so already, and b is left out whole"
