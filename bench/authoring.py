@@ -139,7 +139,7 @@ def _write_long(steps: int) -> None:
 
 
 def _write_past(rules: int, days: int) -> None:
-    """Write rules, and webhooks of a past in which each of them meets an alert every six hours."""
+    """Write rules, and webhooks of a past in which each of them meets an alert a day."""
     listed = [
         {"name": f"r{n}", "matchers": [f'alertname="A{n}"'], "mode": "auto", "playbook": "note"}
         for n in range(rules)
@@ -151,8 +151,8 @@ def _write_past(rules: int, days: int) -> None:
     _write("playbooks/note.yaml", {"playbook": "note", "steps": [{**step, "with": fields}]})
     began = datetime(2026, 10, 1, tzinfo=UTC)
     with Path("past.jsonl").open("w") as file:
-        for n in range(days * 4):
-            fired = began + timedelta(hours=6 * n)
+        for n in range(days):
+            fired = began + timedelta(days=n)
             for status, at in (("firing", fired), ("resolved", fired + timedelta(hours=1))):
                 alerts = [_alert(one, status, fired, at) for one in range(rules)]
                 file.write(json.dumps({"version": "4", "groupLabels": {}, "alerts": alerts}) + "\n")

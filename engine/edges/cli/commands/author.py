@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -49,9 +52,22 @@ def check(
         from engine.edges.cli.watching import keep_at_it
 
         raise typer.Exit(keep_at_it(session, paths, lambda: check(context, paths)))
-    diagnostics = check_files(paths or (), config_path=session.config)
+    with _nothing_thrown_away():
+        diagnostics = check_files(paths or (), config_path=session.config)
     print_diagnostics(diagnostics, as_json=session.as_json)
     raise typer.Exit(USAGE if any(one.is_error for one in diagnostics) else OK)
+
+
+@contextmanager
+def _nothing_thrown_away() -> Iterator[None]:
+    """Spare the collector's rounds: a check makes much and drops little, and looking for that costs a tenth of it."""
+    before = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if before:
+            gc.enable()
 
 
 def schema(

@@ -46,3 +46,44 @@ def test_mistakes_are_shown_before_anything_is_played(
     assert "did you mean 'scale'?" in capsys.readouterr().out
     assert run(["rehearse", "nowhere"]) == 2
     assert "no such file or folder" in capsys.readouterr().out
+
+
+FORGIVING = """
+playbook: shop/forgiving
+steps:
+  - id: scale
+    on_failure: continue
+    action: kubernetes.scale
+    with: {connection: cluster, namespace: shop, kind: Deployment, name: web, replicas: 2}
+"""
+
+
+def test_chaos_names_what_led_to_a_success_over_another_world(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The playbook says of a change that matters that the run may go on without it."""
+    make_ground(tmp_path, {"shop/forgiving": FORGIVING})
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "books" / "forgiving.rehearsal.yaml").write_text(
+        """
+rehearsal: forgiving
+playbook: shop/forgiving
+world: {cluster: {namespace: shop, objects: [{kind: Deployment, name: web, spec: {replicas: 6}}]}}
+expect: {run: succeeded}
+"""
+    )
+    asked = ["rehearse", "--chaos", "--jobs", "1"]
+    assert run([*asked, "--json"]) == 1
+    (one,) = json.loads(capsys.readouterr().out)["results"]
+    assert one["same"] > 20
+    assert [found["trouble"] for found in one["differing"]] == [
+        "plan of scale fails for ever",
+        "before of scale fails for ever",
+    ]
+    assert "missing:" in one["differing"][0]["why"]
+    assert "shop/Deployment/web" in one["differing"][0]["why"]
+    assert run(asked) == 1
+    told = capsys.readouterr().out
+    assert "FAIL  forgiving" in told
+    assert "2 differ" in told
+    assert "fails for ever: the world differs, missing: " in told
