@@ -19,7 +19,8 @@ import yaml
 
 from engine.domain.canonical import JsonObject
 from engine.domain.clock import SystemClock
-from worlds.batches import Batch, BatchProvider, BatchServer, Course, Failure
+from worlds.batches import Batch, BatchProvider, Course, Failure
+from worlds.batches.server import BatchServer
 from worlds.cluster import ADMIN as ADMIN_USER
 from worlds.cluster import Cluster
 from worlds.cluster.programs import Ran

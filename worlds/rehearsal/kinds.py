@@ -61,7 +61,7 @@ WORLDS: Mapping[str, Offer] = {
         "calls.Call",
         "web.WebWorld",
         many=True,
-        behaving=Offer("batchapi.BatchApiSpec", "batchapi.BatchApiWorld"),
+        behaving=Offer("batchspec.BatchApiSpec", "batchapi.BatchApiWorld"),
     ),
     "kubernetes": Offer("clusterspec.ClusterSpec", "clusters.ClusterWorld"),
     "mail": Offer("postbox.PostboxSpec", "postbox.PostboxWorld", unasked={}),

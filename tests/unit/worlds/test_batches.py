@@ -8,9 +8,10 @@ from datetime import timedelta
 import httpx
 
 from engine.domain.clock import ManualClock
-from worlds.batches import Batch, BatchProvider, BatchServer, Course, Failure
+from worlds.batches import Batch, BatchProvider, Course, Failure
 from worlds.batches.api import answer
 from worlds.batches.provider import request_line
+from worlds.batches.server import BatchServer
 
 
 def provider(*courses: Course) -> BatchProvider:
