@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from engine.domain.canonical import JsonObject
+from engine.domain.canonical import Json, JsonObject
 from engine.domain.entry import StoredEntry
 
 MASKED = "(masked)"
@@ -66,6 +66,17 @@ def masked_plan(plan: JsonObject, personal: Collection[str]) -> JsonObject:
     if not personal:
         return plan
     return {**plan, "steps": [_step(step, personal) for step in plan["steps"]]}
+
+
+def draws_on(program: Json) -> frozenset[str]:
+    """Return the connections that a frozen playbook names anywhere in it."""
+    if isinstance(program, list):
+        return frozenset().union(*map(draws_on, program))
+    if not isinstance(program, Mapping):
+        return frozenset()
+    named = program.get("connection")
+    own = {named} if isinstance(named, str) else set()
+    return frozenset(own).union(*map(draws_on, program.values()))
 
 
 def _step(step: JsonObject, personal: Collection[str]) -> JsonObject:

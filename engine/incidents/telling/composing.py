@@ -198,9 +198,11 @@ class Composing:
         """Name a file, and put it below, where it is kept here: its bytes are read when it is sent."""
         artifact, title = str(entry.body["artifact"]), str(entry.body["name"])
         name = f"artifact {artifact}"
-        self._post(name, say(describe(entry)))
+        private = str(entry.body.get("actor")).removeprefix("run ") in self.scene.discreet
+        why = ". It stays with the incident: its run draws on data of people" if private else ""
+        self._post(name, say(f"{describe(entry)}{why}"))
         elsewhere = "connection" in entry.body or not entry.body["bytes"]
-        if self.telling.upload and not elsewhere:
+        if self.telling.upload and not elsewhere and not private:
             # The end of an id is its random part.
             filename = filed(title, artifact[-8:])
             body = {"filename": filename, "title": title, "artifact": artifact, "thread": name}

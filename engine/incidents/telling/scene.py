@@ -23,6 +23,7 @@ class Scene:
     Attributes:
         runs: oldest first. entries: new ones by chain, in their order.
         plans: by the fingerprint of a gate that is told of.
+        discreet: runs that draw on data of people: the files that they attach are named, and no more.
     """
 
     incident: IncidentRow
@@ -34,6 +35,7 @@ class Scene:
     entries: Mapping[str, Sequence[StoredEntry]]
     plans: Mapping[str, Json]
     now: datetime
+    discreet: frozenset[str] = frozenset()
 
     @property
     def is_open(self) -> bool:

@@ -10,13 +10,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
+from json import loads
 
 from engine.domain.entry import StoredEntry
-from engine.incidents.masking import masked_entries
+from engine.incidents.masking import draws_on, masked_entries
 from engine.incidents.telling.composing import Composing, since_update
-from engine.incidents.telling.scene import look
+from engine.incidents.telling.scene import Scene, look
 from engine.incidents.telling.settings import Telling
 from engine.journal.parcels import Parcel, Room
+from engine.journal.rows import RunRow
 from engine.journal.store import Store, Tx
 
 _NEW = 50
@@ -77,10 +79,25 @@ class Teller:
             since = _entries(tx, scene.entries, room.body.get("updated", {}))
         personal = self._telling.personal
         told = {name: masked_entries(one, personal) for name, one in scene.entries.items()}
-        shown = replace(scene, entries=told)
+        shown = replace(scene, entries=told, discreet=self._discreet(tx, scene))
         since = masked_entries(since, personal)
         composed, parcels = Composing(room, shown, self._telling, since).compose()
         return composed, parcels, fresh
+
+    def _discreet(self, tx: Tx, scene: Scene) -> frozenset[str]:
+        """Of the runs that attached a file just now, those whose playbook draws on data of people."""
+        if not self._telling.personal:
+            return frozenset()
+        attached = {
+            str(one.body.get("actor")).removeprefix("run ")
+            for one in scene.entries.get(scene.incident.id, ())
+            if one.kind == "incident.artifact"
+        }
+        runs = [run for run in scene.runs if run.id in attached]
+        return frozenset(run.id for run in runs if self._draws(tx, run) & self._telling.personal)
+
+    def _draws(self, tx: Tx, run: RunRow) -> frozenset[str]:
+        return draws_on(loads(tx.blobs.program(run.program) or "null"))
 
     def _keep(self, room: Room, parcels: Sequence[Parcel], fresh: bool) -> bool:
         def work(tx: Tx) -> bool:

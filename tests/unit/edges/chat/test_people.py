@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import pytest
 
 from engine.domain.people import Actor
+from engine.edges.calling import ActionMessenger
+from engine.edges.chat.building import voices_of
+from engine.incidents.calling import Calling
+from engine.incidents.chains import Chain, Contact, Policy, Rung
+from engine.incidents.escalation import Escalator, OnDuty
 from engine.incidents.postmortem.book import Request
 from engine.running.services import ApprovalRule
 from tests.unit.edges.chat.kit import Stage, told
@@ -160,3 +167,45 @@ def test_the_worse_it_is_the_more_often_people_are_told(
     stage.pass_time(3600)
     after = sum("Update:" in str(one) for one in stage.channel.messages)
     assert after - before == 3600 // every
+
+
+class Rota:
+    """Nobody's: the contact is reached by the chat itself."""
+
+    def who(self, schedule: str, at: datetime) -> OnDuty:
+        raise AssertionError(f"{schedule} is asked at {at}")
+
+
+def test_a_call_is_said_in_the_chat_until_somebody_takes_the_incident_up(stage: Stage) -> None:
+    ops = stage.slack.add_channel("updates", "UADMIN", "UBOT")
+    ways: tuple[dict[str, object], ...] = ({"chat": "incident"}, {"chat": "updates"})
+    policy = Policy(
+        chains={"default": Chain((Rung("first", 600.0),), 600.0)},
+        contacts={"first": Contact("first", "First line", ways)},
+    )
+    stage.app.calling = Calling(policy)
+    messenger = ActionMessenger(stage.app.registry, stage.app.world, voices_of(stage.app))
+    escalator = Escalator(stage.app.store, policy, messenger, Rota())
+
+    def pass_time(seconds: float) -> None:
+        for _ in range(int(seconds // 60)):
+            stage.clock.advance(60)
+            while escalator.tick():
+                pass
+            stage.work()
+        stage.settle()
+
+    stage.alert()
+    stage.say(stage.alice, "escalate critical nobody answers")
+    pass_time(60)
+    for channel in (stage.channel, ops):
+        (call,) = [one for one in channel.messages if "calls First line" in str(one)]
+        assert "nobody answers" in shown(call)
+        assert "XLow (to=5)" in shown(call)
+    pass_time(1300)
+    called = [one for one in ops.messages if "calls First line" in str(one)]
+    assert len(called) == 3, "again and again, every ten minutes"
+    stage.say(stage.bob, "ack")
+    pass_time(3600)
+    assert len([one for one in ops.messages if "calls First line" in str(one)]) == 3
+    assert "bob acknowledged the call" in transcript(stage.channel)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from engine.domain.people import Actor
+from engine.incidents.acting import RunIncident
 from engine.incidents.postmortem.book import Request
 from tests.harness_programs import program
 from tests.unit.edges.chat.kit import Stage
@@ -65,6 +66,30 @@ def test_nobody_reads_a_persons_data_in_slack_or_in_the_postmortem(seen: Stage) 
     assert "The whole plan" in told, "a long plan is a file, which is looked at too"
     entries = seen.app.store.read(lambda tx: tx.journal.read(seen.run.id))
     assert MOVED in str([one.body for one in entries]), "the journal keeps what happened"
+
+
+@pytest.mark.parametrize("connection", ["toy", "elsewhere"])
+def test_files_of_a_run_that_draws_on_data_of_people_are_named_alone(
+    tmp_path: Path, slack: SlackServer, connection: str
+) -> None:
+    stage = Stage(tmp_path, slack, personal=True)
+    plan = program(
+        {"id": "now", "action": "toy.get", "with": {"connection": connection, "name": "x"}},
+        playbook="toys/raise",
+    )
+    stage.app.engine.programs["toys/raise"] = plan
+    stage.alert()
+    run = stage.run
+    port = RunIncident(stage.app.store, run.id, run.incident_id)
+    port.attach("key-1", "rows.csv", "text/csv", f"mail\n{OLD}\n".encode())
+    stage.settle()
+    uploaded = [one for one in stage.channel.messages if one.get("files")]
+    named = shown(stage.message("artifact rows.csv attached"))
+    assert (not uploaded) is (connection == "toy")
+    assert ("draws on data of people" in named) is (connection == "toy")
+    (kept,) = stage.app.store.read(lambda tx: tx.artifacts.of(stage.incident.id))
+    assert kept.name == "rows.csv", "who looks at the incident by the page or the API finds it"
+    stage.close()
 
 
 def test_what_is_asked_again_names_the_field_alone(tmp_path: Path, slack: SlackServer) -> None:
