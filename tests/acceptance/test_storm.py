@@ -13,6 +13,10 @@ import httpx
 from tests.acceptance.test_serve import CONFIG, PLAYBOOK, Place, until
 
 GROUPS = 19
+FIRST = (
+    10  # kinds of alerts from the beginning on; the others begin with the P0, and stand before it
+)
+P0_COMES = 5_000
 STARTED = time.strftime("%Y-%m-%dT%H:%M:00Z", time.gmtime())
 
 
@@ -60,12 +64,11 @@ def test_a_storm_is_few_incidents_and_the_p0_goes_before_what_waits(tmp_path: Pa
     with Place(tmp_path).serving() as (url, _), httpx.Client(base_url=url, timeout=60) as http:
         until(lambda: httpx.get(f"{url}/readyz").status_code == 200)
         for start in range(0, 10_000, 100):
-            numbers = [n % 499 for n in range(start, start + 99)]
-            last = 499 if start == 5_000 else numbers[0]
+            pool = [n for n in range(499) if start >= P0_COMES or n % GROUPS < FIRST]
+            numbers = [pool[n % len(pool)] for n in range(start, start + 99)]
+            last = 499 if start == P0_COMES else numbers[0]
             answer = http.post("/hooks/alertmanager", json=delivery(*numbers, last))
             assert answer.status_code == 200
-            if last == 499:
-                accepted = time.time()
         until(lambda: _ended(tmp_path) == GROUPS + 1)
     with sqlite3.connect(tmp_path / "var/stanch.db") as database:
         ((alerts, deliveries),) = database.execute("SELECT count(*), sum(deliveries) FROM alerts")
@@ -77,11 +80,10 @@ def test_a_storm_is_few_incidents_and_the_p0_goes_before_what_waits(tmp_path: Pa
     assert (alerts, deliveries) == (500, 10_000)
     assert incidents == GROUPS + 1
     assert sorted(name for name, *_ in runs) == sorted(one["name"] for one in rules)
-    (p0, created) = next((id_, at) for name, id_, at in runs if name == "rule-19")
-    later = [id_ for _, id_, at in runs if at >= created and id_ != p0]
-    assert all(began[p0] <= began[one] for one in later), "nothing that came with it went before it"
-    # A second on a machine of its own (python -m bench); here only that it does not wait for the storm's end.
-    assert began[p0] / 1e6 - accepted < 60
+    of_rule = {name: id_ for name, id_, _ in runs}
+    with_it = [began[of_rule[f"rule-{n}"]] for n in range(FIRST, GROUPS)]
+    # How soon is measured (python -m bench), not tested: here it is who goes first.
+    assert began[of_rule["rule-19"]] < min(with_it), "it stood last in its delivery and went first"
 
 
 def _ended(folder: Path) -> int:

@@ -12,6 +12,7 @@ from engine.edges.chat.building import voices_of
 from engine.incidents.calling import Calling
 from engine.incidents.chains import Chain, Contact, Policy, Rung
 from engine.incidents.escalation import Escalator, OnDuty
+from engine.incidents.postmortem import due
 from engine.incidents.postmortem.book import Request
 from engine.running.services import ApprovalRule
 from tests.unit.edges.chat.kit import Stage, told
@@ -209,3 +210,20 @@ def test_a_call_is_said_in_the_chat_until_somebody_takes_the_incident_up(stage: 
     pass_time(3600)
     assert len([one for one in ops.messages if "calls First line" in str(one)]) == 3
     assert "bob acknowledged the call" in transcript(stage.channel)
+
+
+def test_a_postmortem_that_is_due_is_asked_for_in_the_channel(stage: Stage) -> None:
+    stage.alert()
+    incident = stage.incident.id
+    stage.app.store.write(lambda tx: due.wants(tx, incident, 72 * 3600.0))
+    stage.press(stage.alice, WANTED, "reject")
+    stage.say(stage.alice, "resolve it was a test")
+    assert "the postmortem is due by 2026-01-04T" in transcript(stage.channel)
+    reminders = due.Reminders(stage.app.store, stage.app.calling)
+    for hours, words in ((48, "in a day"), (24, "was due by"), (24, "a day ago")):
+        stage.clock.advance(hours * 3600)
+        assert reminders.tick() == 1
+        stage.settle()
+        assert words in shown(stage.message("reminded of the postmortem"))
+    (page,) = stage.app.store.read(lambda tx: tx.pages.list())
+    assert page.level == "critical", "who is late is called, and then louder"
