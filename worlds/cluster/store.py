@@ -58,7 +58,9 @@ class Store:
     def list(self, kind: Kind, namespace: str | None = None) -> Objects:
         """Return the stored objects in the order of their keys; None means all namespaces."""
         objects = self._objects[kind]
-        return [objects[key] for key in sorted(objects) if namespace is None or key[0] == namespace]
+        if namespace is None:
+            return [objects[key] for key in sorted(objects)]
+        return [objects[key] for key in sorted(key for key in objects if key[0] == namespace)]
 
     def all(self) -> Iterator[tuple[Kind, JsonObject]]:
         for kind, objects in self._objects.items():

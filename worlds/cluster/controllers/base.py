@@ -55,6 +55,7 @@ class Desk:
     ) -> None:
         self.store, self.writer, self.names = store, writer, names
         self.fates, self.timing, self.now = fates, timing, now
+        self._told: dict[tuple[str, ...], str] = {}  # the event of each thing told, by its name
 
     def save(self, kind: Kind, item: JsonObject) -> JsonObject:
         """Keep a controller's change, unless it changes nothing."""
@@ -121,13 +122,13 @@ class Desk:
         kind, metadata = by_kind("Event"), about["metadata"]
         namespace = metadata.get("namespace") or "default"
         now = stamp(self.now())
-        for item in self.store.list(kind, namespace):
-            same = item["involvedObject"]["uid"] == metadata["uid"] and item["reason"] == reason
-            if same and item["message"] == message and host == item["source"].get("host", ""):
-                again = clone(item)
-                again["count"], again["lastTimestamp"] = item.get("count", 1) + 1, now
-                self.store.put(kind, again)
-                return
+        same = (namespace, metadata["uid"], reason, message, host)
+        item = self.store.get(kind, namespace, self._told.get(same, ""))
+        if item is not None:
+            again = clone(item)
+            again["count"], again["lastTimestamp"] = item.get("count", 1) + 1, now
+            self.store.put(kind, again)
+            return
         name = f"{metadata['name']}."
         generated: JsonObject = {}
         if host:
@@ -135,6 +136,7 @@ class Desk:
             name += self.names.suffix()
         else:
             name = self._event_name(about)
+        self._told[same] = name
         self.store.put(
             kind,
             {
