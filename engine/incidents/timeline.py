@@ -247,9 +247,7 @@ _TELLERS: dict[str, Callable[[_Told], str]] = {
     ),
     "gate.break_glass": _glass,
     "incident.break_glass": _glass,
-    "items.done": lambda b: (
-        f"{b.text('step')}: {len(b['done'])} items were done already by other runs"
-    ),
+    "items.done": lambda b: f"{b.text('step')}: {len(b['done'])} items are left to other runs",
     "run.replanned": lambda b: f"the plan was made anew{b.because()}",
     "role.lent": lambda b: (
         f"{b.text('from')} lent the role {b.text('role')} to {b.text('to')} until "

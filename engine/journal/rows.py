@@ -217,3 +217,12 @@ class MeasureRow:
     memory: int | None = None
     message: str = ""
     at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class ItemRow:
+    """Who did an item, and when; not `done`: who is at it just now, and since when."""
+
+    run_id: str
+    at: datetime
+    done: bool

@@ -207,6 +207,11 @@ def _items_known(progress: RunProgress, body: JsonObject, at: datetime) -> None:
     del at
     step = body["step"]
     progress.rejected[step] = {**progress.rejected.get(step, {}), **body["done"]}
+    # After a retry: what failed here and was done by another run meanwhile is not tried again.
+    for key in body["done"]:
+        item = f"{step}[{key}]"
+        for address in [one for one in progress.steps if one == item or one.startswith(f"{item}.")]:
+            del progress.steps[address]
 
 
 def _replanned(progress: RunProgress, body: JsonObject, at: datetime) -> None:

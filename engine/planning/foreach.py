@@ -10,7 +10,7 @@ from engine.domain.errors import Category
 from engine.language.program import AnyNode, GroupNode, Node
 from engine.language.templates import expression_references
 from engine.language.units import Tolerance, parse_tolerance
-from engine.planning.items import DONE_ALREADY, items_of
+from engine.planning.items import items_of, left_out
 from engine.planning.moves import Close, Fail, Move, Opaque, Open, Place, Skip
 from engine.planning.progress import RunProgress, StepState, StepStatus
 from engine.planning.scope import value_unknown
@@ -169,9 +169,8 @@ def _close_items(
         if failures:
             walk.warnings.append(address)
         rejected = walk.progress.rejected.get(address, {})
-        done = sum(why.startswith(DONE_ALREADY) for why in rejected.values())
-        message = f"{done} of {len(items)} items were done already by other runs" if done else ""
-        walk.moves.append(Close(address, node, True, results, message=message))
+        told = left_out(rejected.values())
+        walk.moves.append(Close(address, node, True, results, message=told))
 
 
 def _without_foreach(node: Node) -> Node:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from engine.domain.canonical import JsonObject
@@ -11,7 +11,8 @@ from engine.language.program import Foreach
 from engine.language.templates import render
 
 MAX_ITEMS = 100_000
-DONE_ALREADY = "done already"  # begins the reason why an item that another run did is left out
+# What the reasons begin with why an item is left out: another run did it, or is at it.
+DONE_ALREADY, UNDER_WAY = "done already", "under way elsewhere"
 
 
 def items_of(foreach: Foreach, scope: Mapping[str, Any]) -> list[JsonObject]:
@@ -36,3 +37,13 @@ def items_of(foreach: Foreach, scope: Mapping[str, Any]) -> list[JsonObject]:
         seen.add(key)
         result.append({"key": key, "item": item})
     return result
+
+
+def left_out(reasons: Iterable[str]) -> str:
+    """Say how many items were left to other runs; empty: none."""
+    given = list(reasons)
+    done = sum(reason.startswith(DONE_ALREADY) for reason in given)
+    busy = sum(reason.startswith(UNDER_WAY) for reason in given)
+    parts = [f"{done} items were done already by other runs"] if done else []
+    parts += [f"{busy} items are under way in other runs"] if busy else []
+    return ", ".join(parts)

@@ -27,7 +27,7 @@ from engine.language.templates import TemplateError, evaluate, render
 from engine.planning.addresses import find_node
 from engine.planning.foreach import visit_foreach
 from engine.planning.inputs import checked_inputs, seconds
-from engine.planning.items import DONE_ALREADY
+from engine.planning.items import left_out
 from engine.planning.moves import (
     Begin,
     Close,
@@ -122,9 +122,8 @@ class Walk:
         reason = "all steps done"
         if self.warnings:
             reason = f"done, with failures that the playbook tolerates: {', '.join(self.warnings)}"
-        kept = [why for whys in progress.rejected.values() for why in whys.values()]
-        if done := sum(why.startswith(DONE_ALREADY) for why in kept):
-            reason += f"; {done} items were done already by other runs"
+        if told := left_out(why for whys in progress.rejected.values() for why in whys.values()):
+            reason += f"; {told}"
         return Finish(RunState.SUCCEEDED, reason, self._outputs(self.program, place))
 
     # ------------------------------------------------------------ programs and sequences

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine.domain.canonical import Json, JsonObject
-from engine.language.program import Foreach
 from engine.planning.moves import Close, Fail, Move, Opaque, Open, Skip
-from engine.running.duplicates import known
+from engine.running.duplicates import Items
 from engine.running.session import Session
 
 
@@ -20,10 +19,12 @@ def book(session: Session, moves: Sequence[Move]) -> bool:
                 session.note("step.skipped", address=address, reason=reason)
             case Fail(address, _, category, message):
                 step_outcome(session, address, ok=False, category=category.value, message=message)
-            case Open(address, node, _, data):
+            case Open(address, _, _, data):
+                # Taken before the batch is open: after a crash in between it is asked for again.
+                left = _taken(session, address, data) if data.get("once") else {}
                 session.note("step.started", address=address, **data)
-                if node.foreach is not None and data.get("once"):
-                    _note_known(session, address, node.foreach, data["items"])
+                if left:
+                    session.note("items.done", step=address, done=left)
             case Close(address, _, ok, output, category, message, failure):
                 name = category.value if category else None
                 step_outcome(
@@ -45,13 +46,10 @@ def book(session: Session, moves: Sequence[Move]) -> bool:
     return booked
 
 
-def _note_known(
-    session: Session, address: str, foreach: Foreach, items: Sequence[JsonObject]
-) -> None:
+def _taken(session: Session, address: str, batch: JsonObject) -> JsonObject:
+    """Take up the items that no other run did or is at; return why the others are left out, by their keys."""
     playbook, run = session.program.playbook, session.row.id
-    done = known(session.store, playbook, run, address, foreach, items)
-    if done:
-        session.note("items.done", step=address, done=done)
+    return session.store.write(Items(playbook, run, address, batch["once"], batch["items"]).take)
 
 
 def step_outcome(

@@ -13,6 +13,7 @@ from engine.journal.rows import RunRow
 from engine.journal.store import Store, Tx
 from engine.language.program import ManualNode, Program
 from engine.planning.addresses import find_node
+from engine.running.duplicates import taken_again
 from engine.running.rearming import Rearming
 from engine.running.recovering import Recovering, recoveries
 from engine.running.standing import Anybody, Holders, standing, where_of
@@ -134,17 +135,20 @@ class Commands(Voting, WayBack, Recovering, Steering, Rearming):
         open_end = row.state is RunState.NEEDS_HUMAN and row.ended_at is None
         if states is None and row.state in ENDS and not open_end:
             raise Refused(f"run {row.id} has ended: {row.state.value}")
+        entries: list[Entry] = []
         if signal == "retry":
-            taken = self.progress(tx, row)[0].taken_by
-            if taken is not None:
+            progress, program = self.progress(tx, row)
+            if progress.taken_by is not None:
+                taken = progress.taken_by
                 raise Refused(f"{taken} has taken run {row.id} over; stanch handback comes first")
             if others := recoveries(tx, row.id):
                 raise Refused(
                     f"run {others[-1]['run']} recovers what failed of run {row.id}; both would do it. "
                     f"What is left: stanch recover {row.id}"
                 )
+            entries = taken_again(tx, row.id, program.playbook, progress)
         if states is not None and row.state not in states:
             raise Refused(f"run {row.id} is {row.state.value}; {signal} does not apply to it")
         body = {"signal": signal, "actor": actor.name, "via": actor.via, "reason": reason}
-        self.tell(tx, row.id, Entry("run.signal", body))
+        self.tell(tx, row.id, Entry("run.signal", body), *entries)
         tx.pages.seen(row.id, actor.name, f"{signal}: {reason}")

@@ -9,7 +9,7 @@ from typing import Protocol
 from engine.domain.canonical import Json
 from engine.domain.entry import Entry, StoredEntry
 from engine.domain.run import RunState
-from engine.journal.rows import GateRow, MeasureRow, Page, RunRow, VoteRow
+from engine.journal.rows import GateRow, ItemRow, MeasureRow, Page, RunRow, VoteRow
 
 
 class Runs(Protocol):
@@ -198,16 +198,22 @@ class Measures(Protocol):
 
 
 class DoneItems(Protocol):
-    """Items of batches that were done, by their content: the newest run that did each."""
+    """Items of batches that are done, or taken up by a run under way, by their content."""
 
-    def add(self, run_id: str, done: Sequence[tuple[str, str]]) -> None:
-        """`done`: (content, the item's address)."""
+    def done(self, run_id: str, content: str, address: str) -> None:
+        """The run did it; `address` is the item's."""
         ...
 
-    def find(
-        self, contents: Iterable[str], since: datetime, but: str
-    ) -> Mapping[str, tuple[str, datetime]]:
-        """Which of them a run other than `but` did since then, by content: the run, and when."""
+    def find(self, contents: Iterable[str], since: datetime, but: str) -> Mapping[str, ItemRow]:
+        """Which of them a run other than `but` did since then, or is at just now."""
+        ...
+
+    def take(self, contents: Sequence[str], since: datetime, run_id: str) -> Mapping[str, ItemRow]:
+        """As `find`; all others are the run's from now on, until it ends or releases them."""
+        ...
+
+    def release(self, run_id: str, content: str) -> None:
+        """The run took it up and did not do it."""
         ...
 
     def forget(self, run_id: str, addresses: Iterable[str]) -> None:

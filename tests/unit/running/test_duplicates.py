@@ -9,6 +9,8 @@ import pytest
 
 from engine.domain.run import RunMode, RunState
 from engine.journal.rows import RunRow
+from engine.journal.store import Tx
+from engine.running.duplicates import content
 from tests.harness import ALICE, BOB, Harness
 from tests.harness_programs import node, program
 from tests.toys import Table
@@ -62,7 +64,7 @@ def test_what_another_run_did_is_left_out_and_the_rest_is_done(engine: Harness) 
     assert skipped["state"] == "skipped"
     assert skipped["reason"].startswith(f"done already: by run {first.id} at ")
     whole = engine.outcome(second.id, "up")
-    assert whole["message"] == "2 of 3 items were done already by other runs"
+    assert whole["message"] == "2 items were done already by other runs"
     assert [one["state"] for one in whole["output"]] == ["skipped", "succeeded", "skipped"]
 
 
@@ -133,3 +135,78 @@ def test_an_item_of_several_steps_is_done_once_all_of_them_are(engine: Harness) 
     engine.table.refuse.clear()
     run(engine, whole, A, B)
     assert done(engine) == ["a-mark"], "its first step is so already, and b is left out whole"
+
+
+SLOW = {"id": "rest", "kind": "wait", "for_": 60.0}
+MARK = {"id": "mark", "action": "toy.set", "with": {"name": "{{ item.file }}", "value": 1}}
+
+
+def slow(**foreach: Any) -> Any:
+    steps = [SLOW, {**node(MARK), "bounds": {"value": {"min": 0, "max": 9}}}]
+    each = {**ONCE, "concurrency": 9, **foreach}
+    return program({"id": "each", "kind": "group", "steps": steps, "foreach": each})
+
+
+def test_of_two_runs_at_one_time_one_does_an_item(engine: Harness) -> None:
+    first = engine.start(slow(), RunMode.AUTO, all=[A, B])
+    engine.settle()
+    second = engine.start(slow(), RunMode.AUTO, all=[B, C])
+    engine.settle()
+    engine.pass_time(60, step=60)
+    assert sorted(done(engine)) == ["a", "b", "c"]
+    assert engine.row(first).reason == "all steps done"
+    assert engine.row(second).reason == "all steps done; 1 items are under way in other runs"
+    reason = engine.outcome(second, "each[b@2f]")["reason"]
+    assert reason.startswith(f"under way elsewhere: run {first} is at it since ")
+
+
+def test_what_a_run_took_and_did_not_do_is_free_once_it_has_ended(engine: Harness) -> None:
+    first = engine.start(slow(concurrency=1), RunMode.AUTO, all=[A, B])
+    engine.settle()
+    engine.commands.cancel(first, ALICE, "wrong documents")
+    engine.settle()
+    assert engine.row(first).state is RunState.CANCELLED
+    second = engine.start(slow(), RunMode.AUTO, all=[A, B])
+    engine.settle()
+    engine.pass_time(60, step=60)
+    assert engine.row(second).reason == "all steps done"
+    assert sorted(done(engine)) == ["a", "b"]
+
+
+def test_a_crash_after_the_taking_leaves_the_run_its_own_items(engine: Harness) -> None:
+    run_id = engine.start(plan(), RunMode.AUTO, all=[A, B])
+    names = [content("toys/documents", "up", key) for key in ("a@1f", "b@2f")]
+    since = engine.clock.now()
+    # What the process that died had taken, before it could say that the batch is open.
+    engine.store.write(lambda tx: tx.done_items.take(names, since, run_id))
+    engine.settle()
+    assert engine.row(run_id).reason == "all steps done"
+    assert done(engine) == ["a", "b"]
+
+
+def test_more_items_than_are_asked_for_at_a_time(engine: Harness) -> None:
+    many = [document(f"f{n}", "0") for n in range(250)]
+
+    def other_run(tx: Tx) -> None:
+        for n in range(0, 250, 2):
+            name = content("toys/documents", "up", f"f{n}@0")
+            tx.done_items.done("run-x", name, f"up[f{n}@0]")
+
+    engine.store.write(other_run)
+    row = run(engine, plan(), *many)
+    assert done(engine) == [f"f{n}" for n in range(1, 250, 2)]
+    assert row.reason == "all steps done; 125 items were done already by other runs"
+
+
+def test_a_retried_run_asks_anew_what_others_did_meanwhile(engine: Harness) -> None:
+    engine.table.refuse.add("b")
+    first = engine.run(plan(), RunMode.AUTO, all=[A, B, C])
+    assert first.state is RunState.FAILED
+    engine.table.refuse.clear()
+    run(engine, plan(), document("b", "2f", 2), document("c", "3f", 2))
+    assert done(engine) == ["b", "c"]
+    engine.table.writes.clear()
+    engine.commands.retry(first.id, ALICE)
+    engine.settle()
+    assert engine.row(first.id).state is RunState.SUCCEEDED, engine.row(first.id).reason
+    assert done(engine) == []
