@@ -163,6 +163,10 @@ def _signal(b: _Told) -> str:
     return f"{_OWN.get(signal, f'signal {signal}')}{b.because()}"
 
 
+def _number(items: object) -> int:
+    return len(items) if isinstance(items, dict) else 0
+
+
 def _alert_resolved(b: _Told) -> str:
     left = f", {b['firing']} still fire" if b.get("firing") else ", the last one"
     return f"alert {b.get('name') or b.text('alert')} resolved{left}{b.because('text')}"
@@ -247,7 +251,9 @@ _TELLERS: dict[str, Callable[[_Told], str]] = {
     ),
     "gate.break_glass": _glass,
     "incident.break_glass": _glass,
-    "items.done": lambda b: f"{b.text('step')}: {len(b['done'])} items are left to other runs",
+    "items.done": lambda b: (
+        f"{b.text('step')}: {_number(b.get('done'))} items are left to other runs"
+    ),
     "run.replanned": lambda b: f"the plan was made anew{b.because()}",
     "role.lent": lambda b: (
         f"{b.text('from')} lent the role {b.text('role')} to {b.text('to')} until "

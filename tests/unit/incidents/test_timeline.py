@@ -277,6 +277,11 @@ LINES: list[tuple[str, dict[str, Any], str]] = [
         {"actor": "lena", "via": "cli", "gate": "gate-1", "reason": "fire"},
         "BREAK-GLASS: lena (by cli) approved gate gate-1 alone: fire",
     ),
+    (
+        "items.done",
+        {"step": "documents", "done": {"a": "done already: by run-1", "b": "under way elsewhere"}},
+        "documents: 2 items are left to other runs",
+    ),
     ("run.replanned", {"reason": "handed back"}, "the plan was made anew: handed back"),
     (
         "role.lent",
