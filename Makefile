@@ -7,7 +7,8 @@ PYTHON ?= $(firstword $(wildcard /usr/bin/python3.11) python3.11)
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
-PARALLEL ?= 2
+# One more than there are cores: many tests wait for real parts.
+PARALLEL ?= $(shell echo $$(($$(nproc 2>/dev/null || echo 2) + 1)))
 
 # Bytecode is kept: every start of stanch would otherwise compile all it imports.
 unexport PYTHONDONTWRITEBYTECODE
