@@ -33,6 +33,7 @@ class HttpClient:
         self.settings = cast(HttpSettings, opening.settings)
         self.writable = opening.writable
         self._clock = opening.clock
+        self._personal = opening.personal  # then no answer is quoted where everybody reads it
         secrets: list[str] = list(concealed)
         headers = dict(self.settings.headers)
         auth: tuple[str, str] | None = None
@@ -254,7 +255,8 @@ class HttpClient:
         # A refusal says that nothing was done; 408, 409 and server errors leave it open.
         done = status >= 500 or status in (408, 409, 425)
         done = (done or status < 400) and self._may_act(method, path)
-        what = f"{method} {path}: answered {status}" + (f": {said}" if said else "")
+        quoted = f": {said}" if said and not self._personal else ""
+        what = f"{method} {path}: answered {status}{quoted}"
         after = retry_after(answer.headers, self._clock.now())
         return self._failed(category, what, sent=done, after=after)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -106,6 +107,16 @@ def test_answers_are_classified(
         request.apply(request.plan(wanted(path=path), made.reading()), made.writing(), "k")
     assert caught.value.category is category
     assert caught.value.effect_possible is possible
+
+
+def test_of_people_an_error_quotes_no_answer(served: Served) -> None:
+    for personal in (False, True):
+        made = replace(connections(served.recorder.url), personal=personal)
+        with pytest.raises(ActionFailed) as caught:
+            get.read(asked(path="/no/such"), made.reading())
+        told = str(caught.value)
+        assert "GET /no/such: answered 404" in told
+        assert told.endswith("answered 404") is personal, told
 
 
 def test_an_expected_status_is_no_failure(served: Served) -> None:
