@@ -132,6 +132,41 @@ def pressed(channel: Channel, text: str) -> dict[str, Any]:
     raise AssertionError(transcript(channel))
 
 
+def refused(url: str, workspace: Workspace, slack: SlackServer, channel: Channel) -> None:
+    """What the running process lets nobody do: one's own run, a stranger's wish, what Slack never signed."""
+    alice, stranger = (Person(name, workspace, slack.base) for name in ("UALICE", "USTRANGE"))
+
+    def answered(text: str) -> Callable[[], bool]:
+        return lambda: text in str(workspace.answers)
+
+    send(url, alice.command("run notes/repair name=own --mode=auto", channel.id))
+    until(answered("Started"))
+    (began,) = [one for _, one in workspace.answers if "Started" in str(one)]
+    (started,) = set(re.findall(r"run-[0-9a-z]{10,}", str(began)))
+
+    def waiting() -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = httpx.get(f"{url}/api/v1/approvals").json()["items"]
+        return [one for one in found if one["run"] == started]
+
+    until(lambda: bool(waiting()))
+    (gate,) = waiting()
+    words = f"approve {gate['id']} {gate['fingerprint'][:16]}"
+    send(url, alice.command(words, channel.id))
+    until(answered("another person must decide"))
+    send(url, stranger.command(words, channel.id))
+    until(answered("viewer"))
+    forged = form(alice.command(f"cancel {started} mine", channel.id))
+    for headers in (
+        signed(forged, time.time(), "another secret"),
+        signed(forged, time.time() - 400),
+    ):
+        answer = httpx.post(f"{url}/slack/commands", content=forged, headers=headers, timeout=30)
+        assert answer.status_code == 401
+    assert waiting(), "nothing of it counted"
+    send(url, alice.command(f"cancel {started} mine", channel.id))
+    until(lambda: not waiting())
+
+
 @pytest.mark.timeout(600)
 def test_a_whole_incident_to_the_archived_channel(tmp_path: Path, slack: SlackServer) -> None:
     workspace = slack.workspace
@@ -163,12 +198,13 @@ def test_a_whole_incident_to_the_archived_channel(tmp_path: Path, slack: SlackSe
         until(said(workspace, "ended: succeeded"))
         assert httpx.post(f"{url}/hooks/alertmanager", json=alert("resolved")).status_code == 200
         until(said(workspace, "resolved: Noted"))
+        refused(url, workspace, slack, channel)
         send(url, alice.command("close all well", channel.id))
         until(lambda: channel.archived)
         until(lambda: "is closed" in str(workspace.answers))
     told_once(channel)
     assert channel.members == ["UBOT", "UALICE", "UBOB"]
-    assert {user for user, _ in workspace.answers} == {"UALICE", "UBOB"}
+    assert {user for user, _ in workspace.answers} == {"UALICE", "UBOB", "USTRANGE"}
 
 
 @pytest.mark.real
