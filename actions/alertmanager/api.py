@@ -29,8 +29,10 @@ class Matcher(BaseModel):
         description="The label", pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$", examples=["namespace"]
     )
     value: str = Field(description="Its value, or the pattern", examples=["starforge"])
-    regex: bool = Field(False, description="Whether value is a regular expression, anchored")
-    equal: bool = Field(True, description="False: everything that does not match")
+    regex: bool = Field(
+        False, description="Whether value is a regular expression, anchored", examples=[True]
+    )
+    equal: bool = Field(True, description="False: everything that does not match", examples=[False])
 
     @model_validator(mode="after")
     def _sound(self) -> Matcher:

@@ -34,7 +34,11 @@ class UndoBy(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     program: str = Field(description="A program of the connection", examples=["queue"])
-    arguments: list[str] = Field(default_factory=list, description="Its arguments, one an item")
+    arguments: list[str] = Field(
+        default_factory=list,
+        description="Its arguments, one an item",
+        examples=[["resume", "--queue=etl"]],
+    )
 
 
 class RunParams(ActionParams):

@@ -43,9 +43,13 @@ class ConfirmBy(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     path: StepPath = Field(description="Path to get", examples=["/v1/batches/b-1"])
-    query: dict[str, Any] = Field(default_factory=dict, description="Query parameters")
-    present: list[int] = Field([200], description="Statuses that show the effect")
-    absent: list[int] = Field([404, 410], description="Statuses that show that it is not there")
+    query: dict[str, Any] = Field(
+        default_factory=dict, description="Query parameters", examples=[{"fields": "state"}]
+    )
+    present: list[int] = Field([200], description="Statuses that show the effect", examples=[[200]])
+    absent: list[int] = Field(
+        [404, 410], description="Statuses that show that it is not there", examples=[[404]]
+    )
     equals: dict[str, Any] = Field(
         default_factory=dict,
         description="Fields (dotted) of the JSON answer and their values once the effect is there",
@@ -65,8 +69,10 @@ class UndoBy(BaseModel):
         description="Path; {name} stands for a field of the answer to the request",
         examples=["/v1/batches/{id}"],
     )
-    body: Any = Field(None, description="JSON to send")
-    expect: list[int] = Field(default_factory=list, description="Statuses that are no failure")
+    body: Any = Field(None, description="JSON to send", examples=[{"reason": "undone"}])
+    expect: list[int] = Field(
+        default_factory=list, description="Statuses that are no failure", examples=[[404]]
+    )
 
 
 class RequestParams(ActionParams):

@@ -38,7 +38,19 @@ def _section(action: Action[Any]) -> str:
     facts += [f"version {action.version}"]
     schema = action.Params.model_json_schema()
     lines = [f"### `{action.name}`\n", f"{action.summary}. {'; '.join(facts)}.\n"]
-    lines += ["| parameter | type | default | what it is | example |", "|---|---|---|---|---|"]
+    lines += _fields("parameter", schema)
+    for inner, model in schema.get("$defs", {}).items():
+        if "properties" in model:
+            lines += ["", f"`{inner}`:", "", *_fields("field", model)]
+    rights = list(dict.fromkeys(_rights(action)))
+    if rights:
+        lines += ["", "Rights: " + "; ".join(rights) + "."]
+    return "\n".join(lines) + "\n"
+
+
+def _fields(word: str, schema: Mapping[str, Any]) -> list[str]:
+    """Return the table of a model's fields, `word` being what each is called."""
+    lines = [f"| {word} | type | default | what it is | example |", "|---|---|---|---|---|"]
     wanted = set(schema.get("required", ()))
     for name, field in schema.get("properties", {}).items():
         default = "required" if name in wanted else _code(field.get("default"))
@@ -46,10 +58,7 @@ def _section(action: Action[Any]) -> str:
         example = _code(examples[0]) if examples else ""
         about = _cell(str(field.get("description", "")))
         lines.append(f"| `{name}` | {_cell(type_text(field))} | {default} | {about} | {example} |")
-    rights = list(dict.fromkeys(_rights(action)))
-    if rights:
-        lines += ["", "Rights: " + "; ".join(rights) + "."]
-    return "\n".join(lines) + "\n"
+    return lines
 
 
 def _rights(action: Action[Any]) -> Iterator[str]:

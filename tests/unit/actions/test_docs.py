@@ -24,6 +24,22 @@ def test_the_reference_is_what_the_declarations_say() -> None:
     assert (PAGE.parent / "reference" / "actions.md").read_text() == page(load_registry())
 
 
+def test_every_parameter_and_all_inside_it_is_described_and_shown_with_an_example() -> None:
+    lacking, shown = [], page(load_registry())
+    for name, action in load_registry().actions.items():
+        schema = action.Params.model_json_schema()
+        section = shown.partition(f"### `{name}`\n")[2].partition("\n### ")[0]
+        for model in (schema, *schema.get("$defs", {}).values()):
+            for key, field in model.get("properties", {}).items():
+                line = next(
+                    (one for one in section.split("\n") if one.startswith(f"| `{key}` |")), ""
+                )
+                whole = field.get("description") and field.get("examples")
+                if not whole or not line.rstrip("| ").endswith("`"):
+                    lacking.append(f"{name} {key}")
+    assert not lacking
+
+
 def test_the_connections_on_the_page_are_valid() -> None:
     text = re.sub(r"```.*?```", "", PAGE.read_text(), flags=re.DOTALL)
     blocks = re.findall(r"(?:^    .*\n)+", text, re.MULTILINE)
