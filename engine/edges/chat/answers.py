@@ -74,7 +74,10 @@ def incident(item: JsonObject) -> Message:
 def on_call(view: JsonObject) -> Message:
     """Return who is on call now and next, by schedule, and whom each level calls in which order."""
     duty = [_duty(one) for one in view["schedules"]]
-    holds = {one["schedule"]: ", ".join(one["on_call"]) or "nobody" for one in view["schedules"]}
+    holds = {
+        one["schedule"]: ", ".join(one["on_call"]) or ("not known" if one["trouble"] else "nobody")
+        for one in view["schedules"]
+    }
     chains = {one["chain"]: one["contacts"] for one in view["chains"]}
     levels = [
         f"{name}: {' → '.join(_contact(one, holds) for one in chains.get(level['chain'], ()))}"

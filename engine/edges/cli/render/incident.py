@@ -157,7 +157,29 @@ def on_call(data: JsonObject) -> RenderableType:
         return Group(
             *parts, Text("no escalation is configured; see escalation: in docs/escalation.md")
         )
-    return Group(*parts, table(("CHAIN", "", "CONTACT", "SCHEDULE", "WITHIN", "ONLY"), rungs))
+    parts.append(table(("CHAIN", "", "CONTACT", "SCHEDULE", "WITHIN", "ONLY"), rungs))
+    return Group(*parts, Text(), _levels(data))
+
+
+def _levels(data: JsonObject) -> RenderableType:
+    """Whom each level calls, in their order, by the names of those who are on call now."""
+    holds = {
+        one["schedule"]: ", ".join(one["on_call"]) or ("not known" if one["trouble"] else "nobody")
+        for one in data["schedules"]
+    }
+    chains = {one["chain"]: one["contacts"] for one in data["chains"]}
+    rows = (
+        (
+            level,
+            rule["chain"],
+            " → ".join(
+                f"{one['title']} ({holds[one['on_call']]})" if one["on_call"] else one["title"]
+                for one in chains.get(rule["chain"], ())
+            ),
+        )
+        for level, rule in data["levels"].items()
+    )
+    return table(("LEVEL", "CHAIN", "CALLS"), rows)
 
 
 def next_text(following: JsonObject | None) -> str:

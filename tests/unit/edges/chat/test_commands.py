@@ -141,8 +141,13 @@ def test_who_is_on_call_now_and_next(stage: Stage, tmp_path: Path) -> None:
             "contacts": {
                 "first": {"title": "Primary", "on_call": "primary"},
                 "lead": {"title": "The lead", "ways": [{"webhook": "pager"}]},
+                "data": {"title": "Data", "on_call": "gone"},
             },
-            "chains": {"default": {"steps": [{"contact": "first"}, {"contact": "lead"}]}},
+            "chains": {
+                "default": {
+                    "steps": [{"contact": "first"}, {"contact": "lead"}, {"contact": "data"}]
+                }
+            },
         }
     )
     stage.app.roster = Roster(config, config.policy(), lambda *_given: None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -373,3 +374,5 @@ def test_the_command_line_says_who_is_on_call_now_and_next(
     told = capsys.readouterr().out
     assert "alice" in told
     assert f"bob from {primary['next']['at'][:16]}Z" in told
+    for level in ("warning", "critical", "emergency"):
+        assert re.search(rf"{level} +default +Primary \(alice\)", told), told
