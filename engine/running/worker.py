@@ -23,6 +23,7 @@ from engine.running.strays import Owned, Strays
 from engine.running.yielding import GiveWay, go_on
 
 log = logging.getLogger("stanch.worker")
+_TIDY = 60.0  # seconds between two times that rounds by hand forget what is old
 
 
 # A run, and its chain where nobody owned it before.
@@ -51,6 +52,7 @@ class Worker:
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._driven_now: set[Owned] = set()
+        self._tidied: float | None = None  # on the clock's monotonic time
         self._strays = Strays()
         self._lock = threading.Lock()
         self._pool: Executor = ThreadPoolExecutor(threads, thread_name_prefix="run")
@@ -67,8 +69,7 @@ class Worker:
 
         def work(tx: Tx) -> list[Claimed]:
             tx.workers.beat(self.id, self._lease)
-            forget(tx)
-            forget_old(tx)
+            self._tidy(tx)
             return self._claim(tx, self._threads)
 
         claimed = self._services.store.write(work)
@@ -77,6 +78,14 @@ class Worker:
             if ended is not None:
                 ended.wait()
         return len(claimed)
+
+    def _tidy(self, tx: Tx) -> None:
+        """Forget what is old, now and then: rounds by hand may come by the thousand."""
+        now = self._services.clock.monotonic()
+        if self._tidied is None or now - self._tidied >= _TIDY:
+            self._tidied = now
+            forget(tx)
+            forget_old(tx)
 
     def drive(self, row: RunRow, entries: Sequence[StoredEntry] | None = None) -> Ending | None:
         """Drive one claimed run as far as it goes; whatever happens, it is left so that it can be resumed.
