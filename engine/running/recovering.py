@@ -50,8 +50,8 @@ class Recovering(Starting):
             step: the foreach; None: the only one of which something failed.
 
         Raises:
-            Refused: the run or an earlier recovery of it is under way, nothing failed, or the items need
-                what only another step of that run made.
+            Refused: the run or an earlier recovery of it is under way, nothing failed, the items need
+                what only another step of that run made, or one of them had changed something already.
             InvalidInput: several have failed items and none is named.
         """
 
@@ -123,6 +123,7 @@ class Recovering(Starting):
         if len(found) > 1:
             names = ", ".join(one.step for one in found)
             raise InvalidInput(f"several batches of run {row.id} have failures: {names}; name one")
+        _refuse_halves(row, progress, found[0])
         return found[0]
 
     def _recovered(self, tx: Tx, row: RunRow) -> dict[str, set[str]]:
@@ -151,6 +152,20 @@ def recoveries(tx: Tx, run_id: str) -> list[JsonObject]:
         for entry in tx.journal.read(run_id)
         if entry.kind == "run.signal" and entry.body.get("signal") == SIGNAL
     ]
+
+
+def _refuse_halves(row: RunRow, progress: RunProgress, failed: Failed) -> None:
+    """Raises Refused where an item had changed something before it failed: that would be done twice."""
+    for key in failed.items:
+        item = f"{failed.step}[{key}]"
+        for change in progress.changes:
+            if not change.undone and (
+                change.address == item or change.address.startswith(f"{item}.")
+            ):
+                raise Refused(
+                    f"item {key!r} had made the change {change.address} before it failed, which a recovery "
+                    f"would make again; take it back first: stanch undo {row.id} --step '{item}'"
+                )
 
 
 def _keys(state: StepState | None) -> list[str]:

@@ -203,3 +203,24 @@ def test_a_failed_batch_of_several_steps_an_item_is_recovered_whole(engine: Harn
     assert [name for name, _ in engine.table.writes] == ["b"], "what never began did not fail"
     with pytest.raises(Refused, match="both would do it"):
         engine.commands.retry(row.id, ALICE)
+
+
+def test_an_item_that_was_half_done_is_taken_back_before_it_is_recovered(engine: Harness) -> None:
+    mark = {"name": "{{ item.id }}-mark", "value": 1}
+    steps = [
+        {"kind": "action", "id": "mark", "action": "toy.set", "with": mark},
+        {"kind": "action", "id": "up", "action": "toy.set", "with": SET["with"]},
+    ]
+    group = {"id": "each", "kind": "group", "steps": steps, "foreach": SET["foreach"]}
+    run = batch(engine, program(BASE, group, playbook="toys/halves"))
+    engine.table.refuse.clear()
+    with pytest.raises(Refused, match=r"'b' had made the change each\[b\]\.mark before it failed"):
+        engine.commands.recover(run, ALICE)
+    for item in ("each[b]", "each[d]"):
+        undo = engine.commands.undo(run, ALICE, [item])["run"]
+        engine.settle()
+        engine.commands.approve(undo, BOB)
+        engine.settle()
+    engine.table.writes.clear()
+    recover(engine, run)
+    assert [name for name, _ in engine.table.writes] == ["b-mark", "b", "d-mark", "d"]
