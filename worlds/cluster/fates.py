@@ -55,6 +55,10 @@ class Fates:
         self._scripts[owner] = list(fates)
         self._used = {place: used for place, used in self._used.items() if place[0] != owner}
 
+    def respeak(self, owner: str, fates: list[Fate]) -> None:
+        """Put the same fates, made anew, in their place; how often each happened is kept."""
+        self._scripts[owner] = list(fates)
+
     def of(self, pod: JsonObject, owners: list[str]) -> Fate:
         """Return the fate of a pod that starts now. `owners` are its owners' names, nearest first.
 

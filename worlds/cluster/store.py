@@ -67,6 +67,12 @@ class Store:
             for item in list(objects.values()):
                 yield kind, item
 
+    def unchanging(self) -> Iterator[object]:
+        """Yield what nobody changes in place: kinds, stored objects, and the events of the history."""
+        yield from KINDS
+        yield from self._history
+        yield from (item for _, item in self.all())
+
     def put(self, kind: Kind, item: JsonObject) -> JsonObject:
         """Keep `item` under a new resourceVersion and return it."""
         metadata = item["metadata"]
