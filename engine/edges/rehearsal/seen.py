@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from engine.domain.canonical import Json
+from engine.domain.canonical import Json, JsonObject, canonical_json
 from engine.domain.entry import StoredEntry
 from engine.domain.rehearsed import Message, NetChange
 from engine.edges.rehearsal.people import Person
@@ -114,8 +114,7 @@ def events_of(run: RunSeen) -> Iterator[Event]:
             case "step.outcome" | "step.skipped":
                 state = "skipped" if entry.kind == "step.skipped" else str(body["state"])
                 name = {"failed": f"{address}.failed", "skipped": f"{address}.skipped"}
-                detail = str(body.get("message") or body.get("reason") or "")
-                yield Event(at, name.get(state, address), detail)
+                yield Event(at, name.get(state, address), _came_to(state, body))
             case "step.retry":
                 yield Event(at, f"{address}.retry", str(body.get("reason", "")))
             case "undo.outcome":
@@ -131,6 +130,16 @@ def events_of(run: RunSeen) -> Iterator[Event]:
                 yield Event(at, f"{address}.opened", str(body.get("text", "")))
             case "manual.done":
                 yield Event(at, f"{address}.done", f"{body['by']}: {body.get('note', '')}")
+
+
+def _came_to(state: str, body: JsonObject) -> str:
+    """What a step came to: why, where that is told, else the state and what it gave."""
+    why = str(body.get("message") or body.get("reason") or "")
+    if why:
+        return why
+    changed = ", changed" if body.get("changed") else ""
+    output = body.get("output")
+    return f"{state}{changed}" + ("" if output in (None, {}) else f": {canonical_json(output)}")
 
 
 def _about(body: Json) -> str:

@@ -232,7 +232,8 @@ def _summary(results: list[Result]) -> Any:
             _append_failure(text, one)
     failed = sum(not one.ok for one in results)
     spent = sum(one.seconds for one in results)
-    text.append(f"{len(results)} rehearsals, {failed} failed, {spent:.1f} s of work")
+    number = "1 rehearsal" if len(results) == 1 else f"{len(results)} rehearsals"
+    text.append(f"{number}, {failed} failed, {spent:.1f} s of work")
     return text
 
 

@@ -36,6 +36,36 @@ def test_results_exit_codes_and_the_report_for_ci(
     assert '"W6"' in capsys.readouterr().out
 
 
+def test_a_failure_shows_what_was_expected_what_was_seen_and_what_happened(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project / "books" / "scale.rehearsal.yaml").write_text(
+        SCALE
+        + """expect:
+  run: failed
+  changes: [{target: shop/Deployment/web, set: {replicas: [6, 4]}}]
+"""
+    )
+    assert run(["rehearse", "--jobs", "1"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("FAIL  scaled  books/scale.rehearsal.yaml:2")
+    assert lines[1:7] == [
+        "  books/scale.rehearsal.yaml:10: the run",
+        "      expected  failed",
+        "      seen      succeeded: all steps done",
+        "  books/scale.rehearsal.yaml:11: the change of shop/Deployment/web",
+        "      expected  replicas: [6, 4]",
+        "      seen      replicas: 6 -> 2",
+    ]
+    assert lines[7] == "  what happened:"
+    happened = [line.split(maxsplit=1) for line in lines[8:-1]]
+    assert ["+0s", "scale.started  scale shop/Deployment/web from 6 to 2"] in happened
+    came_to = next(text for at, text in happened if at == "+2s" and text.startswith("scale  "))
+    assert came_to.startswith('scale  succeeded, changed: {"after":{"spec.replicas":2},"before":')
+    assert ["+10m2s", "run.ended  succeeded: all steps done"] in happened
+    assert lines[-1].startswith("1 rehearsal, 1 failed, ")
+
+
 def test_mistakes_are_shown_before_anything_is_played(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
