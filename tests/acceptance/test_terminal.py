@@ -72,11 +72,11 @@ def terminal(folder: Path, *arguments: str) -> Iterator[Terminal]:
     master, slave = pty.openpty()
     process = subprocess.Popen(
         [
-            "setsid",
-            "--ctty",
+            *("env", "--default-signal=INT"),  # it is ignored where the tests run in the background
+            *("setsid", "--ctty"),  # the terminal is its own, so that Ctrl-C is a signal
             STANCH,
             *arguments,
-        ],  # the terminal is its own, so that Ctrl-C is a signal
+        ],
         cwd=folder,
         env={**os.environ, "TERM": "xterm", "COLUMNS": "100"},
         stdin=slave,
