@@ -95,13 +95,13 @@ def _ended(
     )
 
 
-def stage_of(program: Program, address: str) -> str:
-    """Return a step's action, or the kind of a step that has none."""
+def stage_of(program: Program, address: str, unknown: str = "step") -> str:
+    """Return a step's action, or the kind of a step that has none; `unknown` where neither is known."""
     try:
         node = find_node(program, address)
     except KeyError:
-        return "step"
-    return node.action if isinstance(node, ActionNode) else str(getattr(node, "kind", "step"))
+        return unknown
+    return node.action if isinstance(node, ActionNode) else str(getattr(node, "kind", unknown))
 
 
 def forget(tx: Tx) -> None:

@@ -26,8 +26,8 @@ from engine.domain.errors import StanchError
 from engine.edges.web.ports import Triage
 from engine.journal.rows import Page, RunRow
 from engine.journal.store import Store
-from engine.language.program import ActionNode, Program
-from engine.planning.addresses import find_node
+from engine.language.program import Program
+from engine.running.measuring import stage_of
 
 _FAST = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5)
 _LONG = (0.1, 1, 5, 15, 60, 300, 900, 3600, 4 * 3600, 24 * 3600)
@@ -123,24 +123,15 @@ class Metrics:
         for entry in entries:
             kind, body = entry.kind, entry.body
             if kind == "step.outcome":
-                self._steps.labels(_action(program, body["address"]), body["state"]).inc()
+                self._steps.labels(stage_of(program, body["address"], ""), body["state"]).inc()
             elif kind == "step.skipped":
-                self._steps.labels(_action(program, body["address"]), "skipped").inc()
+                self._steps.labels(stage_of(program, body["address"], ""), "skipped").inc()
             elif kind == "step.retry":
                 self._retries.labels(body.get("category") or "").inc()
             elif kind == "run.ended":
                 self._runs.labels(row.playbook, body["state"]).inc()
                 seconds = max(0.0, (at - row.created_at).total_seconds())
                 self._run_seconds.labels(row.playbook).observe(seconds)
-
-
-def _action(program: Program, address: str) -> str:
-    """Return the action's name, or the kind of a step that is none."""
-    try:
-        node = find_node(program, address)
-    except KeyError:
-        return ""
-    return node.action if isinstance(node, ActionNode) else str(getattr(node, "kind", ""))
 
 
 class _Decisions(Collector):
