@@ -142,6 +142,23 @@ def test_a_watch_checks_again_when_a_file_is_saved(here: Path) -> None:
     assert "Traceback" not in screen.shown
 
 
+def test_a_watch_rehearses_again_when_the_playbook_is_saved(here: Path) -> None:
+    """The author breaks what an expectation holds the playbook to, sees in what, and mends it."""
+    playbook = here / "playbooks/notes.yaml"
+    skipped = PLAYBOOK.replace("{id: a,", "{id: a, when: run.priority > 9,")
+    with terminal(here, "rehearse", "--watch", "--jobs", "1") as screen:
+        at = screen.until("Ctrl-C ends it", screen.until("3 rehearsals, 0 failed"))
+        playbook.write_text(skipped)
+        at = screen.until("playbooks/notes.rehearsal.yaml:3: step a", at)
+        at = screen.until("seen      skipped", screen.until("expected  succeeded", at))
+        at = screen.until("Ctrl-C ends it", screen.until("3 rehearsals, 3 failed", at))
+        playbook.write_text(PLAYBOOK)
+        screen.until("Ctrl-C ends it", screen.until("3 rehearsals, 0 failed", at))
+        screen.press(CTRL_C)
+        assert screen.end() == 0
+    assert "Traceback" not in screen.shown
+
+
 def test_down_a_pipe_nothing_but_plain_text_comes(here: Path) -> None:
     for arguments in (["rehearse"], ["check"]):
         done = Place(here).stanch(*arguments)
