@@ -258,7 +258,7 @@ class Cluster:
     def twin(self, clock: Clock) -> Cluster:
         """Return a cluster of its own that stands as this one does, and goes on by `clock`.
 
-        It shares what nobody changes in place (stored objects, the history), so that a scene which took
+        It shares what nobody changes in place (stored objects, past changes), so that a scene which took
         long to settle is there again in no time. It has met no request and no fault. A fate's `when` still
         asks the cluster that it was made for: speak it anew (`Fates.respeak`).
         """

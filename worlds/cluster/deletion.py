@@ -72,7 +72,7 @@ class Deleter:
             for name in item["metadata"].get("finalizers") or []
             if name not in (FOREGROUND, ORPHAN)
         ]
-        dependents = any(True for _ in dependents_of(self._store, item))
+        dependents = bool(self._store.dependents(item["metadata"]["uid"]))
         if dependents and policy == "Foreground":
             kept.append(FOREGROUND)
         if dependents and policy == "Orphan":
@@ -110,13 +110,3 @@ class Deleter:
         if finalizers:
             metadata["finalizers"] = finalizers
         return going if dry_run else self._store.put(kind, going)
-
-
-def dependents_of(store: Store, owner: JsonObject) -> list[tuple[Kind, JsonObject]]:
-    """Return the objects that name `owner` as their owner."""
-    uid = owner["metadata"]["uid"]
-    return [
-        (kind, item)
-        for kind, item in store.all()
-        if any(ref["uid"] == uid for ref in item["metadata"].get("ownerReferences") or [])
-    ]

@@ -8,7 +8,7 @@ READ = ("get", "list", "watch")
 ALL = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # each is one of KINDS or REVIEWS: itself, compared as such
 class Kind:
     """One served kind.
 

@@ -68,13 +68,20 @@ class Desk:
         return self.store.put(kind, item)
 
     def owned(self, kind: str, owner: JsonObject) -> list[JsonObject]:
-        """Return the objects of `kind` that `owner` controls."""
-        uid = owner["metadata"]["uid"]
-        return [
+        """Return the objects of `kind` that `owner` controls, in the order of their names."""
+        uid, home, wanted = (
+            owner["metadata"]["uid"],
+            owner["metadata"].get("namespace"),
+            by_kind(kind),
+        )
+        found = [
             item
-            for item in self.store.list(by_kind(kind), owner["metadata"].get("namespace"))
-            if controller_of(item) == uid
+            for other, item in self.store.dependents(uid)
+            if other is wanted
+            and item["metadata"].get("namespace") == home
+            and controller_of(item) == uid
         ]
+        return sorted(found, key=lambda item: str(item["metadata"]["name"]))
 
     def scheduled(self, pod: JsonObject, text: str) -> None:
         """Record the scheduler's event, which is of the newer form: a time, no count."""

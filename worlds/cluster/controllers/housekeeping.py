@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from engine.domain.canonical import JsonObject
 from worlds.cluster.controllers.base import EVENT_KEPT, MANAGER, Controller, is_active, is_ready
-from worlds.cluster.deletion import FOREGROUND, ORPHAN, Deleter, dependents_of
+from worlds.cluster.deletion import FOREGROUND, ORPHAN, Deleter
 from worlds.cluster.kinds import KINDS, by_kind
 from worlds.cluster.selectors import object_selector
 from worlds.cluster.store import Change, Key
@@ -89,27 +89,20 @@ class Garbage(Controller):
 
     def _orphans(self, uid: str) -> None:
         deleter = Deleter(self.desk.store, self.desk.now)
-        for kind, item in dependents_of(self.desk.store, {"metadata": {"uid": uid}}):
+        for kind, item in self.desk.store.dependents(uid):
             home, name = item["metadata"].get("namespace", ""), item["metadata"]["name"]
             if not item["metadata"].get("deletionTimestamp"):
                 options = {"propagationPolicy": "Background"}
                 deleter.delete(kind, home, name, options, dry_run=False)
 
     def _going(self, uid: str) -> None:
-        found = next(
-            (
-                (kind, item)
-                for kind, item in self.desk.store.all()
-                if item["metadata"]["uid"] == uid
-            ),
-            None,
-        )
+        found = self.desk.store.find(uid)
         if found is None or not found[1]["metadata"].get("deletionTimestamp"):
             return
         kind, item = found
         finalizers = item["metadata"].get("finalizers") or []
         if ORPHAN in finalizers:
-            for other, dependent in dependents_of(self.desk.store, item):
+            for other, dependent in self.desk.store.dependents(uid):
                 freed = clone(dependent)
                 references = freed["metadata"]["ownerReferences"]
                 freed["metadata"]["ownerReferences"] = [
@@ -118,7 +111,7 @@ class Garbage(Controller):
                 self.desk.save(other, freed)
         elif FOREGROUND in finalizers:
             self._orphans(uid)
-            if dependents_of(self.desk.store, item):
+            if self.desk.store.dependents(uid):
                 return
         left = [name for name in finalizers if name not in (ORPHAN, FOREGROUND)]
         if left != finalizers and not left:
