@@ -6,7 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from engine.edges.rehearsal import suite
-from engine.edges.rehearsal.chaos import End, disturb, judged
+from engine.edges.rehearsal.chaos import disturb
+from engine.edges.rehearsal.ends import End, judged
 from engine.edges.rehearsal.services import Servers
 from engine.edges.rehearsal.stage import Ground
 

@@ -2,54 +2,27 @@
 
 The engine dies around every write that changes the journal and around every effect; every call fails once,
 fails for ever, is told to slow down, takes long. What comes of it must be what came of it undisturbed, or an
-honest end that names a person, and never a success over another world.
+honest end that names a person, and never a success over another world. Where a performance can branch
+(`branching`), what leads up to a trouble is not played again for each.
 """
 
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Literal
 
-from engine.domain.canonical import Json, JsonObject, canonical_json
-from engine.domain.errors import StanchError
+from engine.domain.canonical import JsonObject
+from engine.edges.rehearsal.branching import branches, grow
+from engine.edges.rehearsal.ends import End, Verdict, judged, play_to_end
 from engine.edges.rehearsal.fragile import Phase, Writes
-from engine.edges.rehearsal.player import Player
-from engine.edges.rehearsal.seen import Seen
-from engine.edges.rehearsal.sidebyside import side_by_side
+from engine.edges.rehearsal.sidebyside import number_of, side_by_side
 from engine.edges.rehearsal.stage import Ground
-from engine.edges.rehearsal.telling import UNSTEADY
 from engine.edges.rehearsal.troubles import Disturbance, Kind, Trouble
 from engine.language.rehearsalreading import Rehearsal
 
-# Ends that claim nothing: a person is told, or nothing more was done.
-HONEST = frozenset({"needs_human", "failed", "undone", "held", "expired", "cancelled"})
 _POLL = "step.verify "
-
-Verdict = Literal["same", "honest", "differs"]
-
-
-@dataclass(frozen=True)
-class End:
-    """What a performance came to, as far as chaos may not change it."""
-
-    states: tuple[str, ...]
-    changes: tuple[str, ...]
-    messages: tuple[tuple[str, int], ...]
-    reason: str = ""
-    error: str = ""
-
-    def as_json(self) -> JsonObject:
-        return {
-            "runs": list(self.states),
-            "changes": list(self.changes),
-            "messages": dict(self.messages),
-            "reason": self.reason,
-            "error": self.error,
-        }
 
 
 @dataclass(frozen=True)
@@ -65,8 +38,8 @@ class Outcome:
     """One disturbed performance."""
 
     trouble: Trouble
-    verdict: Verdict
     end: End
+    verdict: Verdict
     why: str = ""
 
 
@@ -114,11 +87,8 @@ def disturb(
     for rehearsal, first in zip(rehearsals, found, strict=True):
         began = time.perf_counter()
         chaos = Chaos(rehearsal.name, rehearsal.place, first.end)
-        tasks = [
-            partial(disturbed, ground, rehearsal, service, trouble, first.end)
-            for trouble in first.troubles
-        ]
-        for outcome in side_by_side(tasks, jobs):
+        for trouble, end in _ends(ground, rehearsal, service, first.troubles, jobs):
+            outcome = Outcome(trouble, end, *judged(first.end, end))
             if outcome.verdict == "differs":
                 chaos.differing.append(outcome)
             elif outcome.verdict == "same":
@@ -129,10 +99,39 @@ def disturb(
         yield chaos
 
 
+def _ends(
+    ground: Ground,
+    rehearsal: Rehearsal,
+    service: Callable[[str], str],
+    troubles: Sequence[Trouble],
+    jobs: int | None,
+) -> Iterator[tuple[Trouble, End]]:
+    """Yield each trouble with what it led to, in their order."""
+    ends: dict[int, End] = {}
+    if branches(ground, rehearsal):
+        shares = number_of(troubles, jobs)
+        growing = [
+            partial(grow, ground, rehearsal, service, dict(_share(troubles, shares, place)))
+            for place in range(shares)
+        ]
+        for grown in side_by_side(growing, jobs):
+            ends |= grown
+    left = [number for number in range(len(troubles)) if number not in ends]
+    tasks = [partial(disturbed, ground, rehearsal, service, troubles[number]) for number in left]
+    playing = side_by_side(tasks, jobs)
+    for number, trouble in enumerate(troubles):
+        yield trouble, ends[number] if number in ends else next(playing)
+
+
+def _share(troubles: Sequence[Trouble], shares: int, place: int) -> Iterator[tuple[int, Trouble]]:
+    """Yield every so manieth trouble: what is near the beginning takes longest."""
+    yield from list(enumerate(troubles))[place::shares]
+
+
 def undisturbed(ground: Ground, rehearsal: Rehearsal, service: Callable[[str], str]) -> Undisturbed:
     """Play a rehearsal as it is and list what could go wrong in it."""
     disturbance = Disturbance(None)
-    end = _play(ground, rehearsal, service, disturbance)
+    end = play_to_end(ground, rehearsal, service, disturbance)
     return Undisturbed(end, tuple(_troubles(disturbance)))
 
 
@@ -179,76 +178,7 @@ def _labelled(writes: Writes) -> list[tuple[int, str]]:
 
 
 def disturbed(
-    ground: Ground,
-    rehearsal: Rehearsal,
-    service: Callable[[str], str],
-    trouble: Trouble,
-    calm: End,
-) -> Outcome:
-    """Play a rehearsal with one trouble and judge its end."""
-    end = _play(ground, rehearsal, service, Disturbance(trouble))
-    verdict, why = judged(calm, end)
-    return Outcome(trouble, verdict, end, why)
-
-
-def judged(calm: End, end: End) -> tuple[Verdict, str]:
-    """Hold a disturbed end against the undisturbed one. Pure."""
-    if end.error:
-        return "differs", end.error
-    twice = [
-        f"{to} was told {number} times instead of {dict(calm.messages).get(to, 0)}"
-        for to, number in end.messages
-        if number > dict(calm.messages).get(to, 0)
-    ]
-    if (end.states, end.changes) == (calm.states, calm.changes):
-        return ("differs", "; ".join(twice)) if twice else ("same", "")
-    if any(state in HONEST for state in end.states):
-        return "honest", f"{', '.join(end.states)}: {end.reason}"
-    if end.states != calm.states:
-        return "differs", f"the run is {', '.join(end.states) or 'not there'}: {end.reason}"
-    lacking = [one for one in calm.changes if one not in end.changes]
-    more = [one for one in end.changes if one not in calm.changes]
-    parts = [f"missing: {'; '.join(lacking)}"] if lacking else []
-    parts += [f"too much: {'; '.join(more)}"] if more else []
-    return "differs", "the world differs, " + ", ".join(parts)
-
-
-def _play(
-    ground: Ground,
-    rehearsal: Rehearsal,
-    service: Callable[[str], str],
-    disturbance: Disturbance,
+    ground: Ground, rehearsal: Rehearsal, service: Callable[[str], str], trouble: Trouble
 ) -> End:
-    form = rehearsal.form
-    assert form is not None
-    try:
-        player = Player(ground, form, rehearsal.path.parent, service, disturbance)
-        return _end(player.play())
-    except StanchError as error:
-        return End((), (), (), error=str(error))
-
-
-def _end(seen: Seen) -> End:
-    told = Counter(message.to for message in seen.messages if message.to not in UNSTEADY)
-    changes = sorted(
-        canonical_json(
-            [
-                f"{connection}:{change.target}",
-                change.what,
-                change.count,
-                {name: _plain(pair) for name, pair in change.fields.items()},
-            ]
-        )
-        for connection, change in seen.changes
-    )
-    return End(
-        tuple(one.row.state.value for one in seen.runs),
-        tuple(changes),
-        tuple(sorted(told.items())),
-        seen.run.row.reason if seen.run is not None else "",
-        seen.stopped or "",
-    )
-
-
-def _plain(pair: tuple[Json, Json]) -> Json:
-    return list(pair)
+    """Play a rehearsal with one trouble."""
+    return play_to_end(ground, rehearsal, service, Disturbance(trouble))

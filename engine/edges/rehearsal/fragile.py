@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal, TypeVar
 
 from engine.edges.rehearsal.faults import Crash
@@ -24,6 +26,8 @@ class Writes:
         armed: whether the engine is at work; what people and alerts write is theirs.
         number: how many there were. changing: the numbers of those that changed something.
         labels: what each was for, where that is known.
+        reached: told before and after each of the engine's writes; it may choose that this one is it.
+        store: what the writes go to, once it is opened.
         commits: how many commits changed something, whoever made them.
     """
 
@@ -34,10 +38,12 @@ class Writes:
     commits: int = 0
     changing: list[int] = field(default_factory=list)
     labels: dict[int, str] = field(default_factory=dict)
+    reached: Callable[[int, Phase], None] | None = None
+    store: FragileStore | None = None
 
-    def on_commit(self, number: int, phase: Phase) -> None:
+    def on_commit(self, _number: int, phase: Phase) -> None:
         if phase == "after":
-            self.commits = number
+            self.commits += 1
 
     def label(self, text: str) -> None:
         """Say what the latest write was for."""
@@ -52,24 +58,46 @@ class Writes:
         if not self.armed:
             return write()
         self.number += 1
-        mine = self.number == self.dies_at
-        if mine and self.phase == "before":
-            raise Crash(f"before write {self.number}")
+        self._at("before")
         before = self.commits
         result = write()
         if self.commits > before:
             self.changing.append(self.number)
-        if mine:
-            raise Crash(f"after write {self.number}")
+        self._at("after")
         return result
+
+    def _at(self, phase: Phase) -> None:
+        if self.reached is not None:
+            self.reached(self.number, phase)
+        if (self.number, phase) == (self.dies_at, self.phase):
+            raise Crash(f"{phase} write {self.number}")
 
 
 class FragileStore:
-    """A database, as `engine.journal.store.Store` says, whose writes go through `Writes`."""
+    """A database, as `engine.journal.store.Store` says, whose writes go through `Writes`.
 
-    def __init__(self, database: Database, writes: Writes) -> None:
-        self._database = database
+    Args:
+        opens: opens the database, again and again. folder: where its files lie.
+    """
+
+    def __init__(self, opens: Callable[[], Database], folder: Path, writes: Writes) -> None:
+        self.folder = folder
+        self._opens = opens
+        self._database = opens()
         self._writes = writes
+        writes.store = self
+
+    @contextmanager
+    def closed(self) -> Iterator[None]:
+        """Have no thread, no connection and no file of the database while the block runs.
+
+        Who listens is not told afterwards: nobody does where the engine is driven by hand.
+        """
+        self._database.close()
+        try:
+            yield
+        finally:
+            self._database = self._opens()
 
     @property
     def keys(self) -> Keys:

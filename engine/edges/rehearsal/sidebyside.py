@@ -19,7 +19,7 @@ def side_by_side(tasks: Sequence[Callable[[], T]], jobs: int | None = None) -> I
         jobs: processes; None: as many as there are cores.
     """
     global _tasks  # noqa: PLW0603  the children of a fork find their task here
-    number = min(jobs or os.cpu_count() or 1, len(tasks))
+    number = number_of(tasks, jobs)
     if number <= 1:
         for task in tasks:
             yield task()
@@ -30,6 +30,11 @@ def side_by_side(tasks: Sequence[Callable[[], T]], jobs: int | None = None) -> I
             yield from pool.imap(_run, range(len(tasks)), chunksize=1)
     finally:
         _tasks = ()
+
+
+def number_of(tasks: Sequence[object], jobs: int | None) -> int:
+    """Return how many processes share some tasks."""
+    return min(jobs or os.cpu_count() or 1, len(tasks))
 
 
 def _run(index: int) -> Any:

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import cast
 
@@ -132,9 +132,10 @@ class RehearsedApplication(Application):
         self._opened = True
         writes = self._props.writes
         url = f"sqlite:///{self._props.database}"
-        hook = writes.on_commit if writes is not None else None
-        store = open_store(url, keys=_KEYS, clock=self.clock, on_commit=hook)
-        return store if writes is None else cast(Database, FragileStore(store, writes))
+        if writes is None:
+            return open_store(url, keys=_KEYS, clock=self.clock)
+        opens = partial(open_store, url, keys=_KEYS, clock=self.clock, on_commit=writes.on_commit)
+        return cast(Database, FragileStore(opens, self._props.database.parent, writes))
 
     @cached_property
     def planner(self) -> Planner:

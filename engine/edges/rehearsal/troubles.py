@@ -64,8 +64,13 @@ class Disturbance:
     hits: int = 0
 
     def __post_init__(self) -> None:
-        trouble = self.trouble
-        if trouble is not None and trouble.kind == "write":
+        if self.trouble is not None:
+            self.choose(self.trouble)
+
+    def choose(self, trouble: Trouble) -> None:
+        """Let this one go wrong."""
+        self.trouble = trouble
+        if trouble.kind == "write":
             self.writes.dies_at, self.writes.phase = trouble.number, trouble.when
 
     def hear(self, moment: Moment, sleep: Callable[[float], None]) -> None:
@@ -75,34 +80,35 @@ class Disturbance:
             self.effects.append(f"{phase} {moment.address}".removeprefix("before "))
         if phase in ("read", "plan", "before"):
             self.calls.setdefault((phase, moment.address))
-        trouble = self.trouble
-        if trouble is None:
-            return
+        self.reached(moment)
+        if self.trouble is not None and self.meets(self.trouble, moment):
+            self.hits += 1
+            _happen(self.trouble, sleep)
+
+    def reached(self, moment: Moment) -> None:
+        """Told every moment once it is noted; what goes wrong may be chosen here."""
+
+    def meets(self, trouble: Trouble, moment: Moment) -> bool:
+        """Tell whether a trouble happens at this moment: for ever, or for the first time."""
+        if trouble.kind == "write" or (self.hits and trouble.kind != "always"):
+            return False
         if trouble.kind == "effect":
             phases = ("before", "undo") if trouble.when == "before" else ("after", "undone")
-            if phase in phases and trouble.number == len(self.effects) and not self.hits:
-                self.hits += 1
-                raise Crash(str(trouble))
-            return
-        self._call(trouble, moment, sleep)
-
-    def _call(self, trouble: Trouble, moment: Moment, sleep: Callable[[float], None]) -> None:
+            return moment.phase in phases and trouble.number == len(self.effects)
         wanted, address = trouble.call
         phase = "after" if trouble.kind == "happened" else wanted
-        if (moment.phase, moment.address) != (phase, address):
-            return
-        self.hits += 1
-        if trouble.kind != "always" and self.hits > 1:
-            return
-        if trouble.kind == "slow":
-            sleep(SLOW)
-            return
-        if trouble.kind == "slow_down":
-            raise ActionFailed(
-                Category.RATE_LIMIT,
-                "429: chaos",
-                retry_after=RETRY_AFTER,
-                effect_possible=False,
-            )
-        possible = trouble.kind == "happened"
-        raise ActionFailed(Category.TRANSIENT, "chaos broke it", effect_possible=possible)
+        return (moment.phase, moment.address) == (phase, address)
+
+
+def _happen(trouble: Trouble, sleep: Callable[[float], None]) -> None:
+    if trouble.kind == "effect":
+        raise Crash(str(trouble))
+    if trouble.kind == "slow":
+        sleep(SLOW)
+        return
+    if trouble.kind == "slow_down":
+        raise ActionFailed(
+            Category.RATE_LIMIT, "429: chaos", retry_after=RETRY_AFTER, effect_possible=False
+        )
+    possible = trouble.kind == "happened"
+    raise ActionFailed(Category.TRANSIENT, "chaos broke it", effect_possible=possible)

@@ -31,7 +31,9 @@ def hand_in(database: Database, writes: Writes) -> list[tuple[object, BaseExcept
         tx.tokens.revoke("nobody")
         return "done"
 
-    FragileStore(database, writes).hand_in(work, lambda *answer: told.append(answer))
+    FragileStore(lambda: database, Path(), writes).hand_in(
+        work, lambda *answer: told.append(answer)
+    )
     return told
 
 

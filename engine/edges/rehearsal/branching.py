@@ -1,0 +1,152 @@
+"""Chaos as branches of one performance: where something could go wrong, a copy of the process lets it.
+
+What leads up to a trouble is the same as in the undisturbed performance, so it is played once for all of them.
+At each place the process forks: the child goes on with the trouble to its end and tells it, while the parent
+waits, puts the performance's folder back as it was, and goes on undisturbed. A child is as good as a performance
+of its own only where memory and that folder are all there is. So nothing branches unless the process has one
+thread and nothing open that was not open before; what could not branch is left to be played by itself.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import pickle
+import shutil
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from engine.edges.rehearsal.answers import is_answers
+from engine.edges.rehearsal.ends import End, play_to_end
+from engine.edges.rehearsal.fragile import Phase
+from engine.edges.rehearsal.services import needed
+from engine.edges.rehearsal.stage import Ground
+from engine.edges.rehearsal.troubles import Disturbance, Trouble
+from engine.language.rehearsalreading import Rehearsal
+from engine.running.services import Moment
+
+_OPEN = Path("/proc/self/fd")  # where the system says what a process has open
+
+
+def branches(ground: Ground, rehearsal: Rehearsal) -> bool:
+    """Tell whether a rehearsal's worlds live in this process alone, as far as they are known to."""
+    from worlds.rehearsal.kinds import offer_of
+
+    form, kinds = rehearsal.form, ground.config.kinds
+    own = form is not None and all(
+        is_answers(entry) or offer_of(kinds.get(name, ""), entry) is not None
+        for name, entry in form.world.items()
+    )
+    return own and not needed([rehearsal], ground.config) and _OPEN.is_dir()
+
+
+def grow(
+    ground: Ground,
+    rehearsal: Rehearsal,
+    service: Callable[[str], str],
+    troubles: Mapping[int, Trouble],
+) -> dict[int, End]:
+    """Play a rehearsal once, undisturbed, with a branch for each trouble; return the ends of those that branched.
+
+    Args:
+        troubles: by any number that they are told apart by.
+    """
+    gc.freeze()  # what is there stays: looking through it would copy it for every branch
+    trunk = Trunk(troubles)
+    try:
+        end = play_to_end(ground, rehearsal, service, trunk)
+    except BaseException as error:
+        if trunk.pipe is None:
+            raise
+        end = End((), (), (), error=f"{type(error).__name__}: {error}")
+    finally:
+        gc.unfreeze()
+    if trunk.pipe is not None:
+        _tell(trunk.pipe, end)
+    return trunk.ends
+
+
+class Trunk(Disturbance):
+    """The undisturbed performance, until it is a branch: then the one with its trouble.
+
+    Attributes:
+        ends: what the branches came to. pipe: in a branch, where its own end is told.
+    """
+
+    def __init__(self, troubles: Mapping[int, Trouble]) -> None:
+        super().__init__(None)
+        self.ends: dict[int, End] = {}
+        self.pipe: int | None = None
+        self._left = dict(troubles)
+        self._open = _opened()
+        self.writes.reached = self._write
+
+    def reached(self, moment: Moment) -> None:
+        self._branch({n: one for n, one in self._left.items() if self.meets(one, moment)})
+
+    def _write(self, number: int, when: Phase) -> None:
+        place = ("write", number, when)
+        self._branch(
+            {n: one for n, one in self._left.items() if (one.kind, one.number, one.when) == place}
+        )
+
+    def _branch(self, due: Mapping[int, Trouble]) -> None:
+        """Let each of these troubles happen in a process of its own, one after the other."""
+        store = self.writes.store
+        if not due or store is None or threading.current_thread() is not threading.main_thread():
+            return
+        with store.closed():
+            if threading.active_count() > 1 or _opened() != self._open:
+                self._left.clear()  # it will not be otherwise later
+                return
+            for number, trouble in due.items():
+                del self._left[number]
+                end = _forked(store.folder)
+                if isinstance(end, int):
+                    self.pipe = end
+                    self._left.clear()
+                    self.choose(trouble)
+                    return
+                self.ends[number] = end
+
+
+def _forked(folder: Path) -> End | int:
+    """Fork; return in the child the pipe for its end, and in the parent that end, the folder as it was."""
+    kept = folder.with_name(f"{folder.name}-kept")
+    shutil.copytree(folder, kept)
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        os.close(reading)
+        return writing
+    os.close(writing)
+    try:
+        with os.fdopen(reading, "rb") as pipe:
+            told = pipe.read()
+        _, status = os.waitpid(child, 0)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        kept.rename(folder)
+    if status:
+        return End((), (), (), error=f"its process ended without telling how ({status})")
+    end: End = pickle.loads(told)  # noqa: S301  of our own child
+    return end
+
+
+def _tell(pipe: int, end: End) -> None:
+    """Tell a branch's end and leave: nothing that the parent would still do is done twice."""
+    with os.fdopen(pipe, "wb") as told:
+        told.write(pickle.dumps(end))
+    os._exit(0)
+
+
+def _opened() -> set[str]:
+    """Return what this process has open: files, sockets, pipes."""
+    found = set()
+    for one in _OPEN.iterdir():
+        try:
+            found.add(f"{one.name} {one.readlink()}")
+        except FileNotFoundError:  # the list's own
+            continue
+    return found
