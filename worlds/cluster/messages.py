@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
+
 from worlds.cluster.kinds import Kind
 
 
@@ -78,5 +80,11 @@ def answer(value: Any, status: int = 200, warnings: tuple[str, ...] = ()) -> Res
         headers["Warning"] = ", ".join(
             f'299 - "{text}"'.replace('"' + text + '"', json.dumps(text)) for text in warnings
         )
-    body = json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
-    return Response(status, body, headers)
+    return Response(status, _encoded(value), headers)
+
+
+def _encoded(value: Any) -> bytes:
+    try:
+        return orjson.dumps(value)
+    except TypeError:  # keys that are no texts, integers beyond 64 bits
+        return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()

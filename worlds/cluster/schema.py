@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -117,21 +117,36 @@ def check(value: Any, kind: str, owner: str = "", path: tuple[str, ...] = ()) ->
 
 
 def _check_scalar(value: Any, kind: str, owner: str, path: tuple[str, ...]) -> None:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    fits = {
-        "string": isinstance(value, str),
-        "bytes": isinstance(value, str),
-        "time": isinstance(value, str),
-        "int": number and value == int(value),
-        "int64": number and value == int(value),
-        "float": number,
-        "bool": isinstance(value, bool),
-        "intstr": isinstance(value, str) or number,
-        "quantity": number or (isinstance(value, str) and bool(QUANTITY.match(value))),
-    }
-    if not fits[kind]:
+    if not _FITS[kind](value):
         wanted = "quantity" if kind == "quantity" else _GO.get(kind, "string")
         raise DecodeError(value, owner, path, wanted)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_whole(value: Any) -> bool:
+    return _is_number(value) and bool(value == int(value))
+
+
+_FITS: dict[str, Callable[[Any], bool]] = {
+    "string": _is_text,
+    "bytes": _is_text,
+    "time": _is_text,
+    "bool": lambda value: isinstance(value, bool),
+    "int": _is_whole,
+    "int64": _is_whole,
+    "float": _is_number,
+    "intstr": lambda value: _is_text(value) or _is_number(value),
+    "quantity": lambda value: (
+        _is_number(value) or (_is_text(value) and bool(QUANTITY.match(value)))
+    ),
+}
 
 
 def _go_name(kind: str) -> str:

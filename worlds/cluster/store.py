@@ -32,6 +32,7 @@ Listeners = list[Listener]
 Key = tuple[str, str]  # namespace ('' where there is none), name
 Objects = list[JsonObject]
 Changes = list[Change]
+Found = list[tuple[Kind, JsonObject]]
 Place = tuple[Kind, Key]
 
 
@@ -89,7 +90,7 @@ class Store:
         place = self._places.get(uid)
         return None if place is None else (place[0], self._objects[place[0]][place[1]])
 
-    def dependents(self, uid: str) -> list[tuple[Kind, JsonObject]]:
+    def dependents(self, uid: str) -> Found:
         """Return the objects that name this uid as an owner of theirs, with their kinds."""
         return [(kind, self._objects[kind][key]) for kind, key in self._dependents.get(uid, ())]
 

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import marshal
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+_PLAIN = 2
 
 
 def clone(value: T) -> T:
-    """Return a deep copy of JSON data; several times as fast as the general deep copy."""
-    copied: Any = _clone(value)
+    """Return a deep copy of JSON data; many times as fast as the general deep copy."""
+    given: Any = value
+    copied: Any
+    try:
+        # Of this form, which knows no references: what stands in two places is two afterwards.
+        copied = marshal.loads(marshal.dumps(given, _PLAIN))  # noqa: S302  written this moment
+    except ValueError:  # something that is no JSON, such as a text of a class of its own
+        copied = _clone(value)
     result: T = copied
     return result
 

@@ -13,6 +13,7 @@ import gc
 import os
 import pickle
 import shutil
+import signal
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -124,8 +125,11 @@ def _forked(folder: Path) -> End | int:
     try:
         with os.fdopen(reading, "rb") as pipe:
             told = pipe.read()
-        _, status = os.waitpid(child, 0)
+    except BaseException:  # Ctrl-C: nobody wants to know any more
+        os.kill(child, signal.SIGKILL)
+        raise
     finally:
+        _, status = os.waitpid(child, 0)
         shutil.rmtree(folder, ignore_errors=True)
         kept.rename(folder)
     if status:

@@ -102,8 +102,8 @@ world: {cluster: {namespace: shop, objects: [{kind: Deployment, name: web, spec:
 expect: {run: succeeded}
 """
     )
-    asked = ["rehearse", "--chaos", "--jobs", "1"]
-    assert run([*asked, "--json"]) == 1
+    asked = ["rehearse", "--chaos", "--jobs"]
+    assert run([*asked, "1", "--json"]) == 1
     (one,) = json.loads(capsys.readouterr().out)["results"]
     assert one["same"] > 20
     assert [found["trouble"] for found in one["differing"]] == [
@@ -112,8 +112,9 @@ expect: {run: succeeded}
     ]
     assert "missing:" in one["differing"][0]["why"]
     assert "shop/Deployment/web" in one["differing"][0]["why"]
-    assert run(asked) == 1
+    assert run([*asked, "2"]) == 1
     told = capsys.readouterr().out
     assert "FAIL  forgiving" in told
-    assert "2 differ" in told
+    counted = f"{one['same']} the same, {one['honest']} stopped for a person, 2 differ"
+    assert counted in told
     assert "fails for ever: the world differs, missing: " in told

@@ -1,0 +1,98 @@
+"""Chaos that branches off one performance comes to the ends of performances that are played by themselves."""
+
+from __future__ import annotations
+
+import threading
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from engine.edges.rehearsal import suite
+from engine.edges.rehearsal.branching import branches, grow
+from engine.edges.rehearsal.chaos import disturbed, undisturbed
+from engine.edges.rehearsal.sidebyside import side_by_side
+from engine.edges.rehearsal.stage import Ground
+from engine.language.rehearsalreading import Rehearsal
+from tests.unit.edges.rehearsal.kit import make_ground
+
+# Its mistake: that the change may fail. What it tells lies in files of the performance.
+MISTAKEN = """
+playbook: shop/mistaken
+steps:
+  - id: scale
+    on_failure: continue
+    action: kubernetes.scale
+    with: {connection: cluster, namespace: shop, kind: Deployment, name: web, replicas: 2}
+  - id: tell
+    action: mail.send
+    with: {connection: post, to: [team@example.com], subject: scaled, text: done}
+"""
+REHEARSAL = """
+rehearsal: mistaken
+playbook: shop/mistaken
+world:
+  cluster: {namespace: shop, objects: [{kind: Deployment, name: web, spec: {replicas: 3}}]}
+expect: {run: succeeded}
+"""
+ELSEWHERE = """
+rehearsal: rows
+playbook: shop/sql
+world: {warehouse: {tables: {jobs: []}}, cluster: {namespace: shop, objects: []}}
+expect: {run: succeeded}
+"""
+
+
+@pytest.fixture
+def ground(tmp_path: Path) -> Ground:
+    return make_ground(tmp_path, {"shop/mistaken": MISTAKEN})
+
+
+def read(folder: Path, text: str) -> Rehearsal:
+    path = folder / "one.rehearsal.yaml"
+    path.write_text(text)
+    (rehearsal,) = suite.find([path])
+    return rehearsal
+
+
+def test_every_branch_ends_as_a_performance_of_its_own(ground: Ground, tmp_path: Path) -> None:
+    rehearsal = read(tmp_path, REHEARSAL)
+    assert branches(ground, rehearsal)
+    with suite.prepared(ground, [rehearsal]) as service:
+        first = undisturbed(ground, rehearsal, service)
+        troubles = dict(enumerate(first.troubles))
+        shares = [{n: one for n, one in troubles.items() if n % 2 == odd} for odd in (0, 1)]
+        growing = [partial(grow, ground, rehearsal, service, share) for share in shares]
+        grown = {number: end for ends in side_by_side(growing, 2) for number, end in ends.items()}
+        alone = {n: disturbed(ground, rehearsal, service, one) for n, one in troubles.items()}
+    assert {one.kind for one in first.troubles} == {
+        *("write", "effect", "once", "happened", "always", "slow_down", "slow")
+    }
+    assert sorted(grown) == sorted(troubles)  # each of them branched
+    different = [
+        f"{troubles[number]}: {grown[number]} instead of {alone[number]}"
+        for number in troubles
+        if grown[number] != alone[number]
+    ]
+    assert not different, "\n".join(different)
+    assert len({end.changes for end in alone.values()}) > 1  # they are not all alike
+    assert len({end.states for end in alone.values()}) > 1
+
+
+def test_beside_another_thread_nothing_branches(ground: Ground, tmp_path: Path) -> None:
+    """It may hold a lock that a child would wait for: so it is where a progress bar is drawn."""
+    rehearsal = read(tmp_path, REHEARSAL)
+    over = threading.Event()
+    other = threading.Thread(target=over.wait)
+    other.start()
+    try:
+        with suite.prepared(ground, [rehearsal]) as service:
+            first = undisturbed(ground, rehearsal, service)
+            assert grow(ground, rehearsal, service, dict(enumerate(first.troubles))) == {}
+    finally:
+        over.set()
+        other.join()
+
+
+def test_worlds_that_live_outside_the_process_do_not_branch(ground: Ground, tmp_path: Path) -> None:
+    assert not branches(ground, read(tmp_path, ELSEWHERE))
