@@ -63,20 +63,28 @@ HURRY = Statement(
     .where(T.c.id == p("id"), T.c.priority < p("priority"), T.c.ended_at.is_(None))
     .values(priority=p("priority"))
 )
-_picked = (
-    select(T.c.seq)
-    .where(T.c.ready == ONE, T.c.owner.is_(None))
-    .order_by(T.c.priority.desc(), T.c.seq)
-    .limit(p("limit"))
-    .with_for_update(skip_locked=True)
-    .cte("picked")
-)
-CLAIM = Statement(
-    update(T)
-    .where(T.c.seq.in_(select(_picked.c.seq)))
-    .values(owner=p("owner"), epoch=T.c.epoch + ONE, ready=ZERO)
-    .returning(*_COLUMNS, T.c.seq)
-)
+
+
+def _claim(least: int) -> Statement:
+    """Claim the `limit` most urgent that are ready, of a priority of at least `least`."""
+    picked = (
+        select(T.c.seq)
+        .where(T.c.ready == ONE, T.c.owner.is_(None), T.c.priority >= literal_column(str(least)))
+        .order_by(T.c.priority.desc(), T.c.seq)
+        .limit(p("limit"))
+        .with_for_update(skip_locked=True)
+        .cte("picked")
+    )
+    return Statement(
+        update(T)
+        .where(T.c.seq.in_(select(picked.c.seq)))
+        .values(owner=p("owner"), epoch=T.c.epoch + ONE, ready=ZERO)
+        .returning(*_COLUMNS, T.c.seq)
+    )
+
+
+CLAIM = _claim(0)
+CLAIM_P0 = _claim(HIGHEST + 1)
 # The oldest of each priority that waiting can raise, each by one step into the index of what is ready.
 HEADS = Statement(
     union_all(
@@ -243,17 +251,21 @@ class Runs(Repository):
         self._s.serialise(f"group {group}")
         return [run_row(row) for row in self._s.all(ACTIVE, group=clean(group))]
 
-    def claim(self, worker: str, limit: int) -> Sequence[RunRow]:
+    def claim(self, worker: str, limit: int, p0: int = 0) -> Sequence[RunRow]:
         # Asked again and again while nothing is ready: then nothing is written and nothing synced.
-        if limit <= 0 or self._s.one(ANY_READY) is None:
+        if limit + p0 <= 0 or self._s.one(ANY_READY) is None:
             return []
         if not self._tx.worker_rows.may_own(worker):
             return []
+        rows = self._most_urgent(worker, limit) if limit > 0 else []
+        if len(rows) == limit and p0 > 0:  # fewer than asked for: no P0 is left either
+            rows = [*rows, *self._s.take(CLAIM_P0, owner=worker, limit=p0)]
+        return [run_row(row) for row in sorted(rows, key=_urgent_first)]
+
+    def _most_urgent(self, worker: str, limit: int) -> Sequence[Row]:
         rows = sorted(self._s.take(CLAIM, owner=worker, limit=limit), key=_urgent_first)
-        # Fewer than asked for: nothing is left that could starve.
-        if len(rows) == limit and (older := self._overdue(worker, rows[-1])):
-            rows = sorted([*rows[:-1], older], key=_urgent_first)
-        return [run_row(row) for row in rows]
+        older = self._overdue(worker, rows[-1]) if len(rows) == limit else None
+        return rows if older is None else [*rows[:-1], older]
 
     def _overdue(self, worker: str, taken: Any) -> Any:
         """Claim a run that has waited so long that it goes before the least urgent of those just taken."""

@@ -6,8 +6,7 @@ from collections.abc import Collection
 
 from engine.domain.errors import StaleOwner
 from engine.journal.store import Tx
-
-Owned = tuple[str, int]  # run, epoch
+from engine.running.crew import Owned
 
 
 class Strays:

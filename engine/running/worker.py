@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from functools import partial
 
 from engine.domain.entry import StoredEntry
 from engine.domain.errors import StaleOwner, StoreUnavailable
 from engine.domain.ids import new_id
 from engine.journal.rows import RunRow
 from engine.journal.store import Tx
+from engine.running.crew import Crew, Owned
 from engine.running.duplicates import forget_old
 from engine.running.measuring import forget
 from engine.running.paging import needs_human
@@ -19,7 +20,7 @@ from engine.running.programs import Programs
 from engine.running.services import Services
 from engine.running.session import Ending, Session
 from engine.running.stepper import Stepper
-from engine.running.strays import Owned, Strays
+from engine.running.strays import Strays
 from engine.running.yielding import GiveWay, go_on
 
 log = logging.getLogger("stanch.worker")
@@ -51,13 +52,9 @@ class Worker:
         self._give_way = give_way
         self._wake = threading.Event()
         self._stop = threading.Event()
-        self._driven_now: set[Owned] = set()
         self._tidied: float | None = None  # on the clock's monotonic time
         self._strays = Strays()
-        self._lock = threading.Lock()
-        self._pool: Executor = ThreadPoolExecutor(threads, thread_name_prefix="run")
-        # Steps of one run side by side have their own pool, so that runs never wait for themselves.
-        self._steps: Executor = ThreadPoolExecutor(threads, thread_name_prefix="step")
+        self._crew = Crew(threads, self._wake.set)
         self._loop: threading.Thread | None = None
         self._heart: threading.Thread | None = None
         self._unlisten: Callable[[], None] = lambda: None
@@ -70,6 +67,7 @@ class Worker:
         def work(tx: Tx) -> list[Claimed]:
             tx.workers.beat(self.id, self._lease)
             self._tidy(tx)
+            tx.timers.fire()
             return self._claim(tx, self._threads)
 
         claimed = self._services.store.write(work)
@@ -104,7 +102,7 @@ class Worker:
                 services.observe,
             )
             session.load(entries)
-            stepper = Stepper(services, session, self._steps)
+            stepper = Stepper(services, session, self._crew.steps(row))
             stepper.drive()
         except StaleOwner:
             log.warning("run %s was taken over by another worker; this one lets go", row.id)
@@ -154,10 +152,9 @@ class Worker:
         except (StaleOwner, StoreUnavailable):
             log.warning("run %s: the fault could not be recorded", row.id)
 
-    def _claim(self, tx: Tx, limit: int) -> list[Claimed]:
+    def _claim(self, tx: Tx, limit: int, p0: int = 0) -> list[Claimed]:
         """Claim runs; the chain of one that nobody owned before is short and is read along."""
-        tx.timers.fire()
-        rows = tx.runs.claim(self.id, limit) if limit > 0 else []
+        rows = tx.runs.claim(self.id, limit, p0)
         return [self._claimed(tx, row) for row in rows]
 
     def _claimed(self, tx: Tx, row: RunRow) -> Claimed:
@@ -184,18 +181,13 @@ class Worker:
         self._unlisten()
         if self._loop is not None:
             self._loop.join()
-        self._pool.shutdown(wait=True)
-        self._steps.shutdown(wait=True)
+        self._crew.leave()
         if self._heart is not None:
             self._heart.join()
         try:
             self._services.store.write(lambda tx: tx.workers.leave(self.id))
         except StoreUnavailable:
             log.warning("the worker's leave could not be recorded; its lease runs out by itself")
-
-    @property
-    def _free(self) -> int:
-        return self._threads - len(self._driven_now)
 
     @property
     def stopping(self) -> bool:
@@ -219,12 +211,13 @@ class Worker:
                 self._wake.clear()
 
     def _round(self) -> tuple[int, float]:
-        free = self._free
-        if free <= 0:
+        free, p0 = self._crew.room
+        if free + p0 <= 0:
             return 0, 0.5
 
         def work(tx: Tx) -> tuple[list[Claimed], float]:
-            rows = self._claim(tx, free)
+            tx.timers.fire()
+            rows = self._claim(tx, free, p0)
             following = tx.timers.next()
             pause = 1.0
             if following is not None:
@@ -242,26 +235,17 @@ class Worker:
         Returns:
             What begins to drive them; to be called once the transaction is durable.
         """
-        free = 0 if self._stop.is_set() else self._free
-        rows = tx.runs.claim(self.id, free) if free > 0 else []
-        claimed = [self._claimed(tx, row) for row in rows]
+        claimed = [] if self._stop.is_set() else self._claim(tx, *self._crew.room)
         return lambda: self._begin(claimed)
 
     def _begin(self, claimed: Sequence[Claimed]) -> None:
         for row, entries in claimed:
-            with self._lock:
-                self._driven_now.add((row.id, row.epoch))
-            self._pool.submit(self._driven, row, entries)
+            self._crew.begin(row, partial(self._driven, row, entries))
 
     def _driven(self, row: RunRow, entries: Sequence[StoredEntry] | None) -> None:
-        try:
-            ended = self.drive(row, entries)
-            if ended is not None:
-                ended.then(lambda error: self._unended(row, error))
-        finally:
-            with self._lock:
-                self._driven_now.discard((row.id, row.epoch))
-            self._wake.set()
+        ended = self.drive(row, entries)
+        if ended is not None:
+            ended.then(lambda error: self._unended(row, error))
 
     def _unended(self, row: RunRow, error: BaseException | None) -> None:
         """The end of a run could not be written: what it did is asked about by its next owner."""
@@ -269,12 +253,11 @@ class Worker:
             return
         log.warning("run %s: its end could not be written (%s); it is resumed later", row.id, error)
         if not isinstance(error, StaleOwner):
-            self._pool.submit(self._give_back, row)
+            self._crew.also(partial(self._give_back, row))
 
     def _beat(self) -> None:
         while not self._stop.wait(self._lease / 3):
-            with self._lock:
-                driven = frozenset(self._driven_now)
+            driven = self._crew.driven()
 
             def work(tx: Tx, driven: frozenset[Owned] = driven) -> Beat:
                 alive = tx.workers.beat(self.id, self._lease)

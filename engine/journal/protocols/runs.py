@@ -36,10 +36,10 @@ class Runs(Protocol):
         """Runs of a concurrency group that have not ended."""
         ...
 
-    def claim(self, worker: str, limit: int) -> Sequence[RunRow]:
-        """Become the owner of up to `limit` ready runs: highest priority first, then oldest. Raises the
-        epoch of each. The only way to become an owner. A worker that was declared dead gets none; one
-        that never beat gets a first lease of 5 s."""
+    def claim(self, worker: str, limit: int, p0: int = 0) -> Sequence[RunRow]:
+        """Become the owner of up to `limit` ready runs: highest priority first, then oldest; and of up to
+        `p0` more that are P0. Raises the epoch of each. The only way to become an owner. A worker that was
+        declared dead gets none; one that never beat gets a first lease of 5 s."""
         ...
 
     def update(

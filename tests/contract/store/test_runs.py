@@ -129,6 +129,25 @@ def test_a_run_that_gave_way_to_older_work_is_claimed_next(store: Database) -> N
     assert [row.id for row in store.write(lambda tx: tx.runs.claim("w2", 1))] == [newer]
 
 
+def test_a_reserve_is_for_p0s_alone_and_comes_after_what_everybody_may_have(
+    store: Database,
+) -> None:
+    def fill(tx: Tx) -> list[str]:
+        return [make_run(tx, priority=p) for p in (9, 5, 9, 9, 7)]
+
+    first, five, second, third, seven = store.write(fill)
+
+    def claim(limit: int, p0: int) -> list[str]:
+        return [row.id for row in store.write(lambda tx: tx.runs.claim("w1", limit, p0))]
+
+    assert claim(0, 0) == []
+    assert claim(0, 1) == [first]
+    assert claim(1, 1) == [second, third]
+    assert claim(0, 2) == [], "what is left is less urgent"
+    assert claim(1, 2) == [seven]
+    assert claim(2, 2) == [five]
+
+
 def test_only_the_present_owner_updates_and_releases(store: Database) -> None:
     run = owned(store)
     store.write(lambda tx: tx.runs.update(run.id, 1, state=RunState.PLANNING, reason="plans"))
