@@ -26,6 +26,7 @@ def measure(bench: Bench) -> list[Line]:
     with StanchProcess(folder, bench.effects, steps=steps, urgent=bench.urgent) as stanch:
         at_rest = stanch.memory_mb()
         p50, p99 = bench.latency(stanch)
+        paced_50, paced_99 = bench.latency(stanch, rate=100)
         one, ten = bench.throughput(stanch, 1), bench.throughput(stanch, 10)
         alone, at_load = bench.step_ms(stanch)
         urgent, busy = bench.urgent_ms(stanch)
@@ -42,6 +43,8 @@ def measure(bench: Bench) -> list[Line]:
              floor_ten.accepted / 4, floor_ten.accepted),
         Line("POST to first effect, p50", p50, "ms", "low", 3, 10, floor_50),
         Line("POST to first effect, p99", p99, "ms", "low", 15, None, floor_99),
+        Line("the same at 100 alerts a second, p50", paced_50, "ms", "low"),
+        Line("the same at 100 alerts a second, p99", paced_99, "ms", "low"),
         Line("complete runs, one alert a POST", one.acted, "/s", "high", 2000, 500,
              floor_one.acted),
         Line("complete runs, ten alerts a POST", ten.acted, "/s", "high", 4000, 500,

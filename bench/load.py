@@ -28,6 +28,7 @@ class Effects(asyncio.DatagramProtocol):
     keys: set[str] = field(default_factory=set)
     twice: int = 0
     complete: asyncio.Event = field(default_factory=asyncio.Event)
+    heard: asyncio.Event = field(default_factory=asyncio.Event)
 
     def datagram_received(self, data: bytes, addr: object) -> None:
         name, step, at, key = data.decode().split(" ", 3)
@@ -36,8 +37,15 @@ class Effects(asyncio.DatagramProtocol):
             return
         self.keys.add(key)
         self.seen[f"{name}/{step}"] = int(at)
+        self.heard.set()
         if len(self.seen) >= self.wanted:
             self.complete.set()
+
+    async def of(self, name: str) -> None:
+        """Return once the first effect of this alert was heard."""
+        while f"{name}/0" not in self.seen:
+            self.heard.clear()
+            await self.heard.wait()
 
 
 def body(numbers: Sequence[int], alertname: str) -> bytes:
@@ -124,9 +132,15 @@ async def run(options: argparse.Namespace) -> dict[str, object]:
     async def work(connection: Connection) -> None:
         nonlocal refused
         for n in waiting:
+            if options.every:
+                await asyncio.sleep(
+                    max(0.0, (began - time.monotonic_ns()) / 1e9 + n * options.every)
+                )
             sent[n] = time.monotonic_ns()
             status = await connection.post(options.path, bodies[n])
             refused += status >= 300
+            if options.one_by_one:
+                await asyncio.wait_for(effects.of(str(options.first + n)), options.within)
             if options.pause:
                 await asyncio.sleep(options.pause)
 
@@ -167,7 +181,9 @@ def main() -> None:
     add("--distinct", type=int, default=0, help="kinds of alerts, which come again and again")
     add("--connections", type=int, default=1)
     add("--first", type=int, default=0)
-    add("--pause", type=float, default=0.0)
+    add("--pause", type=float, default=0.0, help="seconds after each post")
+    add("--every", type=float, default=0.0, help="seconds from one post to the next")
+    add("--one-by-one", type=int, default=0, help="1: post the next once the effect was heard")
     add("--within", type=float, default=60.0)
     add("--alertname", default="Bench")
     add("--seen", type=int, default=0, help="1: print each effect's moment too")

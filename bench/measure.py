@@ -86,14 +86,17 @@ class Bench:
 
     # ------------------------------------------------------------ serving
 
-    def latency(self, subject: FloorProcess | StanchProcess) -> tuple[float, float]:
-        """Return (p50, p99) in ms from POST to first effect, one post at a time."""
+    def latency(self, subject: FloorProcess | StanchProcess, rate: int = 0) -> tuple[float, float]:
+        """Return (p50, p99) in ms from POST to first effect: one alert after the effect of the other, or
+        `rate` alerts a second whatever became of those before."""
+        pace: dict[str, Any] = {"every": 1 / rate} if rate else {"one_by_one": 1, "pause": 0.003}
         figures = load(
             subject,
             self.effects,
             posts=self.size.singles,
             first=self.numbers.take(self.size.singles),
-            pause=0.003,
+            connections=4 if rate else 1,
+            **pace,
         )
         _complete(figures, self.size.singles, subject)
         return percentile(figures["to_effect_ms"], 0.5), percentile(figures["to_effect_ms"], 0.99)
