@@ -28,6 +28,7 @@ from engine.edges.settings.server import (
     KeysConfig,
     Listen,
     PathText,
+    RetentionConfig,
     StoreUrl,
     WarmupConfig,
     WorkersConfig,
@@ -81,6 +82,9 @@ class ConfigFile(Form):
     warmup: WarmupConfig = Field(WarmupConfig(), description="What is fetched before runs need it")
     budgets: dict[str, BudgetLimit] = Field({}, description="Blast radius of all runs, by unit")
     brakes: BrakesConfig = Field(BrakesConfig(), description="What else holds runs back")
+    retention: RetentionConfig = Field(
+        RetentionConfig(), description="How long before-images are kept"
+    )
     keys: KeysConfig = Field(KeysConfig(), description="Keys kept outside the store")
     chat: ChatConfig = Field(ChatConfig(), description="How incidents are told to people")
     slack: SlackConfig | None = Field(None, description="The app that speaks in Slack")

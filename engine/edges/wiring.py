@@ -196,6 +196,7 @@ class Application(Reaching, Warming):
             budgets=self.budgets(),
             node=self.node,
             brakes=self.brake_rules,
+            keep_images=config.retention.images,
             person=config.directory.canonical,
             on_end=self._run_ended,
             stopping=self._stop.is_set,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import exists, func, select, tuple_, update
 
 from engine.domain.canonical import Json, JsonObject
 from engine.domain.clock import format_time
@@ -30,6 +30,7 @@ G = tables.programs
 L = tables.plans
 M = tables.images
 K = tables.tokens
+R = tables.runs
 
 PUT_PROGRAM = Statement(insert_new(G, "digest"))
 PROGRAM = Statement(select(G.c.body).where(G.c.digest == p("digest")))
@@ -61,9 +62,18 @@ PUT_IMAGE = Statement(upsert(M, ["run_id", "key"], ["at", "digest", "key_id", "s
 IMAGE = Statement(
     select(M.c.digest, M.c.key_id, M.c.sealed).where(M.c.run_id == p("run_id"), M.c.key == p("key"))
 )
-PRUNE = Statement(
-    update(M).where(M.c.at < p("before"), M.c.sealed.is_not(None)).values(sealed=None)
+_old = (
+    select(M.c.run_id, M.c.key)
+    .where(
+        M.c.at < p("before"),
+        M.c.sealed.is_not(None),
+        ~exists().where(R.c.id == M.c.run_id, R.c.ended_at.is_(None)),
+    )
+    .order_by(M.c.at)
+    .limit(p("limit"))
 )
+PRUNE = Statement(update(M).where(tuple_(M.c.run_id, M.c.key).in_(_old)).values(sealed=None))
+_PRUNED = 200  # before-images forgotten at a time, so that no writer waits long
 
 
 class Blobs(Repository):
@@ -117,8 +127,7 @@ class Blobs(Repository):
         return loads(plain.decode())
 
     def prune_images(self, before: datetime) -> int:
-        """Forget the before-images taken before this time; their digests stay. Return how many."""
-        return self._s.run(PRUNE, before=micros(before))
+        return self._s.run(PRUNE, before=micros(before), limit=_PRUNED)
 
 
 def _context(run_id: str, key: str) -> bytes:

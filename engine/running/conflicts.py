@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from engine.contract.action import Change
+from engine.domain.errors import InvalidInput
 from engine.domain.plan import Planned, Receipt
 from engine.planning.progress import ChangeState
 from engine.running.changes import changes_of, named
+from engine.running.images import before_image
 from engine.running.services import Services
 
 
@@ -19,6 +21,17 @@ def wanted_changes(services: Services, run_id: str, steps: Sequence[str]) -> lis
         for change in changes_of(services, run_id)
         if not change.undone and (not steps or named(change.address, steps))
     ]
+
+
+def lost_of(services: Services, run_id: str, changes: Sequence[ChangeState]) -> Mapping[str, str]:
+    """Return why changes cannot be undone whose before-image is gone, by step address."""
+    found: dict[str, str] = {}
+    for change in changes:
+        try:
+            before_image(services, run_id, change)
+        except InvalidInput as error:
+            found[change.address] = str(error)
+    return found
 
 
 def conflicts_of(
@@ -38,7 +51,10 @@ def conflicts_of(
             continue
         action = services.registry.action(planned.action)
         assert isinstance(action, Change)
-        image = _image(services, run_id, change)
+        try:
+            image = before_image(services, run_id, change)
+        except InvalidInput:
+            continue  # `lost_of` names it
         receipt = Receipt.from_json(change.receipt, image)
         world = services.connections.world(writable=False, earlier=tuple(back))
         conflicts = action.conflicts(planned, receipt, world)
@@ -47,7 +63,3 @@ def conflicts_of(
         way_back = Planned(planned.action, planned.target, planned.after, planned.before)
         back.append(replace(way_back, request={"before_image": image}))
     return found
-
-
-def _image(services: Services, run_id: str, change: ChangeState) -> object:
-    return services.store.read(lambda tx: tx.blobs.image(run_id, change.key))

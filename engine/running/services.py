@@ -93,6 +93,7 @@ class Services:
     budgets: Mapping[str, Limit] = field(default_factory=dict)
     node: str = "local"  # names the chain of what belongs to no run
     brakes: BrakeRules = field(default_factory=BrakeRules)
+    keep_images: float | None = None  # seconds that before-images are kept; None: for ever
     person: Callable[[str], str] = _as_they_are  # the person behind an author's or requester's name
     on_end: RunEnded = _unheard
     stopping: Callable[[], bool] = field(default=lambda: False)

@@ -9,7 +9,7 @@ from typing import Any
 from engine.contract.action import Change
 from engine.domain.canonical import Json, JsonObject
 from engine.domain.entry import Entry
-from engine.domain.errors import ActionFailed, Category
+from engine.domain.errors import ActionFailed, Category, InvalidInput
 from engine.domain.plan import Planned, Receipt, to_json
 from engine.domain.run import RunState
 from engine.journal.store import Tx
@@ -19,6 +19,7 @@ from engine.planning.progress import ChangeState, StepState
 from engine.planning.retry import Again, decide
 from engine.running.budgeting import Blocked, count_undo, paused
 from engine.running.changes import changes_of, named, of_scope, override_of, source_of
+from engine.running.images import before_image
 from engine.running.outcome import PROGRESSED, Carried
 from engine.running.services import Moment, Services
 from engine.running.session import Session
@@ -56,6 +57,10 @@ def undo_one(services: Services, session: Session, change: ChangeState, source: 
     assert isinstance(action, Change)
     if change.undoing and not action.protection_of(planned).retry_safe:
         return Undone("an undo was interrupted, and the target cannot tell whether it happened")
+    try:
+        receipt = Receipt.from_json(change.receipt, before_image(services, source, change))
+    except InvalidInput as error:
+        return Undone(str(error))
     override = override_of(session)
     body: JsonObject = {
         "of": change.key,
@@ -80,8 +85,6 @@ def undo_one(services: Services, session: Session, change: ChangeState, source: 
         written.blocked.carry(session)
     if written.blocked is not None or written.stopped:
         raise _Held
-    image = services.store.read(lambda tx: tx.blobs.image(source, change.key))
-    receipt = Receipt.from_json(change.receipt, image)
     told = Moment("undo", session.row.id, change.address, 1)
     return _try(
         services, action, planned, receipt, undo_key(change.key), told, overriding=bool(override)

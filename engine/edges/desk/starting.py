@@ -22,7 +22,7 @@ from engine.planning.graph import graph
 from engine.planning.outlook import limits_of, outlook
 from engine.planning.planner import trigger_of
 from engine.running.changes import UNDO_PLAYBOOK
-from engine.running.conflicts import conflicts_of, wanted_changes
+from engine.running.conflicts import conflicts_of, lost_of, wanted_changes
 from engine.running.planning import preview_undo
 from engine.running.views import public_plan, run_view
 
@@ -198,10 +198,12 @@ class Starting(Reading):
             override: why what others changed since is to be restored as well; empty: it is not.
 
         Raises:
-            Refused: others changed since what would be restored, named; or there is nothing to undo.
+            Refused: others changed since what would be restored, named; or a before-image is gone; or there
+                is nothing to undo.
         """
         require(actor, Level.OPERATOR, "undo a run")
         row = self._read(lambda tx: find_run(tx, run))
+        self._refuse_lost(row, steps)
         if not override:
             self._refuse_conflicts(row, steps)
         made = self.app.commands.undo(row.id, actor, tuple(steps), override)
@@ -229,6 +231,13 @@ class Starting(Reading):
         else:
             document = self.app.planner.preview(program, inputs)
         return self._shown(program, document)
+
+    def _refuse_lost(self, row: RunRow, steps: Sequence[str]) -> None:
+        services = self.app.services
+        lost = lost_of(services, row.id, wanted_changes(services, row.id, steps))
+        if lost:
+            text = "; ".join(f"{step}: {why}" for step, why in lost.items())
+            raise Refused(f"{text}. Nothing was started; --step names the steps to undo without it")
 
     def _refuse_conflicts(self, row: RunRow, steps: Sequence[str]) -> None:
         services = self.app.services

@@ -103,6 +103,14 @@ class WarmupConfig(Form):
     memory: Size = Field(64 * 2**20, description="By how much the process may grow meanwhile; 64Mi")
 
 
+class RetentionConfig(Form):
+    """How long the journal keeps what is sealed beside it; the entries themselves are kept for ever."""
+
+    images: PositiveSeconds | None = Field(
+        90 * 86400.0, description="Before-images, which undo needs; 90d; null: for ever"
+    )
+
+
 class KeysConfig(Form):
     """Keys that are kept outside the store; made at first start where the file is missing."""
 

@@ -163,7 +163,8 @@ class Blobs(Protocol):
         ...
 
     def prune_images(self, before: datetime) -> int:
-        """Forget the images taken before this time; their digests stay. Return how many."""
+        """Forget some of the images taken before this time by runs that are not under way; their digests
+        stay. Return how many; asked again and again, it forgets all."""
         ...
 
 

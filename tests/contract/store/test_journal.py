@@ -10,6 +10,7 @@ import pytest
 
 from engine.domain.entry import Entry
 from engine.domain.errors import InvalidInput
+from engine.domain.run import RunState
 from engine.journal.chains import GENESIS, link
 from engine.journal.codec import dumps, micros
 from engine.journal.database import Database
@@ -104,6 +105,17 @@ def test_before_images_are_sealed_and_pruned(place: Place, store: Database) -> N
     assert store.read(lambda tx: tx.blobs.image("r1", "k1")) is None
     assert store.read(lambda tx: tx.blobs.image("r1", "k2")) == {"new": True}
     assert sorted(place.sql("SELECT digest FROM images")) == sorted([(digest,), (kept,)])
+
+
+def test_before_images_of_runs_under_way_are_not_pruned(place: Place, store: Database) -> None:
+    run = owned(store)
+    store.write(lambda tx: tx.blobs.put_image(run.id, "k1", {"x": 1}))
+    place.advance(60)
+    later = store.read(lambda tx: tx.now())
+    assert store.write(lambda tx: tx.blobs.prune_images(later)) == 0
+    store.write(lambda tx: tx.runs.update(run.id, 1, state=RunState.RUNNING))
+    store.write(lambda tx: tx.runs.end(run.id, 1, RunState.FAILED, "it failed"))
+    assert store.write(lambda tx: tx.blobs.prune_images(later)) == 1
 
 
 def test_a_before_image_opens_only_in_its_place_and_with_its_key(

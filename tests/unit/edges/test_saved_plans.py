@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -154,6 +155,23 @@ def test_undo_plan_and_override_over_the_api(
     assert run(["undo", made, "--plan", "--server", url]) == 0
     assert "changed since by others: value was set to 5 and is 9 now" in capsys.readouterr().out
     assert run(["undo", made, "--override", "ours wins", "--server", url]) == 0
+
+
+def test_an_undo_without_its_before_image_is_refused_whatever_is_said(
+    app: App, url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made, gate, fingerprint = app.gated_run()
+    app.commands.approve(gate, ALICE, "", fingerprint)
+    app.settle()
+    later = app.clock.now() + timedelta(days=1)
+    assert app.store.write(lambda tx: tx.blobs.prune_images(later)) == 1
+    assert run(["undo", made, "--plan", "--server", url]) == 0
+    assert "up stays as it is: its before-image is no longer kept" in capsys.readouterr().out
+    for more in ([], ["--override", "ours wins"]):
+        assert run(["undo", made, *more, "--server", url]) == 3
+        assert "up: its before-image is no longer kept" in capsys.readouterr().err
+    assert len(app.store.read(lambda tx: tx.runs.list(Page()))) == 1, "nothing was started"
+    assert app.table.values["x"] == 5
 
 
 def test_files_are_written_whole_and_nothing_else_is_overwritten(tmp_path: Path) -> None:

@@ -191,6 +191,8 @@ def _conflicts(detail: Mapping[str, Any]) -> list[RenderableType]:
         for texts in (detail.get("conflicts") or {}).values()
         for text in texts
     ]
+    for step, why in (detail.get("lost") or {}).items():
+        parts.append(_note(f"{clean(step)} stays as it is: {clean(why)}", "bold red"))
     if detail.get("override"):
         parts.append(_note(f"restored all the same: {clean(detail['override'])}", "bold red"))
     return parts
