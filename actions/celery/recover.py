@@ -115,7 +115,7 @@ class CeleryRecover(Change[RecoverParams]):
     def plan(self, params: RecoverParams, world: World) -> Planned:
         client = world.client(params.connection, CeleryClient)
         target = Target(params.connection, params.queue)
-        if any(one.action == self.name for one in world.earlier):
+        if any(_may_touch(one, params) for one in world.earlier if one.action == self.name):
             raise Unplannable("an earlier step sends failed tasks again; look again in a later run")
         found = find(client, params)
         marks = marked(client, found.tasks)
@@ -229,6 +229,12 @@ class CeleryRecover(Change[RecoverParams]):
             what = f"{request['queue']}: a worker has taken a task since; nothing was taken back"
             raise client.failure(Category.DATA, what)
         return Receipt(dict(planned.before), dict(planned.counts))
+
+
+def _may_touch(earlier: Planned, params: RecoverParams) -> bool:
+    """Whether an earlier recovery of this run may send a task that this one is about to look for."""
+    sent = {task for task, _ in earlier.request["tasks"]}
+    return not params.ids or not sent.isdisjoint(params.ids)
 
 
 def message_of(

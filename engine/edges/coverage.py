@@ -28,8 +28,7 @@ _HEAD = (
     "Made by `make schemas` from [coverage.yaml](coverage.yaml) and the packs; do not edit. A row is shown by "
     "rehearsals that pass, and each of them fails under at least one of the seeded faults that name the row "
     "(`stanch rehearse`, `stanch rehearse --mutations`). Worlds of rehearsals are in memory, except PostgreSQL, "
-    "which is a real server; what else is real stands in the last column, with its test. Rows without playbooks are "
-    "capabilities of the engine, which its own tests show.\n"
+    "which is a real server; what else is real stands in the last column, with its test.\n"
 )
 _ROW_IDS = re.compile(r"[A-Z]\d+(?:, ?[A-Z]\d+)*(?=:)")
 # What a test module starts, by a word that stands in it.

@@ -39,20 +39,29 @@ class Warming:
 
     def start_warming(self) -> None:
         """Begin to fetch what runs will need, unless the configuration says not to. Needs the workers."""
-        settings = self.config.warmup
-        if not settings.enabled or self._worker is None:
+        if not self.config.warmup.enabled or self._worker is None:
             return
-        self._warmer = Warmer(
+        warmer = self._warmer = self._warmer_of(self._worker)
+        self._warming = threading.Thread(
+            target=warmer.serve, args=(self._stop,), name="warm-up", daemon=True
+        )
+        self._warming.start()
+
+    def warm_now(self, worker: Worker, stop: threading.Event) -> None:
+        """Fetch what the worker's runs will need, before anything else goes on."""
+        if self.config.warmup.enabled:
+            self._warmer = self._warmer_of(worker)
+            self._warmer.warm(stop)
+
+    def _warmer_of(self, worker: Worker) -> Warmer:
+        settings = self.config.warmup
+        return Warmer(
             self.services,
-            self._worker.programs,
+            worker.programs,
             self.playbooks,
             Budget(settings.within, settings.memory),
             self._give_way,
         )
-        self._warming = threading.Thread(
-            target=self._warmer.serve, args=(self._stop,), name="warm-up", daemon=True
-        )
-        self._warming.start()
 
     def _stop_warming(self) -> None:
         if self._warming is not None:

@@ -20,6 +20,7 @@ from engine.language.rehearsalforms import STEP_STATES, RehearsalFile
 from engine.language.rehearsalreading import Rehearsal
 from engine.language.rehearsalsteps import OWN_GATES, Addresses, addresses_in
 from engine.language.rulereading import ReadRule, RuleFile
+from engine.language.showncheck import check_shown
 from engine.language.yamlsource import Node
 
 GATE_STATES = ("approved", "rejected", "expired", "void", "withdrawn", "open")
@@ -80,6 +81,7 @@ class _Check:
         self._targets()
         rule = self.ground.rules.get(self.form.rule or "")
         check_expectations(self.root, self.form, rule, self.steps, self.report)
+        check_shown(self.root, self.form, self.steps, self.known, self.report)
 
     # ---- what starts it -----------------------------------------------------------------------
 
@@ -127,13 +129,14 @@ class _Check:
                     self.root.key(key), "a playbook is run directly, without an alert", hint=hint
                 )
             if self.playbook is not None:
-                check_given(
-                    self.root.get("inputs"), self.root.at("playbook"), self.playbook, self.report
-                )
+                self._given(self.playbook)
             return
         if "inputs" in self.root.keys:
             hint = "the rule's own inputs hold"
             self.report.error(self.root.key("inputs"), "a rule brings its own inputs", hint=hint)
+        if form.again:
+            what, hint = "a rule is started by alerts", "write alerts: with several, or times: 2"
+            self.report.error(self.root.key("again"), what, hint=hint)
         rule = self.ground.rules.get(form.rule or "")
         if rule is not None and rule.trigger == "matchers" and not alerts:
             self.report.error(
@@ -141,6 +144,13 @@ class _Check:
                 f"the rule {clipped(rule.name)} waits for an alert, and none comes",
                 hint="add alert: {labels: {alertname: …}}",
             )
+
+    def _given(self, playbook: Playbook) -> None:
+        check_given(self.root.get("inputs"), self.root.at("playbook"), playbook, self.report)
+        for index, again in enumerate(self.form.again):
+            if again.inputs is not None:
+                node = self.root.at("again", index)
+                check_given(node.get("inputs"), node, playbook, self.report)
 
     def _world(self) -> None:
         world = self.root.get("world")

@@ -7,7 +7,6 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, PlainValidator, WithJsonSchema
 
 from engine.domain.clock import parse_time
-from engine.language import units
 from engine.language.fields import (
     Form,
     PlaybookName,
@@ -18,12 +17,10 @@ from engine.language.fields import (
     bad_type,
     schema_text,
 )
-from engine.language.problems import BadText
-from engine.language.program import Comparison
+from engine.language.shownforms import CategoryName, ShownForm, Took
 
 STEP_STATES = ("succeeded", "failed", "skipped", "changed", "undone", "unknown", "not_reached")
 DEFAULT_CLOCK = "2026-01-05T09:00:00Z"  # a Monday
-_OPERATORS = ("<=", ">=", "==", "!=", "<", ">")
 
 
 def _moment(value: object) -> str:
@@ -36,25 +33,8 @@ def _moment(value: object) -> str:
     return value
 
 
-def _took(value: object) -> Comparison:
-    if not isinstance(value, str):
-        bad_type(value, 'a comparison with a duration such as "< 1h"')
-    text = value.strip()
-    operator = next((one for one in _OPERATORS if text.startswith(one)), None)
-    if operator is None:
-        bad(f"{value!r} begins with no operator", 'write for example "< 1h"')
-    try:
-        seconds = units.parse_duration(text[len(operator) :].strip())
-    except BadText as error:
-        bad(error.message, error.hint)
-    return Comparison(op=operator, value=seconds)
-
-
 Moment = Annotated[
     str, PlainValidator(_moment), schema_text("a time with its zone", ["2026-11-23T03:15:00Z"])
-]
-Took = Annotated[
-    Comparison, PlainValidator(_took), schema_text("an operator and a duration", ["< 1h"])
 ]
 Spec = Annotated[Any, WithJsonSchema({})]
 
@@ -90,18 +70,9 @@ class FailForm(Form):
     status: int | None = Field(
         None, ge=100, le=599, description="An HTTP status; says the category"
     )
-    category: (
-        Literal[
-            "transient",
-            "resource",
-            "rate_limit",
-            "configuration",
-            "data",
-            "permanent",
-            "unclassified",
-        ]
-        | None
-    ) = Field(None, description="The category of the failure; transient where nothing says")
+    category: CategoryName | None = Field(
+        None, description="The category of the failure; transient where nothing says"
+    )
     retry_after: Seconds | None = Field(
         None, description="After which the other side allows another try"
     )
@@ -236,6 +207,18 @@ class ExpectForm(Form):
         {}, description="Gates: approved, rejected, expired, void, withdrawn, open"
     )
     decisions: list[DecisionForm] = Field([], description="What was decided about the alerts")
+    shown: list[ShownForm] = Field(
+        [], description="What people are shown at a moment: batches, monitor, measures, warm-up"
+    )
+
+
+class AgainForm(Form):
+    """Another start of the playbook."""
+
+    after: PositiveSeconds = Field(description="How long after the rehearsal's beginning")
+    inputs: dict[str, Any] | None = Field(
+        None, description="Its inputs; those of the first start where left out"
+    )
 
 
 class RehearsalFile(Form):
@@ -248,6 +231,7 @@ class RehearsalFile(Form):
     )
     playbook: PlaybookName | None = Field(None, description="The playbook that is run directly")
     inputs: dict[str, Any] = Field({}, description="Its inputs")
+    again: list[AgainForm] = Field([], description="When the playbook is started again")
     mode: Literal["auto", "approve", "dry_run"] | None = Field(
         None, description="The run's mode; auto for a playbook, the rule's own for a rule"
     )
@@ -267,6 +251,11 @@ class RehearsalFile(Form):
     )
     secrets: dict[str, str] = Field({}, description="What stands for secret('name')")
     faults: list[FaultForm] = Field([], description="What goes wrong")
+    restarts: list[PositiveSeconds] = Field(
+        [],
+        description="When the engine is stopped and started anew, and warms up, from the beginning",
+        examples=[["1h"]],
+    )
     people: list[PersonForm] = Field([], description="Who acts")
     expect: ExpectForm = Field(description="What must come of it")
     covers: list[str] = Field([], description="Rows of the coverage table", examples=[["W6", "W8"]])

@@ -105,6 +105,8 @@ def addresses_in(root: Node) -> Iterator[tuple[str, Node]]:
         for address in node.keys if node is not None else ():
             assert node is not None
             yield address, node.key(address)
+    if (shown := expect.get("shown")) is not None:
+        yield from _waited(shown)
     faults = root.get("faults")
     for fault in faults.elements() if faults is not None else ():
         if isinstance((step := fault.at("step")).value, str):

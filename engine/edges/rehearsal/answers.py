@@ -197,8 +197,12 @@ class _Over:
             if hasattr(real, name):
                 setattr(self, name, getattr(real, name))
 
-    def world_of(self, params: Any) -> AnsweredWorld | None:
-        return self.worlds.get(getattr(params, "connection", None) or "")
+    def world_of(self, params: Any, world: World) -> AnsweredWorld | None:
+        return self.at(getattr(params, "connection", None) or "", world)
+
+    def at(self, connection: str, world: World) -> AnsweredWorld | None:
+        """Return the world of a connection that plays it; asking opens it, as the action itself would."""
+        return world.client(connection, AnsweredWorld) if connection in self.worlds else None
 
     def targets(self, params: Any) -> Sequence[Target]:
         targets: Sequence[Target] = self.real.targets(params)
@@ -211,7 +215,7 @@ class _Over:
 
 class _Read(_Over, Read[Any]):
     def read(self, params: Any, world: World) -> Json:
-        played = self.world_of(params)
+        played = self.world_of(params, world)
         if played is None:
             return self.real.read(params, world)
         return played.answer(self.name, params).output
@@ -219,7 +223,7 @@ class _Read(_Over, Read[Any]):
 
 class _Notify(_Over, Notify[Any]):
     def send(self, params: Any, world: World, key: str) -> Json:
-        played = self.world_of(params)
+        played = self.world_of(params, world)
         if played is None:
             return self.real.send(params, world, key)
         output = played.answer(self.name, params).output
@@ -229,7 +233,7 @@ class _Notify(_Over, Notify[Any]):
         return output
 
     def sent(self, params: Any, world: World, key: str) -> bool | None:
-        played = self.world_of(params)
+        played = self.world_of(params, world)
         if played is None:
             told: bool | None = self.real.sent(params, world, key)
             return told
@@ -248,7 +252,7 @@ class _Change(_Over, Change[Any]):
         return protection
 
     def plan(self, params: Any, world: World) -> Planned:
-        played = self.world_of(params)
+        played = self.world_of(params, world)
         if played is None:
             planned: Planned = self.real.plan(params, world)
             return planned
@@ -265,7 +269,7 @@ class _Change(_Over, Change[Any]):
         )
 
     def apply(self, planned: Planned, world: World, key: str) -> Receipt:
-        played = self.worlds.get(planned.target.connection)
+        played = self.at(planned.target.connection, world)
         if played is None:
             receipt: Receipt = self.real.apply(planned, world, key)
             return receipt
@@ -274,14 +278,14 @@ class _Change(_Over, Change[Any]):
     def confirm(
         self, planned: Planned, receipt: Receipt | None, world: World, key: str
     ) -> Confirmation:
-        played = self.worlds.get(planned.target.connection)
+        played = self.at(planned.target.connection, world)
         if played is None:
             answer: Confirmation = self.real.confirm(planned, receipt, world, key)
             return answer
         return Applied(played.applied[key]) if key in played.applied else NotApplied()
 
     def undo(self, planned: Planned, receipt: Receipt, world: World, key: str) -> Receipt:
-        played = self.worlds.get(planned.target.connection)
+        played = self.at(planned.target.connection, world)
         if played is None:
             undone: Receipt = self.real.undo(planned, receipt, world, key)
             return undone

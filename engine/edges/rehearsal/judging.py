@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from engine.domain.canonical import JsonObject
 from engine.edges.rehearsal.differences import judge_changes
 from engine.edges.rehearsal.seen import RunSeen, Seen
+from engine.edges.rehearsal.shown import judge_look
 from engine.language.rehearsalforms import ExpectForm, RehearsalFile
 from engine.language.units import format_duration, holds
 from engine.language.yamlsource import Node
@@ -53,7 +54,7 @@ def judge(root: Node, form: RehearsalFile, seen: Seen) -> list[Miss]:
 
     if seen.stopped:
         add(("longest",), "the rehearsal", "it comes to rest", seen.stopped)
-    _run(form.expect, seen, add)
+    _run(form.expect, len(form.again), seen, add)
     if seen.run is not None:
         _steps(form.expect, seen.run, add)
         _gates(form.expect, seen.run, add)
@@ -64,13 +65,17 @@ def judge(root: Node, form: RehearsalFile, seen: Seen) -> list[Miss]:
         for index, what, expected, got in judge_changes(form.expect.changes, seen.changes):
             path = ("expect", "changes") if index is None else ("expect", "changes", index)
             add(path, what, expected, got)
+    for look in seen.looks:
+        for below, what, expected, got in judge_look(look, seen.started):
+            add(("expect", "shown", look.index, *below), what, expected, got)
     _loose_ends(form, seen, add)
     return [miss for _, miss in sorted(found, key=lambda one: one[0])]
 
 
-def _run(expect: ExpectForm, seen: Seen, add: Add) -> None:
+def _run(expect: ExpectForm, starts_again: int, seen: Seen, add: Add) -> None:
     run = seen.run
-    wanted = expect.runs if expect.runs is not None else (0 if expect.run == "none" else 1)
+    started = 0 if expect.run == "none" else 1 + starts_again
+    wanted = expect.runs if expect.runs is not None else started
     if len(seen.runs) != wanted:
         ids = ", ".join(f"{one.row.playbook} ({one.row.state.value})" for one in seen.runs)
         why = "; ".join(f"{one.verdict}: {one.reason}" for one in seen.decisions[:3])

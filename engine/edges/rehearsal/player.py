@@ -17,6 +17,7 @@ from engine.domain.rehearsed import Message, Scene
 from engine.domain.run import RunMode
 from engine.edges.rehearsal.alerts import coming
 from engine.edges.rehearsal.faults import Crash, Faults
+from engine.edges.rehearsal.looking import Looks
 from engine.edges.rehearsal.people import People
 from engine.edges.rehearsal.seen import Event, RunSeen, Seen, events_of
 from engine.edges.rehearsal.stage import Ground, Props, Stage, fresh_database, scratch
@@ -59,6 +60,9 @@ class Player:
         self._scratch = scratch()
         self._done: dict[str, datetime] = {}
         self._coming = coming([*([form.alert] if form.alert else []), *form.alerts], self.start)
+        self._again = sorted(form.again, key=lambda one: one.after)
+        self._restarts = sorted(form.restarts)
+        self._looks = Looks(form.expect.shown, self.start, self._done)
         self._stopped: str | None = None
         self.worlds: Worlds | None = None
         self.stage: Stage | None = None
@@ -114,12 +118,7 @@ class Player:
         form, stage = self.form, self.stage
         assert stage is not None
         if form.playbook is not None:
-            stage.app.commands.start(
-                form.playbook,
-                form.inputs,
-                requester=Actor(form.requester, frozenset(), "rehearsal"),
-                mode=RunMode(form.mode or "auto"),
-            )
+            self._start(form.inputs)
             return
         rule = next((one for one in stage.app.project.rules if one.name == form.rule), None)
         if rule is None:
@@ -133,9 +132,20 @@ class Player:
                 rule=rule.name,
             )
 
+    def _start(self, inputs: Mapping[str, Any]) -> None:
+        form, stage = self.form, self.stage
+        assert stage is not None
+        assert form.playbook is not None
+        stage.app.commands.start(
+            form.playbook,
+            inputs,
+            requester=Actor(form.requester, frozenset(), "rehearsal"),
+            mode=RunMode(form.mode or "auto"),
+        )
+
     def _go_on(self) -> None:
         """Work and jump until nothing is due any more."""
-        until = self.start + timedelta(seconds=self.form.longest)
+        until = self._moment(self.form.longest)
         for _ in range(ROUNDS):
             self._work()
             following = self._next()
@@ -152,7 +162,7 @@ class Player:
         """Do everything that is due at this moment."""
         assert self.stage is not None
         while True:
-            moved = self._deliver()
+            moved = self._restart() | self._deliver() | self._start_again()
             try:
                 moved |= self.stage.work()
             except Crash:
@@ -165,6 +175,7 @@ class Player:
                 self.stage.store.read(partial(self.people.look, known, now))
             moved |= self.people.act(self.stage.app.commands, self.clock.now())
             if not moved:
+                self._looks.look(self.stage.app, self.clock.now())
                 return
 
     def _deliver(self) -> bool:
@@ -177,6 +188,27 @@ class Player:
             self.stage.store.write(partial(_accept, given))
         return bool(arrived)
 
+    def _start_again(self) -> bool:
+        """Start the playbook once more where it is time; tell whether it was."""
+        started = False
+        while self._again and self._moment(self._again[0].after) <= self.clock.now():
+            again = self._again.pop(0)
+            self._start(self.form.inputs if again.inputs is None else again.inputs)
+            started = True
+        return started
+
+    def _restart(self) -> bool:
+        """Start the engine anew where it is time; tell whether it was."""
+        assert self.stage is not None
+        due = [one for one in self._restarts if self._moment(one) <= self.clock.now()]
+        for one in due:
+            self._restarts.remove(one)
+            self.stage.start_anew()
+        return bool(due)
+
+    def _moment(self, after: float) -> datetime:
+        return self.start + timedelta(seconds=after)
+
     def _next(self) -> datetime | None:
         """Return when something is due by itself, or None where all rests."""
         assert self.stage is not None
@@ -185,7 +217,9 @@ class Player:
         following = None if app.runs else app.triage.next_due
         timer = self.stage.store.read(lambda tx: tx.timers.next())
         times = [one.at for one in self._coming]
-        times += [one for one in (self.people.next_due(), timer, following) if one is not None]
+        times += [self._moment(one) for one in (*self._restarts, *(o.after for o in self._again))]
+        others = (self.people.next_due(), self._looks.next_due(), timer, following)
+        times += [one for one in others if one is not None]
         return min(times, default=None)
 
     # ------------------------------------------------------------ the end
@@ -211,6 +245,8 @@ class Player:
         seen.messages += [
             _told(event) for event in seen.events if event.name.endswith(".opened") and event.detail
         ]
+        self._looks.finish(self.stage.app, self.clock.now())
+        seen.looks = self._looks.all
         seen.people = self.people.all
         seen.unfired = self.faults.unfired()
         seen.crashes = self.crashes

@@ -9,6 +9,7 @@ from datetime import datetime
 from engine.domain.canonical import Json, JsonObject, canonical_json
 from engine.domain.entry import StoredEntry
 from engine.domain.rehearsed import Message, NetChange
+from engine.edges.rehearsal.looking import Look
 from engine.edges.rehearsal.people import Person
 from engine.journal.rows import DecisionRow, IncidentRow, RunRow
 from engine.planning.fold import fold
@@ -86,6 +87,7 @@ class Seen:
     decisions: list[DecisionRow] = field(default_factory=list)
     incidents: list[IncidentRow] = field(default_factory=list)
     people: list[Person] = field(default_factory=list)
+    looks: list[Look] = field(default_factory=list)
     unfired: list[int] = field(default_factory=list)
     unanswered: list[str] = field(default_factory=list)
     unasked: list[str] = field(default_factory=list)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -32,6 +33,7 @@ from engine.language.project import Project
 from engine.language.rules import Rule
 from engine.planning.planner import Planner
 from engine.running.duplicates import Known
+from engine.running.kept import Tally
 from engine.running.services import Services
 from engine.running.worker import Worker
 from engine.running.world import Connection
@@ -117,6 +119,11 @@ class RehearsedApplication(Application):
 
         self.store.read(look)
 
+    def hang_up(self) -> None:
+        """Close every connection; how often one was there already is counted anew."""
+        self.world.close()
+        self.world.tally = Tally()
+
     def _connections_of(self, config: Config) -> dict[str, Connection]:
         del config
         return self._props.worlds.connections
@@ -199,9 +206,24 @@ class Stage:
         self.app.forget()
         self.worker = self._hired()
 
+    def start_anew(self) -> None:
+        """Stop in good order and start anew: connections are opened again, after a warm-up."""
+        self.worker.stop()
+        self.app.hang_up()
+        self.restart()
+        self.app.warm_now(self.worker, _AtOnce())
+
     def stop(self) -> None:
         self.worker.stop()
         self.app.stop()
+
+
+class _AtOnce(threading.Event):
+    """Never set, and never waited for: on a rehearsal's clock nothing else wants the machine meanwhile."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        del timeout
+        return self.is_set()
 
 
 _LEASE = 3650 * 86400.0  # seconds; the clock jumps, and nobody dies of that

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,6 +10,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from engine.contract.registry import Registry
 from engine.contract.world import PERSONAL, ConnectionKind, Opening, SecretRef
+from engine.domain.canonical import JsonObject
 from engine.domain.errors import InvalidInput
 from engine.domain.plan import Target
 from engine.domain.rehearsed import RehearsedWorld, Scene, Unanswered
@@ -27,6 +28,8 @@ class Rehearsed(ConnectionKind):
         self._world = world
 
     def open(self, opening: Opening) -> Any:
+        if isinstance(self._world, AnsweredWorld):
+            return self._world  # no client: its actions are never asked
         transport = self._world.transport(writable=opening.writable)
         return self._real.open(replace(opening, transport=transport))
 
@@ -36,8 +39,12 @@ class Rehearsed(ConnectionKind):
     def check(self, client: Any) -> Mapping[str, str]:
         return self._real.check(client)
 
+    def warm(self, client: Any, wanted: Sequence[JsonObject]) -> int:
+        return 0 if client is self._world else self._real.warm(client, wanted)
+
     def close(self, client: Any) -> None:
-        self._real.close(client)
+        if client is not self._world:
+            self._real.close(client)
 
 
 class Missing(ConnectionKind):
