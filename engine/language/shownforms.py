@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PlainValidator
+from pydantic import Field, PlainValidator, WithJsonSchema
 
 from engine.language import units
 from engine.language.fields import Form, PositiveSeconds, Seconds, bad, bad_type, schema_text
@@ -69,7 +69,13 @@ Bytes = Annotated[
 Share = Annotated[
     Comparison,
     PlainValidator(_share),
-    schema_text("a share from 0 to 1, or an operator and one", [">= 0.9"]),
+    WithJsonSchema(
+        {
+            "type": ["number", "string"],
+            "description": "a share from 0 to 1, or an operator and one",
+            "examples": [0.5, ">= 0.9"],
+        }
+    ),
 ]
 
 
