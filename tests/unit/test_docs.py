@@ -13,7 +13,7 @@ import typer.main
 import yaml
 
 from engine.edges.checking import check_files
-from engine.edges.cli.main import app
+from engine.edges.cli.main import app, run
 
 ROOT = Path(__file__).parents[2]
 DOCS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
@@ -76,11 +76,47 @@ def test_yaml_snippets_can_be_read(file: str, text: str) -> None:
     assert isinstance(yaml.safe_load(text), dict), file
 
 
-def test_the_readmes_configuration_is_valid(tmp_path: Path) -> None:
+def test_the_readmes_configuration_is_all_that_its_packs_need(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As in a fresh clone: the snippet saved as stanch.yaml, then the README's next command."""
     text = next(text for _, text in snippets() if "listen:" in text)
-    path = tmp_path / "stanch.yaml"
-    path.write_text(text)
-    assert [str(one) for one in check_files([path])] == []
+    (tmp_path / "stanch.yaml").write_text(text)
+    for folder in ("rules", "playbooks"):
+        (tmp_path / folder).symlink_to(ROOT / folder)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("STANCH_CONFIG", raising=False)
+    assert run(["check"]) == 0, capsys.readouterr().out
+    (tmp_path / "stanch.yaml").write_text(text.replace("quarantine:", "elsewhere:"))
+    assert run(["check"]) == 2, "the packs that it names were read"
+    assert "there is no connection 'quarantine'" in capsys.readouterr().out
+
+
+def test_who_has_no_configuration_yet_is_told_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "playbooks").symlink_to(ROOT / "playbooks" / "etl")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("STANCH_CONFIG", raising=False)
+    for command in (["check"], ["rehearse", "playbooks"], ["plan", "etl/failure-spike"]):
+        assert run(command) == 2
+        assert "there is no stanch.yaml here" in capsys.readouterr().err
+    (tmp_path / "stanch.yaml").write_text("connections: {}\n")
+    assert run(["check"]) == 2
+    assert "there is no stanch.yaml" not in capsys.readouterr().err
+
+
+def test_the_readmes_packs_can_be_tried_on_the_example_configuration(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its other commands are rehearsals and faults of packs, which the scenarios run whole."""
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("STANCH_CONFIG", "config.example.yaml")
+    table = re.findall(r"(?m)^\| \[.*`stanch ([^`]+)` \|$", (ROOT / "README.md").read_text())
+    assert len(table) == 5
+    for command in table:
+        if not command.startswith("rehearse"):
+            assert run(shlex.split(command)) == 0, capsys.readouterr().err
 
 
 def test_the_example_configuration_and_the_shipped_packs_are_valid() -> None:

@@ -150,7 +150,8 @@ def run(arguments: Sequence[str]) -> int:
     except StanchError as error:
         if debug:
             raise
-        return _problem(error, as_json=as_json)
+        configured = any(text.partition("=")[0] == "--config" for text in ordered)
+        return _problem(error, as_json=as_json, configured=configured)
     except (KeyboardInterrupt, typer.Abort):
         return _stopped()
     except BrokenPipeError:  # the reader (head, less) has gone
@@ -186,12 +187,12 @@ def _usage(error: typer.TyperException, *, as_json: bool) -> int:
     return _fail("usage", message, hint, USAGE, as_json=as_json)
 
 
-def _problem(error: StanchError, *, as_json: bool) -> int:
+def _problem(error: StanchError, *, as_json: bool, configured: bool) -> int:
     diagnostics = getattr(error, "diagnostics", None)
     if diagnostics is not None:
         from engine.edges.cli.render.diagnostics import print_diagnostics
 
-        print_diagnostics(diagnostics, as_json=as_json)
+        print_diagnostics(diagnostics, as_json=as_json, configured=configured)
         return USAGE
     problem = problem_of(error)
     if as_json:

@@ -58,7 +58,8 @@ def _done(session: Session, once: Callable[[], object]) -> None:
         if diagnostics is not None:
             from engine.edges.cli.render.diagnostics import print_diagnostics
 
-            print_diagnostics(diagnostics, as_json=session.as_json)
+            configured = session.config is not None
+            print_diagnostics(diagnostics, as_json=session.as_json, configured=configured)
             return
         problem = problem_of(error)
         session.warn(f"error: {problem.message}")

@@ -54,7 +54,7 @@ def check(
         raise typer.Exit(keep_at_it(session, paths, lambda: check(context, paths)))
     with _nothing_thrown_away():
         diagnostics = check_files(paths or (), config_path=session.config)
-    print_diagnostics(diagnostics, as_json=session.as_json)
+    print_diagnostics(diagnostics, as_json=session.as_json, configured=session.config is not None)
     raise typer.Exit(USAGE if any(one.is_error for one in diagnostics) else OK)
 
 
