@@ -22,7 +22,11 @@ from engine.running.requests import RunRequest
 
 
 class Starting:
-    """What commands share: the store, the loaded playbooks, the runs."""
+    """What commands share: the store, the loaded playbooks, the runs.
+
+    Attributes:
+        name_run: gives the id of a run that a transaction is about to create.
+    """
 
     def __init__(
         self, store: Store, playbooks: Callable[[], Mapping[str, Program]], node: str = "local"
@@ -30,6 +34,7 @@ class Starting:
         self._store = store
         self._playbooks = playbooks
         self._chain = f"node:{node}"
+        self.name_run: Callable[[Tx], str] = lambda _tx: new_id("run")
 
     def create_run(self, tx: Tx, request: RunRequest) -> str:
         """Create a queued run with its own frozen copy of the playbook; return its id.
@@ -89,7 +94,7 @@ class Starting:
         parent: str | None,
     ) -> str:
         frozen = program.frozen_digest
-        run_id = new_id("run")
+        run_id = self.name_run(tx)
         inputs = without_marks(inputs)
         trigger = without_marks({"kind": "manual", **request.trigger})
         if request.alert is not None:

@@ -32,6 +32,7 @@ from engine.language.program import Program
 from engine.language.project import Project
 from engine.language.rules import Rule
 from engine.planning.planner import Planner
+from engine.running.commands import Commands
 from engine.running.duplicates import Known
 from engine.running.kept import Tally
 from engine.running.services import Services
@@ -155,12 +156,23 @@ class RehearsedApplication(Application):
         )
 
     @cached_property
+    def commands(self) -> Commands:
+        commands = super().commands
+        commands.name_run = _numbered
+        return commands
+
+    @cached_property
     def services(self) -> Services:
         services = super().services
         services.on_moment = self._props.faults.on_moment
         services.observe = self._observed
         services.ports = lambda row: replace(self._ports(row), chat=self.transcript)
         return services
+
+
+def _numbered(tx: Tx) -> str:
+    """Name a run by its number: what its effects are called rests on that, and is the same each time."""
+    return f"run-{sum(tx.runs.counts().values()) + 1:016}"
 
 
 _KEYS = Keys.generate()

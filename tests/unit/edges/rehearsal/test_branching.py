@@ -11,6 +11,7 @@ import pytest
 from engine.edges.rehearsal import suite
 from engine.edges.rehearsal.branching import branches, grow
 from engine.edges.rehearsal.chaos import disturbed, undisturbed
+from engine.edges.rehearsal.ends import judged
 from engine.edges.rehearsal.sidebyside import side_by_side
 from engine.edges.rehearsal.stage import Ground
 from engine.language.rehearsalreading import Rehearsal
@@ -33,6 +34,20 @@ rehearsal: mistaken
 playbook: shop/mistaken
 world:
   cluster: {namespace: shop, objects: [{kind: Deployment, name: web, spec: {replicas: 3}}]}
+expect: {run: succeeded}
+"""
+MAKING = """
+rehearsal: a job is made
+playbook: shop/why
+world:
+  cluster:
+    namespace: shop
+    objects:
+      - kind: CronJob
+        name: nightly
+        spec:
+          schedule: "0 3 * * *"
+          jobTemplate: {spec: {template: {spec: {containers: [{name: app, image: "app:1"}], restartPolicy: Never}}}}
 expect: {run: succeeded}
 """
 ELSEWHERE = """
@@ -92,6 +107,15 @@ def test_beside_another_thread_nothing_branches(ground: Ground, tmp_path: Path) 
     finally:
         over.set()
         other.join()
+
+
+def test_what_a_run_makes_is_called_the_same_each_time(ground: Ground, tmp_path: Path) -> None:
+    """Its name comes from the run's id; another one would be another world."""
+    rehearsal = read(tmp_path, MAKING)
+    with suite.prepared(ground, [rehearsal]) as service:
+        first, second = (undisturbed(ground, rehearsal, service).end for _ in range(2))
+    assert judged(first, second) == ("same", "")
+    assert [change for change in first.changes if "shop/Job/nightly-" in change]
 
 
 def test_worlds_that_live_outside_the_process_do_not_branch(ground: Ground, tmp_path: Path) -> None:
