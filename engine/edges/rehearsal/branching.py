@@ -53,7 +53,6 @@ def grow(
     Args:
         troubles: by any number that they are told apart by.
     """
-    gc.freeze()  # what is there stays: looking through it would copy it for every branch
     trunk = Trunk(troubles)
     try:
         end = play_to_end(ground, rehearsal, service, trunk)
@@ -116,6 +115,7 @@ def _forked(folder: Path) -> End | int:
     """Fork; return in the child the pipe for its end, and in the parent that end, the folder as it was."""
     kept = folder.with_name(f"{folder.name}-kept")
     shutil.copytree(folder, kept)
+    gc.freeze()  # what is there stays: looking through it would copy it for every branch
     reading, writing = os.pipe()
     child = os.fork()
     if not child:
