@@ -60,8 +60,6 @@ def grow(
         if trunk.pipe is None:
             raise
         end = End((), (), (), error=f"{type(error).__name__}: {error}")
-    finally:
-        gc.unfreeze()
     if trunk.pipe is not None:
         _tell(trunk.pipe, end)
     return trunk.ends
