@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.emptied import Emptied
 from worlds.servers import AlertmanagerServer, PostgresServer, PrometheusServer, S3Server
 from worlds.servers.process import ServerProcess
 
@@ -35,12 +36,17 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgr
         yield server
 
 
+@pytest.fixture(scope="session")
+def emptied_database(postgres_server: PostgresServer) -> Iterator[Emptied]:
+    kept = Emptied(postgres_server)
+    yield kept
+    kept.close()
+
+
 @pytest.fixture
-def postgres_dsn(postgres_server: PostgresServer) -> Iterator[str]:
-    """A fresh database for one test."""
-    name = f"test_{next(_numbers)}"
-    yield postgres_server.create_database(name)
-    postgres_server.drop_database(name)
+def postgres_dsn(emptied_database: Emptied) -> str:
+    """A database for one test, with nothing in it."""
+    return emptied_database.fresh(f"test_{next(_numbers)}")
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ A plugin is foreign code. One that cannot be used is left out whole, with its re
 from __future__ import annotations
 
 import importlib
+import functools
 import importlib.metadata
 import importlib.util
 import re
@@ -54,7 +55,8 @@ class BrokenPlugin:
 def found(folders: Iterable[Path]) -> Iterator[tuple[Plugin, ModuleType | BrokenPlugin]]:
     """Import every plugin there is; one that cannot be imported is yielded as broken."""
     points = importlib.metadata.entry_points(group=ENTRY_POINTS)
-    for point in sorted(points, key=_ours_first):
+    name_of = functools.cache(_name)
+    for point in sorted(points, key=lambda one: (name_of(one.dist) != _OWN, one.name, one.value)):
         plugin = Plugin(f"plugin {point.name} ({point.value})")
         try:
             yield plugin, importlib.import_module(point.module)
@@ -74,8 +76,9 @@ def found(folders: Iterable[Path]) -> Iterator[tuple[Plugin, ModuleType | Broken
             yield plugin, _loaded(plugin, path)
 
 
-def _ours_first(point: importlib.metadata.EntryPoint) -> tuple[bool, str, str]:
-    return point.dist is None or point.dist.name != _OWN, point.name, point.value
+def _name(distribution: importlib.metadata.Distribution | None) -> str:
+    """Return its name, which is read and parsed out of its metadata each time."""
+    return distribution.name if distribution is not None else ""
 
 
 def _loaded(plugin: Plugin, path: Path) -> ModuleType | BrokenPlugin:

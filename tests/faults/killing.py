@@ -133,14 +133,15 @@ class Engine:
 
     def until(self, what: Any, *, or_dead: bool = True) -> Any:
         """Wait until `what()` is true; None where the process died first."""
-        end = time.monotonic() + PATIENCE
+        end, pause = time.monotonic() + PATIENCE, 0.02
         while time.monotonic() < end:
             if or_dead and self.dead:
                 return None
             found = what()
             if found:
                 return found
-            time.sleep(0.03)
+            time.sleep(pause)
+            pause = min(pause * 1.3, 0.1)
         log = (self.folder / "serve.log").read_text()[-3000:]
         raise AssertionError(f"nothing happened in {PATIENCE:g} s; the log ends:\n{log}")
 
@@ -203,3 +204,22 @@ steps:
     action: log.decision
     with: {fields: {CASE: "{{ inputs.case }}"}}
 """
+
+
+def settings_of(folder: Path, port: int, kubeconfig: str, web: str) -> dict[str, Any]:
+    """The configuration of an engine in a folder, with its targets in the world."""
+    return {
+        "store": {"file": str(folder / "store")},
+        "listen": f"127.0.0.1:{port}",
+        "rules": ["rules.yaml"],
+        "playbooks": ["repair.yaml"],
+        "decisions_log": "decisions.log",
+        "keys": {"images": {"file": "images.key"}, "seal": {"file": "seal.key"}},
+        # The world is made anew a moment before each case.
+        "brakes": {"fresh_changes": {"within": "0s"}},
+        "connections": {
+            "db": {"kind": "postgres", "dsn": {"file": str(folder / "dsn")}},
+            "cluster": {"kind": "kubernetes", "kubeconfig": kubeconfig, "context": "admin"},
+            "web": {"kind": "http", "url": web},
+        },
+    }

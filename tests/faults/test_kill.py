@@ -19,7 +19,7 @@ import pytest
 
 from tests.conftest import need
 from tests.databases import put_database
-from tests.faults.killing import PLAYBOOK, RULES, CountingServer, Engine, alert
+from tests.faults.killing import PLAYBOOK, RULES, CountingServer, Engine, alert, settings_of
 from worlds.servers import PostgresServer
 from worlds.servers.process import free_port
 
@@ -72,25 +72,7 @@ class World:
         (folder / "dsn").write_text(self.dsn)
         put_database(folder / "stanch.db")
         (folder / "store").write_text(store)
-        settings = {
-            "store": {"file": str(folder / "store")},
-            "listen": f"127.0.0.1:{port}",
-            "rules": ["rules.yaml"],
-            "playbooks": ["repair.yaml"],
-            "decisions_log": "decisions.log",
-            "keys": {"images": {"file": "images.key"}, "seal": {"file": "seal.key"}},
-            # The world is made anew a moment before each case.
-            "brakes": {"fresh_changes": {"within": "0s"}},
-            "connections": {
-                "db": {"kind": "postgres", "dsn": {"file": str(folder / "dsn")}},
-                "cluster": {
-                    "kind": "kubernetes",
-                    "kubeconfig": str(self.kubeconfig),
-                    "context": "admin",
-                },
-                "web": {"kind": "http", "url": self.web.url},
-            },
-        }
+        settings = settings_of(folder, port, str(self.kubeconfig), self.web.url)
         (folder / "stanch.yaml").write_text(json.dumps(settings))
         self.database.execute("INSERT INTO counters VALUES (%s, 0)", [case])
         self.create_deployment(case)

@@ -42,8 +42,9 @@ def free_ports(count: int, *, offset: int = 0) -> list[int]:
     chance between this look and the server's start.
     """
     found: list[int] = []
-    for port in _RANDOM.sample(range(20000, 29000), 2000):
-        if all(_is_free(port + extra) for extra in {0, offset}):
+    for _ in range(2000):
+        port = 20000 + _RANDOM.randrange(9000)
+        if port not in found and all(_is_free(port + extra) for extra in {0, offset}):
             found.append(port)
             if len(found) == count:
                 return found

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from tests.conftest import need
+from tests.contract.actions.bares3 import BareS3, Seen
 from tests.contract.actions.pager import Pager
 from tests.contract.actions.postbox import Postbox
 from tests.contract.actions.recorder import Recorder
 from tests.contract.actions.service import Service
+from tests.emptied import Emptied
 from worlds.iam import IamServer
-from worlds.objects import ADMIN, Objects, ObjectsServer
+from worlds.objects import Objects, ObjectsServer
 from worlds.servers import (
     AlertmanagerServer,
     CeleryWorker,
@@ -24,8 +29,9 @@ from worlds.servers import (
     RedisServer,
     S3Server,
 )
-from worlds.servers.s3 import boto_client
+from worlds.servers.s3 import ADMIN, boto_client
 
+_NUMBERS = itertools.count(1)
 TABLES = """
 CREATE TYPE mood AS ENUM ('calm', 'busy');
 CREATE TABLE queue_jobs (
@@ -51,6 +57,7 @@ class Database:
 
     direct: str
     recorder: Recorder
+    kept: Emptied
 
     @property
     def recorded(self) -> str:
@@ -58,18 +65,28 @@ class Database:
         options = "sslmode=disable&gssencmode=disable"
         return f"postgresql://postgres@127.0.0.1:{self.recorder.port}/{name}?{options}"
 
-    def rows(self, sql: str) -> list[tuple[Any, ...]]:
-        import psycopg
+    @cached_property
+    def _connection(self) -> psycopg.Connection[Any]:
+        """Kept: that it is opened costs the server more than what is asked through it."""
+        return psycopg.connect(self.direct, autocommit=True)
 
-        with psycopg.connect(self.direct, autocommit=True) as connection:
-            return connection.execute(sql.encode()).fetchall()
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        return self._connection.execute(sql.encode()).fetchall()
 
     def run(self, *statements: str) -> None:
-        import psycopg
+        for statement in statements:
+            self._connection.execute(statement.encode())
 
-        with psycopg.connect(self.direct, autocommit=True) as connection:
-            for statement in statements:
-                connection.execute(statement.encode())
+    def refill(self) -> None:
+        """Make it as every test begins."""
+        self.close()
+        self.direct = self.kept.fresh(f"again_{next(_NUMBERS)}")
+        self.run(TABLES)
+
+    def close(self) -> None:
+        """Hang up; what follows connects again."""
+        self._connection.close()
+        del self._connection
 
     def state(self) -> Any:
         """Every row as PostgreSQL writes it, and the sequence, which no rollback gives back."""
@@ -79,39 +96,52 @@ class Database:
 
 
 @pytest.fixture
-def database(postgres_server: PostgresServer, postgres_dsn: str) -> Iterator[Database]:
+def database(
+    postgres_server: PostgresServer, postgres_dsn: str, emptied_database: Emptied
+) -> Iterator[Database]:
     with Recorder(postgres_server.port) as recorder:
-        made = Database(postgres_dsn, recorder)
-        made.run(*[part for part in TABLES.split(";\n") if part.strip()])
+        made = Database(postgres_dsn, recorder, emptied_database)
+        made.run(TABLES)
         yield made
+        made.close()
 
 
-@dataclass
 class Buckets:
-    """Two emptied buckets, one that keeps versions, with objects in them."""
+    """Two emptied buckets, one that keeps versions, with objects in them.
 
-    boto: Any
-    plain: str
-    versioned: str
-    recorder: Recorder
+    `bare` is the cheap way in, `boto` the one that says what went wrong.
+    """
+
+    def __init__(self, url: str, plain: str, versioned: str, recorder: Recorder) -> None:
+        self.plain, self.versioned, self.recorder = plain, versioned, recorder
+        self.bare = BareS3(url)
+        self._url = url
+
+    @cached_property
+    def boto(self) -> Any:
+        return boto_client(self._url, ADMIN)
 
     def refill(self, *buckets: str) -> None:
         """Empty the buckets, versions too, and put the objects there that every test begins with."""
         for bucket in buckets or (self.plain, self.versioned):
-            _empty(self.boto, bucket)
-            _fill(self.boto, bucket)
+            self.bare.empty(bucket)
+            for name in ("tmp/a", "tmp/b", "keep"):
+                body = f"{name}\0\xff".encode("latin-1")
+                described = {"content_type": "text/csv", "x_amz_meta_owner": "alice"}
+                self.bare.put(bucket, name, body, **described)
 
-    def state(self) -> Any:
+    def state(self) -> dict[str, Seen]:
         """Every current object with all that a reader of it sees."""
         return {
-            f"{bucket}/{item['Key']}": self._object(bucket, item["Key"])
+            f"{bucket}/{key}": self.bare.get(bucket, key)
             for bucket in (self.plain, self.versioned)
-            for item in self.boto.list_objects_v2(Bucket=bucket).get("Contents", [])
+            for key in self.bare.keys(bucket)
         }
 
-    def _object(self, bucket: str, key: str) -> Any:
-        answer = self.boto.get_object(Bucket=bucket, Key=key)
-        return answer["Body"].read(), answer["ContentType"], answer["Metadata"]
+    def close(self) -> None:
+        self.bare.close()
+        if "boto" in vars(self):
+            self.boto.close()
 
 
 @pytest.fixture(scope="session")
@@ -126,18 +156,13 @@ def two_buckets(s3_server: S3Server) -> tuple[str, str]:
     return "stanch-plain", "stanch-versioned"
 
 
-def _empty(boto: Any, bucket: str) -> None:
-    found = boto.list_object_versions(Bucket=bucket)
-    for item in [*found.get("Versions", []), *found.get("DeleteMarkers", [])]:
-        boto.delete_object(Bucket=bucket, Key=item["Key"], VersionId=item["VersionId"])
-
-
 @pytest.fixture
 def buckets(s3_server: S3Server, two_buckets: tuple[str, str]) -> Iterator[Buckets]:
     with Recorder(s3_server.port) as recorder:
-        made = Buckets(s3_server.client(), *two_buckets, recorder)
+        made = Buckets(s3_server.url, *two_buckets, recorder)
         made.refill()
         yield made
+        made.close()
 
 
 @pytest.fixture
@@ -147,22 +172,10 @@ def memory_buckets() -> Iterator[Buckets]:
     objects.create("stanch-plain")
     objects.create("stanch-versioned", versioned=True)
     with ObjectsServer(objects) as server, Recorder(server.port) as recorder:
-        boto = boto_client(server.url, ADMIN)
-        made = Buckets(boto, "stanch-plain", "stanch-versioned", recorder)
+        made = Buckets(server.url, "stanch-plain", "stanch-versioned", recorder)
         made.refill()
         yield made
-        boto.close()
-
-
-def _fill(boto: Any, bucket: str) -> None:
-    for name in ("tmp/a", "tmp/b", "keep"):
-        boto.put_object(
-            Bucket=bucket,
-            Key=name,
-            Body=f"{name}\0\xff".encode("latin-1"),
-            ContentType="text/csv",
-            Metadata={"owner": "alice"},
-        )
+        made.close()
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -24,6 +23,7 @@ from engine.journal.migrate import HEAD, migrate
 from engine.journal.rows import RunRow
 from engine.journal.store import Tx
 from tests.databases import put_database
+from tests.emptied import end_connections
 from worlds.servers import PostgresServer
 
 KEYS = Keys.generate()
@@ -91,21 +91,11 @@ RESET = "; ".join(
 )
 
 
-# A connection that was closed or cut lives on in the server for a moment, with its session locks (those of
-# "w1", which nearly every test names) and perhaps a commit that is still under way.
-END_OTHERS = """
-    SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-    WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
-"""
-
-
 @pytest.fixture
 def postgres(postgres_store: str) -> Iterator[Place]:
     with psycopg.connect(postgres_store, autocommit=True) as connection:
-        until = time.monotonic() + 10
-        while connection.execute(END_OTHERS.encode()).fetchall():
-            assert time.monotonic() < until, "an earlier test's connections do not end"
-            time.sleep(0.005)
+        # One that lives on may hold the session lock of "w1", which nearly every test names.
+        end_connections(connection, connection.info.dbname)
         connection.execute(RESET.encode())
     with ExitStack() as stack:
         yield Place(postgres_store, None, stack)
