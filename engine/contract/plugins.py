@@ -5,8 +5,8 @@ A plugin is foreign code. One that cannot be used is left out whole, with its re
 
 from __future__ import annotations
 
-import importlib
 import functools
+import importlib
 import importlib.metadata
 import importlib.util
 import re
