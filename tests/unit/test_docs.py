@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,13 @@ def found(pattern: re.Pattern[str]) -> list[tuple[str, str]]:
     ]
 
 
+@cache
+def whole() -> Any:
+    return typer.main.get_command(app)
+
+
 def leaf(words: list[str]) -> tuple[Any, list[str]]:
-    command: Any = typer.main.get_command(app)
+    command = whole()
     rest = list(words)
     while (known := getattr(command, "commands", None)) and rest and not rest[0].startswith("-"):
         assert rest[0] in known, f"there is no command {rest[0]!r}; there are {sorted(known)}"

@@ -12,14 +12,12 @@ from actions.providers.results import sifted
 
 def many(count: int) -> Iterator[bytes]:
     """Result lines in chunks that end anywhere, as a network gives them."""
-    held = b""
+    held, line = (
+        b"",
+        b'{"custom_id": "i%d", "response": {"status_code": %d, "body": {"t": "%s"}}}\n',
+    )
     for number in range(count):
-        status = 200 if number % 10 else 500
-        line = {
-            "custom_id": f"i{number}",
-            "response": {"status_code": status, "body": {"t": "x" * 400}},
-        }
-        held += json.dumps(line).encode() + b"\n"
+        held += line % (number, 200 if number % 10 else 500, b"x" * 400)
         if len(held) > 65_521:
             yield held[:65_521]
             held = held[65_521:]
