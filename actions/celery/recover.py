@@ -12,7 +12,14 @@ from pydantic import Field
 
 from actions.celery import byhand
 from actions.celery.connection import RESULTS, CeleryClient
-from actions.celery.results import FailedFilter, find, mark_of, marked, result_rights
+from actions.celery.results import (
+    FailedFilter,
+    FailedTask,
+    find,
+    mark_of,
+    marked,
+    result_rights,
+)
 from actions.redis.connection import right
 from engine.contract import (
     Applied,
@@ -193,15 +200,7 @@ class CeleryRecover(Change[RecoverParams]):
         chosen = [tasks[task_id] for task_id in wanted]
         request = planned.request
         messages = [
-            message_of(
-                client.app,
-                task.id,
-                task.name,
-                task.call,
-                request["queue"],
-                request["priority"],
-                key,
-            )
+            message_of(client.app, task, request["queue"], request["priority"], key)
             for task in chosen
         ]
         return messages, [mark_of(client, task) for task in chosen]
@@ -237,13 +236,17 @@ def _may_touch(earlier: Planned, params: RecoverParams) -> bool:
     return not params.ids or not sent.isdisjoint(params.ids)
 
 
-def message_of(
-    app: Any, task_id: str, name: str | None, call: Any, queue: str, priority: int, key: str
-) -> bytes:
-    """Return a task's message as Celery's Redis transport lays it into a list (protocol 2 of its messages)."""
-    args, kwargs = call
-    made = app.amqp.as_task_v2(task_id, name, args, kwargs, origin="stanch")
-    tag = str(uuid.uuid5(uuid.NAMESPACE_URL, f"stanch:{key}:{task_id}"))
+def message_of(app: Any, task: FailedTask, queue: str, priority: int, key: str) -> bytes:
+    """Return a task's message as Celery's Redis transport lays it into a list (protocol 2 of its messages).
+
+    It names the task's group, so that its next result, good or bad, is again one of the batch.
+    """
+    assert task.call is not None
+    args, kwargs = task.call
+    made = app.amqp.as_task_v2(
+        task.id, task.name, args, kwargs, group_id=task.group, origin="stanch"
+    )
+    tag = str(uuid.uuid5(uuid.NAMESPACE_URL, f"stanch:{key}:{task.id}"))
     body = base64.b64encode(json.dumps(made.body).encode()).decode()
     message = {
         "body": body,

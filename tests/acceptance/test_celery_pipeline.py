@@ -17,7 +17,7 @@ from tests.conftest import need
 from worlds.servers import CeleryWorker, RedisServer
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(300), pytest.mark.xdist_group("celery")]
-COVERS = ("C1", "C5", "C7")
+COVERS = ("C1", "C2", "C5", "C7")
 ROOT = Path(__file__).parents[2]
 CONFIG = """
 store: sqlite:///stanch.db
@@ -136,6 +136,37 @@ def test_only_what_failed_of_a_batch_is_done_again(pipeline: Pipeline, capsys: A
     assert sorted(pipeline.done()) == ["a", "b", "b", "c", "d", "d"]
     pipeline.stanch(capsys, "pipeline/recover-batch", **inputs)
     assert len(pipeline.done()) == 6
+
+
+def test_listed_documents_go_again_each_by_itself_and_nothing_else_of_the_batch(
+    pipeline: Pipeline, capsys: Any
+) -> None:
+    broken, record = pipeline.folder / "torn", str(pipeline.folder / "record")
+    broken.touch()
+    names = ("k", "l", "m")
+    tasks = {
+        name: pipeline.send(
+            "documents.parse", name, str(broken), record, queue="batch.low", group_id="batch-200"
+        )
+        for name in names
+    }
+    until(lambda: all(pipeline.state(task) == "FAILURE" for task in tasks.values()))
+    broken.unlink()
+    documents = [{"document_uuid": f"doc-{name}", "task": tasks[name]} for name in ("k", "m")]
+    pipeline.stanch(
+        capsys,
+        "pipeline/recover-documents",
+        group="batch-200",
+        documents=documents,
+        check_every="1s",
+        settle_within="4m",
+    )
+    states = [pipeline.state(tasks[name]) for name in names]
+    assert states == ["SUCCESS", "FAILURE", "SUCCESS"]
+    assert [pipeline.done().count(name) for name in names] == [2, 1, 2]
+    # Their new results are still of the batch: what fails again is found again.
+    kept = [pipeline.results().get(f"celery-task-meta-{task}") for task in tasks.values()]
+    assert [json.loads(one)["group_id"] for one in kept] == ["batch-200"] * 3
 
 
 def test_a_paused_queue_waits_and_a_resumed_one_is_done_lowest_priority_number_first(

@@ -12,7 +12,7 @@ import pytest
 
 from actions.celery import CeleryKind, CeleryRecover
 from actions.celery.connection import asks
-from engine.contract import ActionFailed, Category, Grant, NotApplied
+from engine.contract import ActionFailed, Category, Grant, NotApplied, Unplannable
 from engine.contract.testing import ChangeCase
 from tests.contract.actions.cases_celery import (
     CHANGES,
@@ -127,3 +127,17 @@ def test_only_what_is_asked_for_is_sent(shop: Shop) -> None:
     assert recovery(shop, limit=1).notes[0] == "1 more are beyond the limit"
     assert recovery(shop, queue="batch.high").notes[0] == "2 came from other queues"
     assert recovery(shop, queue="batch.high", any_queue=True).counts == {"messages": 2}
+
+
+def test_tasks_that_are_named_are_planned_beside_others_of_the_same_run(shop: Shop) -> None:
+    first = recovery(shop, ids=["t-1"])
+    seeing = connections(shop.worker.port).reading([first])
+
+    def beside(**more: Any) -> Any:
+        params = {"connection": "celery", "queue": QUEUE, "group": "batch-1", **more}
+        return CeleryRecover().plan(CeleryRecover.Params.model_validate(params), seeing)
+
+    assert [one[0] for one in beside(ids=["t-2"]).request["tasks"]] == ["t-2"]
+    for whatever in ({}, {"ids": ["t-2", "t-1"]}, {"errors": ["ValueError"]}):
+        with pytest.raises(Unplannable, match="sends failed tasks again"):
+            beside(**whatever)
