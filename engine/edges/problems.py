@@ -17,6 +17,8 @@ from engine.domain.errors import (
 
 OK, FAILED, USAGE, REFUSED, WAITING = range(5)  # the exit codes of DESIGN 11
 
+SEE_DOCTOR = "see stanch doctor"
+
 
 class Unauthenticated(StanchError):
     """No token, or one that is not known, has expired or was revoked."""
@@ -67,7 +69,7 @@ def problem_of(error: StanchError) -> Problem:
             hint = "nothing was changed; the message says what to use instead"
             return Problem("unplannable", message, hint, 422, FAILED, {})
         case ActionFailed():
-            hint = "see stanch doctor" if error.category.value == "configuration" else ""
+            hint = SEE_DOCTOR if error.category.value == "configuration" else ""
             more: JsonObject = {"category": error.category.value}
             return Problem("action_failed", message, hint, 502, FAILED, more)
     return Problem("failed", message, "", 500, FAILED, {})

@@ -61,7 +61,8 @@ def _local(session: Session) -> Iterator[Finding]:
         yield _clock(application)
         for name, kind in application.world.names.items():
             work = functools.partial(_connection, application, name)
-            yield attempt(f"connection {name} ({kind})", work)
+            mend = f"mend connections: {name}: in the configuration, or the way to that system"
+            yield attempt(f"connection {name} ({kind})", work, mend)
         yield from examine_people(application)
     finally:
         application.stop()

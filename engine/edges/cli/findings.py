@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from engine.domain.canonical import JsonObject
 from engine.domain.errors import StanchError
-from engine.edges.problems import problem_of
+from engine.edges.problems import SEE_DOCTOR, problem_of
 
 
 @dataclass(frozen=True)
@@ -24,11 +24,16 @@ class Finding:
 
 
 def attempt(name: str, work: Callable[[], str], mend: str = "") -> Finding:
-    """Run one check; whatever it raises is its finding."""
+    """Run one check; whatever it raises is its finding.
+
+    Args:
+        mend: how to mend it, where the error itself does not say.
+    """
     try:
         return Finding(name, True, work())
     except StanchError as error:
         problem = problem_of(error)
-        return Finding(name, False, problem.message, problem.hint or mend)
+        hint = "" if problem.hint == SEE_DOCTOR else problem.hint  # this is the doctor
+        return Finding(name, False, problem.message, hint or mend)
     except Exception as error:  # noqa: BLE001  a client library may raise anything; the others go on
         return Finding(name, False, f"{type(error).__name__}: {error}", mend)

@@ -193,6 +193,26 @@ def test_doctor_asks_the_server(shell: Shell) -> None:
     assert found["ok"], found
 
 
+def test_doctor_never_sends_people_to_the_doctor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+    (tmp_path / "stanch.yaml").write_text(
+        "connections: {prod: {kind: kubernetes, context: prod}}\n"
+    )
+    for folder in ("rules", "playbooks"):
+        (tmp_path / folder).mkdir()
+    assert run(["doctor"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    (at,) = [n for n, line in enumerate(lines) if line.startswith("FAIL  connection prod")]
+    mend = next(line for line in lines[at:] if "mend:" in line)
+    assert (
+        mend.strip()
+        == "mend: mend connections: prod: in the configuration, or the way to that system"
+    )
+
+
 # ---------------------------------------------------------------- usage and errors
 
 
