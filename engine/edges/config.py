@@ -83,7 +83,7 @@ class ConfigFile(Form):
     budgets: dict[str, BudgetLimit] = Field({}, description="Blast radius of all runs, by unit")
     brakes: BrakesConfig = Field(BrakesConfig(), description="What else holds runs back")
     retention: RetentionConfig = Field(
-        RetentionConfig(), description="How long before-images are kept"
+        RetentionConfig(), description="How long before-images and artifacts are kept"
     )
     keys: KeysConfig = Field(KeysConfig(), description="Keys kept outside the store")
     chat: ChatConfig = Field(ChatConfig(), description="How incidents are told to people")

@@ -29,7 +29,7 @@ from engine.running.commands import Commands
 from engine.running.duplicates import Known
 from engine.running.resolved import on_resolved
 from engine.running.secrets import Secrets, read_reference
-from engine.running.services import ApprovalRule, Services
+from engine.running.services import ApprovalRule, Retention, Services
 from engine.running.worker import Worker
 from engine.running.world import Connection, Connections
 from engine.running.yielding import give_way_to
@@ -196,7 +196,7 @@ class Application(Reaching, Warming):
             budgets=self.budgets(),
             node=self.node,
             brakes=self.brake_rules,
-            keep_images=config.retention.images,
+            retention=Retention(config.retention.images, config.retention.artifacts),
             person=config.directory.canonical,
             on_end=self._run_ended,
             stopping=self._stop.is_set,

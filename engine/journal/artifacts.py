@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, exists, func, literal_column, select, update
 
 from engine.domain.canonical import JsonObject
 from engine.journal.casefile_tables import artifacts, postmortems, step_acts
@@ -13,10 +14,13 @@ from engine.journal.codec import clean, dumps, instant, loads, maybe_instant, ma
 from engine.journal.repository import Repository
 from engine.journal.session import Row
 from engine.journal.statement import Statement, insert_new, p, upsert
+from engine.journal.tables import incidents, runs
 
 T = artifacts
+N = incidents
 K = step_acts
 M = postmortems
+R = runs
 
 _COLUMNS = (
     *(T.c.id, T.c.subject, T.c.name, T.c.content_type, T.c.bytes, T.c.sha256),
@@ -36,6 +40,28 @@ TOTAL = Statement(
         T.c.subject == p("subject"), T.c.reference == ""
     )
 )
+# What was forgotten and comes again is kept again.
+REFILL = Statement(
+    update(T)
+    .where(T.c.id == p("id"), T.c.content.is_(None), T.c.reference == literal_column("''"))
+    .values(content=p("content"), at=p("at"))
+)
+_OVER: list[ColumnElement[str]] = [
+    literal_column(f"'{state}'") for state in ("resolved", "closed")
+]  # incidents
+_old = (
+    select(T.c.seq)
+    .where(
+        T.c.content.is_not(None),
+        T.c.at < p("before"),
+        ~exists().where(N.c.id == T.c.subject, N.c.state.not_in(_OVER)),
+        ~exists().where(R.c.id == T.c.subject, R.c.ended_at.is_(None)),
+    )
+    .order_by(T.c.at)
+    .limit(p("limit"))
+)
+PRUNE = Statement(update(T).where(T.c.seq.in_(_old)).values(content=None))
+_PRUNED = 50  # contents forgotten at a time, so that no writer waits long
 RESULT = Statement(select(K.c.result).where(K.c.key == p("key")))
 ACTED = Statement(insert_new(K, "key"))
 POSTMORTEM = Statement(select(*M.c).where(M.c.incident_id == p("incident_id")).with_for_update())
@@ -88,6 +114,8 @@ class Artifacts(Repository):
             return row
         found = self._s.one(FIND, subject=row.subject, name=clean(row.name), sha256=row.sha256)
         assert found is not None
+        if content is not None:
+            self._s.run(REFILL, id=found[0], content=content, at=micros(row.at))
         return _artifact(found)
 
     def of(self, subject: str) -> Sequence[ArtifactRow]:
@@ -100,6 +128,9 @@ class Artifacts(Repository):
     def content(self, artifact_id: str) -> bytes | None:
         row = self._s.one(CONTENT, id=artifact_id)
         return None if row is None or row[0] is None else bytes(row[0])
+
+    def prune(self, before: datetime) -> int:
+        return self._s.run(PRUNE, before=micros(before), limit=_PRUNED)
 
     def total(self, subject: str) -> int:
         ((total,),) = self._s.all(TOTAL, subject=subject)

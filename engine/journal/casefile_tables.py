@@ -67,7 +67,10 @@ artifacts = Table(
     words("reference"),
     words("by"),
     moment("at"),
-    Column("content", LargeBinary, nullable=True),
+    Column(
+        "content", LargeBinary, nullable=True
+    ),  # null where it lies elsewhere, or once forgotten
+    partial("artifacts_at", "at", where="content IS NOT NULL"),
     Index("artifacts_subject", "subject", "name", "sha256", unique=True),
 )
 

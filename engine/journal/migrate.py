@@ -18,7 +18,7 @@ from sqlalchemy.pool import NullPool
 
 from engine.domain.errors import StanchError, StoreUnavailable
 
-HEAD = "0007"
+HEAD = "0008"
 SCRIPTS = Path(__file__).parent / "migrations"
 _LOCK = 0x5374616E6368  # one migration at a time, on PostgreSQL
 

@@ -16,7 +16,7 @@ from engine.domain.clock import format_time
 from engine.domain.entry import Entry
 from engine.journal.rows import ItemRow, RunRow
 from engine.journal.store import Store, Tx
-from engine.language.program import LONGEST_ONCE, Foreach
+from engine.language.program import Foreach
 from engine.planning.items import DONE_ALREADY, UNDER_WAY
 from engine.planning.progress import RunProgress, StepStatus
 
@@ -126,8 +126,3 @@ def _items(address: str) -> Iterator[tuple[str, str]]:
             depth -= 1
             if depth == 0:
                 yield address[:start], address[start + 1 : place]
-
-
-def forget_old(tx: Tx) -> None:
-    """Forget what no `once` reaches back to."""
-    tx.done_items.prune(tx.now() - timedelta(seconds=LONGEST_ONCE))

@@ -1,12 +1,9 @@
-"""Before-images: read for an undo, which without them would restore nothing and call it done; and forgotten."""
+"""Before-images, read for an undo, which without them would restore nothing and call it done."""
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from engine.domain.canonical import Json, digest
 from engine.domain.errors import InvalidInput
-from engine.journal.store import Tx
 from engine.planning.progress import ChangeState
 from engine.running.services import Services
 
@@ -31,8 +28,3 @@ def before_image(services: Services, run_id: str, change: ChangeState) -> Json:
             "changed the database: see `stanch audit verify`"
         )
     return image
-
-
-def forget_images(tx: Tx, kept: float) -> int:
-    """Forget some of what is older than `kept` seconds, and return how much; asked again and again, all."""
-    return tx.blobs.prune_images(tx.now() - timedelta(seconds=kept))

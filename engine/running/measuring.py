@@ -11,7 +11,6 @@ from datetime import timedelta
 
 from engine.domain.entry import Entry
 from engine.journal.rows import MeasureRow
-from engine.journal.store import Tx
 from engine.language.program import ActionNode, Program
 from engine.planning.addresses import find_node
 from engine.planning.progress import RunProgress
@@ -102,8 +101,3 @@ def stage_of(program: Program, address: str, unknown: str = "step") -> str:
     except KeyError:
         return unknown
     return node.action if isinstance(node, ActionNode) else str(getattr(node, "kind", unknown))
-
-
-def forget(tx: Tx) -> None:
-    """Forget some of what is older than is kept; asked again and again, it forgets all."""
-    tx.measures.prune(tx.now() - KEPT)

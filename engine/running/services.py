@@ -76,6 +76,14 @@ class ApprovalRule:
         return rest[0] if rest else None
 
 
+@dataclass(frozen=True)
+class Retention:
+    """For how many seconds is kept what stands beside the journal; None: for ever."""
+
+    images: float | None = None
+    artifacts: float | None = None
+
+
 def _as_they_are(name: str) -> str:
     return name
 
@@ -93,7 +101,7 @@ class Services:
     budgets: Mapping[str, Limit] = field(default_factory=dict)
     node: str = "local"  # names the chain of what belongs to no run
     brakes: BrakeRules = field(default_factory=BrakeRules)
-    keep_images: float | None = None  # seconds that before-images are kept; None: for ever
+    retention: Retention = Retention()
     person: Callable[[str], str] = _as_they_are  # the person behind an author's or requester's name
     on_end: RunEnded = _unheard
     stopping: Callable[[], bool] = field(default=lambda: False)

@@ -13,9 +13,7 @@ from engine.domain.ids import new_id
 from engine.journal.rows import RunRow
 from engine.journal.store import Tx
 from engine.running.crew import Crew, Owned
-from engine.running.duplicates import forget_old
-from engine.running.images import forget_images
-from engine.running.measuring import forget
+from engine.running.forgetting import forget
 from engine.running.paging import needs_human
 from engine.running.programs import Programs
 from engine.running.services import Services
@@ -83,13 +81,7 @@ class Worker:
         now = self._services.clock.monotonic()
         if self._tidied is None or now - self._tidied >= _TIDY:
             self._tidied = now
-            self._forget(tx)
-
-    def _forget(self, tx: Tx) -> None:
-        forget(tx)
-        forget_old(tx)
-        if self._services.keep_images is not None:
-            forget_images(tx, self._services.keep_images)
+            forget(tx, self._services.retention)
 
     def drive(self, row: RunRow, entries: Sequence[StoredEntry] | None = None) -> Ending | None:
         """Drive one claimed run as far as it goes; whatever happens, it is left so that it can be resumed.
@@ -267,7 +259,7 @@ class Worker:
 
             def work(tx: Tx, driven: frozenset[Owned] = driven) -> Beat:
                 alive = tx.workers.beat(self.id, self._lease)
-                self._forget(tx)
+                forget(tx, self._services.retention)
                 return alive, tx.workers.recover(), self._strays.let_go(tx, self.id, driven)
 
             try:

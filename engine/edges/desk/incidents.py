@@ -155,7 +155,7 @@ class IncidentDesk(Hands):
         """Return an artifact of an incident and its bytes, None where they lie elsewhere.
 
         Raises:
-            NotFound: the incident has no such artifact.
+            NotFound: the incident has no such artifact, or its bytes were forgotten.
         """
 
         def work(tx: Tx) -> tuple[JsonObject, bytes | None]:
@@ -165,7 +165,13 @@ class IncidentDesk(Hands):
             if found is None:
                 names = tuple(row.name for row in rows[:5])
                 raise NotFound(f"{incident_id} has no artifact {artifact!r}", near=names)
-            return views.artifact_json(found), tx.artifacts.content(found.id)
+            content = tx.artifacts.content(found.id)
+            if content is None and found.reference is None:
+                raise NotFound(
+                    f"{found.name} of {incident_id} is no longer kept (retention.artifacts in the "
+                    f"configuration); it had {found.bytes:,} bytes and sha256 {found.sha256}"
+                )
+            return views.artifact_json(found), content
 
         return self._read(work)
 

@@ -109,6 +109,10 @@ class RetentionConfig(Form):
     images: PositiveSeconds | None = Field(
         90 * 86400.0, description="Before-images, which undo needs; 90d; null: for ever"
     )
+    artifacts: PositiveSeconds | None = Field(
+        None,
+        description="Bytes of artifacts, once their incident is resolved; unless said, for ever",
+    )
 
 
 class KeysConfig(Form):

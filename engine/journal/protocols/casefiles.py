@@ -53,7 +53,15 @@ class Artifacts(Protocol):
 
     def get(self, artifact_id: str) -> ArtifactRow | None: ...
 
-    def content(self, artifact_id: str) -> bytes | None: ...
+    def content(self, artifact_id: str) -> bytes | None:
+        """Its bytes, or None where they lie elsewhere or were forgotten."""
+        ...
+
+    def prune(self, before: datetime) -> int:
+        """Forget the bytes of some of what was attached before this time to incidents that are resolved and
+        to runs that have ended; name, size and digest stay. Return how many; asked again and again, it
+        forgets all."""
+        ...
 
     def total(self, subject: str) -> int:
         """Bytes of a subject's artifacts that are stored here."""

@@ -13,11 +13,12 @@ from typing import Any
 from engine.domain.errors import Refused
 from engine.domain.incident import IncidentState
 from engine.domain.people import Actor
+from engine.domain.run import RunState
 from engine.incidents import handling
 from engine.journal.casefiles import ArtifactRow, CallRow, PostmortemRow, SendRow
 from engine.journal.database import Database
 from engine.journal.rows import IncidentRow
-from tests.contract.store.conftest import Place
+from tests.contract.store.conftest import Place, owned
 
 START = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
 ALICE = Actor("alice")
@@ -154,6 +155,37 @@ def test_an_artifact_is_kept_once(store: Database) -> None:
     assert store.read(lambda tx: tx.artifacts.content("art-3")) is None
     assert store.read(lambda tx: tx.artifacts.total("inc-1")) == 3
     assert store.read(lambda tx: tx.artifacts.total("inc-2")) == 0
+
+
+def test_old_artifacts_of_what_is_over_lose_their_bytes_alone(
+    place: Place, store: Database
+) -> None:
+    for name, state in (("open", IncidentState.OPEN), ("over", IncidentState.RESOLVED)):
+        incident = IncidentRow(name, name, "r", state, "P2", START, None, {})
+        store.write(lambda tx, row=incident: tx.incidents.open(row))  # type: ignore[misc]
+    run = owned(store).id
+
+    def attach(subject: str, at: datetime) -> None:
+        row = ArtifactRow(f"of-{subject}", subject, "a", "text/plain", 3, "d" * 64, "alice", at)
+        store.write(lambda tx: tx.artifacts.add(row, b"old"))
+
+    for subject in ("open", "over", run):
+        attach(subject, START)
+    young = START + timedelta(days=2)
+    assert store.write(lambda tx: tx.artifacts.prune(START)) == 0, "they are not older"
+    assert store.write(lambda tx: tx.artifacts.prune(young)) == 1
+    assert store.write(lambda tx: tx.artifacts.prune(young)) == 0
+
+    def kept(subject: str) -> bytes | None:
+        return store.read(lambda tx: tx.artifacts.content(f"of-{subject}"))
+
+    assert [kept(subject) for subject in ("open", "over", run)] == [b"old", None, b"old"]
+    (row,) = store.read(lambda tx: tx.artifacts.of("over"))
+    assert (row.bytes, row.sha256) == (3, "d" * 64)
+    attach("over", young)
+    assert kept("over") == b"old", "it came again"
+    store.write(lambda tx: tx.runs.end(run, 1, RunState.FAILED, ""))
+    assert store.write(lambda tx: tx.artifacts.prune(young)) == 1
 
 
 def test_what_a_step_did_is_kept_by_its_key(store: Database) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import re
+from datetime import timedelta
 from html.parser import HTMLParser
 from typing import Any
 
 import httpx
 import pytest
 
+from engine.domain.incident import IncidentState
 from engine.edges.web.pages.sessions import MARK, SESSION
 from tests.harness import BOB
 from tests.unit.edges.app import App, Config, sample_alert
@@ -164,6 +166,21 @@ def test_an_artifact_is_a_download(app: App) -> None:
     assert answer.headers["content-disposition"].startswith("attachment")
     assert answer.headers["content-type"] == "application/octet-stream"
     assert answer.content == b"<script>"
+
+
+def test_an_artifact_that_was_forgotten_is_told_apart_from_one_that_never_was(app: App) -> None:
+    incident = incident_of(app)
+    desk = app.web.state.desk
+    from engine.domain.people import Actor
+
+    desk.artifact(Actor("a", frozenset({"operator"})), incident, "x.txt", "text/plain", "b2xk")
+    app.store.write(lambda tx: tx.incidents.update(incident, state=IncidentState.RESOLVED))
+    later = app.clock.now() + timedelta(days=1)
+    assert app.store.write(lambda tx: tx.artifacts.prune(later)) == 1
+    answer = Browser(app).get(f"/incidents/{incident}/artifacts/x.txt")
+    assert answer.status_code == 404
+    assert "no longer kept" in answer.text
+    assert "it had 3 bytes" in answer.text
 
 
 # ---------------------------------------------------------------- who is there

@@ -8,6 +8,7 @@ import pytest
 
 from engine.domain.run import RunState
 from engine.running.conflicts import conflicts_of, lost_of, wanted_changes
+from engine.running.services import Retention
 from tests.harness import ALICE, BOB, Harness
 from tests.harness_programs import program, setting
 from tests.toys import Table
@@ -39,7 +40,7 @@ def test_an_image_that_was_forgotten_is_told_and_the_change_stays(
 ) -> None:
     wait = {"id": "later", "kind": "wait", "for_": 2 * HOUR}
     plan = program(setting("one", "x", 2), wait, setting("two", "y", 20))
-    engine.services.keep_images = HOUR
+    engine.services.retention = Retention(images=HOUR)
     run = engine.run(plan).id
     engine.pass_time(3 * HOUR, step=600)
     assert engine.row(run).state is RunState.SUCCEEDED
@@ -59,7 +60,7 @@ def test_an_image_that_was_forgotten_is_told_and_the_change_stays(
 def test_images_of_a_run_under_way_stay_however_old(engine: Harness, table: Table) -> None:
     """Its own `on_failure: undo` needs them."""
     wait = {"id": "later", "kind": "wait", "for_": 5 * HOUR}
-    engine.services.keep_images = HOUR
+    engine.services.retention = Retention(images=HOUR)
     table.refuse.add("y")
     plan = program(setting("one", "x", 2), wait, setting("two", "y", 20, on_failure="undo"))
     run = engine.run(plan).id
