@@ -16,6 +16,7 @@ from engine.language.diagnostics import listed, suggestion
 from engine.language.explain import Report, read_form
 from engine.language.fields import Form, PlaybookName, RuleName
 from engine.language.program import Program
+from engine.language.rehearsalforms import ExpectForm
 from engine.language.rules import Rule
 from engine.language.yamlsource import Node
 
@@ -48,6 +49,11 @@ class MutationForm(Form):
     fails: str | list[str] = Field(
         description="The rehearsals, by name, that must fail then", examples=["nothing helps"]
     )
+    by: str | None = Field(
+        None,
+        description="The key of expect: under which something must then not hold; any where left out",
+        examples=["changes"],
+    )
     covers: list[str] = Field([], description="Rows of the coverage table", examples=[["W6"]])
 
     @model_validator(mode="after")
@@ -58,6 +64,8 @@ class MutationForm(Form):
             raise ValueError("give drop, set or replace, one of them")
         if self.rule is not None and (self.drop or self.step):
             raise ValueError("rules have no steps")
+        if self.by is not None and self.by not in ExpectForm.model_fields:
+            raise ValueError(f"by: names a key of expect:, {listed(ExpectForm.model_fields)}")
         return self
 
     @property

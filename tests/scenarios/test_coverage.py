@@ -53,6 +53,12 @@ def test_a_fault_of_a_row_is_noticed_by_a_rehearsal_of_it(row: Row) -> None:
     assert not elsewhere, f"these faults name {row.id}, and no rehearsal that covers it notices"
 
 
+@pytest.mark.parametrize("row", ["C2", "C3", "C4", "C6"])
+def test_what_the_engine_shows_of_its_own_work_is_what_notices(row: str) -> None:
+    """These rows are about what people are told of batches, stages, runs and warm-up."""
+    assert any(one.form.by == "shown" for one in SHOWN[row].mutations)
+
+
 def test_no_row_is_left_open() -> None:
     assert {row.id for row in ROWS} - set(SHOWN) == set()
 

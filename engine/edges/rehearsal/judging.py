@@ -21,12 +21,14 @@ class Miss:
     Attributes:
         place: `file:line` of the expectation.
         what: what it speaks of. expected, seen: for people, one line each.
+        key: under which key of `expect:` it stands; empty where under none.
     """
 
     place: str
     what: str
     expected: str
     seen: str
+    key: str = ""
 
     def as_json(self) -> JsonObject:
         return {
@@ -50,7 +52,8 @@ def judge(root: Node, form: RehearsalFile, seen: Seen) -> list[Miss]:
             parent = root.at(*path[:-1])
             node = parent.keys.get(path[-1], node)
         place = f"{node.source.name}:{node.line}"
-        found.append((node.line, Miss(place, what, expected, got)))
+        key = str(path[1]) if path[:1] == ("expect",) else ""
+        found.append((node.line, Miss(place, what, expected, got, key)))
 
     if seen.stopped:
         add(("longest",), "the rehearsal", "it comes to rest", seen.stopped)

@@ -10,7 +10,7 @@ from pathlib import Path
 from engine.domain.canonical import JsonObject
 from engine.domain.errors import InvalidInput
 from engine.edges.rehearsal.stage import Ground
-from engine.edges.rehearsal.suite import play
+from engine.edges.rehearsal.suite import Result, play
 from engine.language.diagnostics import InvalidProject, arranged
 from engine.language.explain import Report
 from engine.language.mutations import (
@@ -29,7 +29,8 @@ from engine.language.rehearsalreading import Rehearsal
 
 @dataclass(frozen=True)
 class Planted:
-    """What became of one planted fault: `unnoticed` are the rehearsals that passed all the same."""
+    """What became of one planted fault: `unnoticed` are the rehearsals that passed all the same, or
+    that failed for another reason than the fault asks for."""
 
     name: str
     place: str
@@ -116,7 +117,7 @@ def plant(
         changed = planted(ground, form)
         for name in form.failing:
             result = play(changed, _named(name, mutation, rehearsals), service)
-            (unnoticed if result.ok else noticed).append(name)
+            (noticed if _notices(result, form) else unnoticed).append(name)
     except InvalidInput as problem:
         error = str(problem)
     return Planted(
@@ -128,6 +129,13 @@ def plant(
         tuple(unnoticed),
         error,
     )
+
+
+def _notices(result: Result, form: MutationForm) -> bool:
+    """Whether a rehearsal fails, and for the reason that the fault asks for."""
+    if form.by is None:
+        return not result.ok
+    return any(miss.key == form.by for miss in result.misses)
 
 
 def _named(name: str, mutation: Mutation, rehearsals: Sequence[Rehearsal]) -> Rehearsal:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
+from engine.edges.rehearsal import suite
+from engine.edges.rehearsal.planting import plant
 from engine.edges.rehearsal.stage import clean_up
 from engine.edges.rehearsal.suite import Result
+from engine.language.mutations import Mutation, MutationForm
+from engine.language.yamlsource import compose
 from tests.unit.edges.rehearsal.kit import make_ground, played, seen
 
 # Four items, two at a time, ten minutes each; `c` is not there.
@@ -119,6 +124,33 @@ def test_an_engine_that_starts_anew_goes_on_and_finds_what_earlier_runs_used(
         )
     )
     assert result.ok, (result.error, result.misses)
+
+
+@pytest.mark.parametrize(("by", "noticed"), [(None, True), ("shown", True), ("steps", False)])
+def test_a_planted_fault_is_noticed_by_what_it_names(
+    tmp_path: Path, by: str | None, noticed: bool
+) -> None:
+    ground = make_ground(tmp_path, {"shop/each": EACH})
+    path = tmp_path / "one.rehearsal.yaml"
+    path.write_text(PLAY + shown("{at: 5m, batches: [{step: each, under_way: 2}]}"))
+    fault = {
+        "mutation": "one after the other",
+        "playbook": "shop/each",
+        "step": "each",
+        "set": {"foreach.concurrency": 1},
+        "fails": "each",
+    }
+    form = MutationForm.model_validate({**fault, "by": by})
+    root, _ = compose("mutations: []", "one.mutations.yaml")
+    assert root is not None
+    result = plant(ground, Mutation(root, form, path), suite.find([path]), str)
+    assert (result.noticed, result.error) == (("each",) if noticed else (), "")
+    assert result.ok is noticed
+
+
+def test_a_fault_names_an_expectation_that_there_is() -> None:
+    with pytest.raises(ValueError, match="names a key of expect:"):
+        MutationForm(mutation="x", playbook="a/b", drop="c", fails="d", by="batches")
 
 
 def test_what_was_not_fetched_is_told(play: Play) -> None:
