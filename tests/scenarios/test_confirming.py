@@ -1,8 +1,9 @@
 """What a shipped playbook changes in a system, it asks for afterwards by a query of its own.
 
-An action confirms its own effect; that is not a playbook's look at whether the change took or helped. Such a
-look is the change's `verify`, a wait for a query or a read, or a read of the changed connection whose answer decides
-something or is given as an output. It stands behind the change: in the same playbook or in those that it is part of.
+An action confirms its own effect; that is not a playbook's look at whether the change took or helped. Such a look
+is the change's `verify`, a wait for a query or for a read of the changed connection, or a read of it whose answer
+decides something or is given as an output. It stands behind the change: in the same playbook, or in those that it is
+part of.
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ UNASKED: Mapping[tuple[str, str], str] = {
     ("queue/quarterly-review", "backup"): "a file of Stanch's own, which people then restore",
     ("batch/quarterly-drill", "backup"): "a file of Stanch's own, which people then restore",
 }
+# Playbooks that wait for what a change is for, wherever it was made: records are finished again.
+OUTCOMES = frozenset({"queue/keeps-up"})
 _DECIDING = ("when", "until", "switch", "reason", "outputs")
 
 
@@ -120,16 +123,21 @@ def changes(node: AnyNode, registry: Registry) -> bool:
     return isinstance(node, ActionNode) and registry.action(node.action).effect is Effect.CHANGE
 
 
-def asks(node: AnyNode, change: ActionNode, decides: set[str], registry: Registry) -> bool:
+def asks(step: Placed, change: ActionNode, decides: set[str], registry: Registry) -> bool:
     """Whether a step looks at what became of a change."""
+    node, connection = step.node, change.with_.get("connection")
     if isinstance(node, WaitNode):
-        return node.query is not None or node.read_action is not None
+        measures = any(name in OUTCOMES for name, _ in step.calls)
+        return node.query is not None or (
+            node.read_action is not None
+            and (measures or node.read_with.get("connection") == connection)
+        )
     if isinstance(node, ManualNode):  # what a script did where no connection leads
         return change.action == "kubernetes.exec"
     return (
         isinstance(node, ActionNode)
         and registry.action(node.action).effect is Effect.READ
-        and node.with_.get("connection") == change.with_.get("connection")
+        and node.with_.get("connection") == connection
         and node.id in decides
     )
 
@@ -143,7 +151,7 @@ def unconfirmed(program: Program, registry: Registry) -> list[Placed]:
         if not isinstance(change, ActionNode) or change.verify or not changes(change, registry):
             continue
         if not any(
-            reaches(step, later) and asks(later.node, change, decides, registry)
+            reaches(step, later) and asks(later, change, decides, registry)
             for later in steps[number + 1 :]
         ):
             found.append(step)

@@ -32,8 +32,9 @@ def judge_look(look: Look, started: datetime) -> Iterator[Wrong]:
     """Yield what is not as one entry of `shown:` expects; paths begin at the entry."""
     form = look.form
     if look.taken is None:
-        after = form.after.step if form.after is not None else "its moment"
-        yield (), "what people are shown", f"once {after} is done", "the moment never came"
+        when = f"at {format_duration(form.at)}" if form.at is not None else ""
+        when = f"once {form.after.step} is done" if form.after is not None else when
+        yield (), "what people are shown", when, "the moment never came"
         return
     yield from _batches(form.batches, look.batches, ("batches",))
     if form.top is not None and look.top is not None:
