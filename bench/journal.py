@@ -1,14 +1,21 @@
-"""What the journal costs by itself: a durable write alone and at load, and whether history makes it dearer."""
+"""`python -m bench.journal`: what the journal costs by itself, and whether history or parked runs make it dearer."""
 
 from __future__ import annotations
 
+import argparse
+import json
 import sqlite3
+import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from bench.measure import Bench, Size
+from bench.report import Line, table
+from bench.subjects import StanchProcess
 from engine.domain.alert import Alert, AlertStatus, Delivery
 from engine.domain.entry import Entry
 from engine.domain.ids import new_id
@@ -69,6 +76,23 @@ def measure(
     return JournalFigures(alone[len(alone) // 2] * 1000, loaded * 1000, young * 1000, old * 1000)
 
 
+@dataclass(frozen=True)
+class ServerFigures:
+    """Of a server: its memory, ready and after alerts, in MB, and ms from POST to effect (median)."""
+
+    ready_mb: float
+    worked_mb: float
+    effect_ms: float
+
+
+def serve(bench: Bench) -> tuple[Path, ServerFigures]:
+    """Measure a server on the store that is there, or on a new one; return the store's file, too."""
+    with StanchProcess(bench.folder / "served", bench.effects) as stanch:
+        ready = stanch.memory_mb()
+        effect, _ = bench.latency(stanch)
+        return stanch.database, ServerFigures(ready, stanch.memory_mb(), effect)
+
+
 def fill(path: Path, ended: int, parked: int) -> None:
     """Put runs of the past into the file, two entries each, as fast as SQLite takes them."""
     columns = (
@@ -92,6 +116,8 @@ def fill(path: Path, ended: int, parked: int) -> None:
         ),
     )
     connection.execute("COMMIT")
+    # The past is in the file, not in a log of a gigabyte that every read would have to look through.
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     connection.close()
 
 
@@ -148,3 +174,67 @@ def _whole(store: Database, rounds: int = 200) -> float:
     for future in [store.submit(work(n)) for n in range(rounds)]:
         future.result()
     return (time.perf_counter() - started) / rounds
+
+
+def lines_of(bench: Bench, *, history: int, parked: int) -> list[Line]:
+    """Measure, each figure beside the same on a new store."""
+    bench.say("a journal alone")
+    (bench.folder / "journal").mkdir()
+    figures = measure(bench.folder / "journal", history=history, parked=parked)
+    bench.say("a server on a new store, and on one with a past")
+    database, young = serve(bench)
+    fill(database, history, parked)
+    _, old = serve(bench)
+    held = f"{history:,} ended and {parked:,} parked runs"
+    return [
+        Line("a durable write, alone", figures.alone_ms, "ms", "low"),
+        Line("a durable write, at load", figures.loaded_ms, "ms", "low"),
+        Line(
+            f"what one run writes, with {held}", figures.old_ms, "ms", "low", floor=figures.young_ms
+        ),
+        Line(
+            f"POST to first effect, p50, with {held}",
+            old.effect_ms,
+            "ms",
+            "low",
+            floor=young.effect_ms,
+        ),
+        Line(f"memory, ready, with {held}", old.ready_mb, "MB", "low", 300, floor=young.ready_mb),
+        Line(
+            f"memory, after alerts, with {held}",
+            old.worked_mb,
+            "MB",
+            "low",
+            300,
+            floor=young.worked_mb,
+        ),
+    ]
+
+
+def main() -> int:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="python -m bench.journal", description=__doc__)
+    parser.add_argument("--history", type=int, default=1_000_000, help="ended runs")
+    parser.add_argument("--parked", type=int, default=100_000, help="runs that wait")
+    parser.add_argument("--quick", action="store_true", help="only show that everything runs")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    options = parser.parse_args()
+    history, parked = (200, 50) if options.quick else (options.history, options.parked)
+
+    def say(text: str) -> None:
+        sys.stderr.write(f"… {text}\n")
+
+    with tempfile.TemporaryDirectory(prefix="stanch-bench-") as folder:
+        bench = Bench(Path(folder), Size.of(quick=options.quick), say)
+        lines = lines_of(bench, history=history, parked=parked)
+    if options.json:
+        sys.stdout.write(json.dumps([line.as_json() for line in lines], indent=2) + "\n")
+    else:
+        from rich.console import Console
+
+        Console(highlight=False, width=None if sys.stdout.isatty() else 150).print(table(lines))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -47,3 +47,11 @@ def test_what_authors_wait_for_is_measured() -> None:
     figures = {one["name"]: one for one in measured("bench.authoring", "--quick")}
     assert {"check", "a rehearsal of a playbook of an hour", "chaos over 1 steps"} <= set(figures)
     assert all(one["seconds"] > 0 < one["processor"] for one in figures.values()), figures
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.xdist_group("bench")
+def test_what_history_costs_is_measured() -> None:
+    lines = measured("bench.journal", "--quick")
+    assert len(lines) == 6
+    assert all(line["value"] > 0 for line in lines), lines
