@@ -65,7 +65,7 @@ class MutationForm(Form):
         if self.rule is not None and (self.drop or self.step):
             raise ValueError("rules have no steps")
         if self.by is not None and self.by not in ExpectForm.model_fields:
-            raise ValueError(f"by: names a key of expect:, {listed(ExpectForm.model_fields)}")
+            raise ValueError(f"by: names a key of expect:, {', '.join(ExpectForm.model_fields)}")
         return self
 
     @property
