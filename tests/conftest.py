@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -20,6 +21,13 @@ _numbers = itertools.count(1)
 # Properties say what holds, not how fast: a busy machine must not fail them.
 settings.register_profile("stanch", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("stanch")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    """Look for garbage less often, and never through the thousands of tests that stay to the end."""
+    gc.freeze()
+    gc.set_threshold(20_000, 10, 10)
 
 
 def need(server: type[ServerProcess]) -> None:

@@ -16,6 +16,7 @@ from tests.conftest import need
 from worlds.servers import PostgresServer
 
 ROOT = Path(__file__).parents[2]
+SHIPPED = suite.find([ROOT / "playbooks"])
 
 
 @pytest.fixture(scope="session")
@@ -26,7 +27,7 @@ def ground() -> Iterator[Ground]:
 
 @pytest.fixture(scope="session")
 def servers(ground: Ground) -> Iterator[Servers]:
-    with Servers(needed(suite.find([ROOT / "playbooks"]), ground.config)) as servers:
+    with Servers(needed(SHIPPED, ground.config)) as servers:
         yield servers
 
 

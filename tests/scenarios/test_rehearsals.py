@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from engine.edges.rehearsal import suite
 from engine.edges.rehearsal.services import Servers
 from engine.edges.rehearsal.stage import Ground
 from engine.language.rehearsalreading import Rehearsal
-from tests.scenarios.conftest import need_servers
-
-ROOT = Path(__file__).parents[2]
-SHIPPED = suite.find([ROOT / "playbooks"])
+from tests.scenarios.conftest import SHIPPED, need_servers
 
 
 @pytest.mark.parametrize("rehearsal", SHIPPED, ids=lambda one: f"{one.place}: {one.name}")
