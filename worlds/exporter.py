@@ -23,9 +23,12 @@ import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Any, Self
 
 from worlds.loopback import Loopback, QuietHandler
+
+if TYPE_CHECKING:
+    import psycopg
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -136,6 +139,8 @@ class Exporter:
         self.counters = Counters()
         self.problem: str | None = None  # why the last look failed
         self._leaking = False
+        # Kept from one look to the next: to open one costs the server more than what is asked.
+        self._connection: psycopg.Connection[Any] | None = None
         self._lock = threading.Lock()
         self._stopped = threading.Event()
         self._served = Scripted(self.metrics)
@@ -181,6 +186,7 @@ class Exporter:
         self._stopped.set()
         self._served.__exit__(kind, error, trace)
         self._thread.join(5)
+        self._hang_up()
 
     def _work(self) -> None:
         last = time.monotonic()
@@ -219,17 +225,24 @@ class Exporter:
         import psycopg
 
         try:
-            with psycopg.connect(self.dsn, connect_timeout=2) as connection:
-                row = connection.execute(
-                    "SELECT count(*) FROM backfill_jobs WHERE status = 'running'"
-                ).fetchone()
-                failed = connection.execute(
-                    "SELECT snapshot_id, extract(epoch FROM max(created_at))::float8 FROM etl_errors"
-                    " GROUP BY snapshot_id ORDER BY 2 DESC LIMIT 5"
-                ).fetchall()
+            if self._connection is None:
+                self._connection = psycopg.connect(self.dsn, connect_timeout=2, autocommit=True)
+            row = self._connection.execute(
+                "SELECT count(*) FROM backfill_jobs WHERE status = 'running'"
+            ).fetchone()
+            failed = self._connection.execute(
+                "SELECT snapshot_id, extract(epoch FROM max(created_at))::float8 FROM etl_errors"
+                " GROUP BY snapshot_id ORDER BY 2 DESC LIMIT 5"
+            ).fetchall()
         except psycopg.Error as error:
+            self._hang_up()
             raise OSError(str(error)) from None
         return int(row[0]) if row else 0, {str(snapshot): at for snapshot, at in failed}
+
+    def _hang_up(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
 
 def _handler(metrics: Callable[[], str]) -> type[QuietHandler]:

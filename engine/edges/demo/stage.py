@@ -162,8 +162,8 @@ class Stage:
 
     def value(self, query: str) -> float | None:
         """Ask Prometheus; None where there is no value."""
-        answer = httpx.get(
-            f"{self.alerting.prometheus.url}/api/v1/query", params={"query": query}, timeout=5
+        answer = self._asking.get(
+            f"{self.alerting.prometheus.url}/api/v1/query", params={"query": query}
         )
         answer.raise_for_status()
         result = answer.json()["data"]["result"]
@@ -181,6 +181,7 @@ class Stage:
     # ------------------------------------------------------------ starting
 
     def _start(self) -> None:
+        self._asking = self._stack.enter_context(httpx.Client(timeout=5))
         if self.folder.exists():
             shutil.rmtree(self.folder)
         self.folder.mkdir(parents=True)
