@@ -63,12 +63,12 @@ class ClusterWorld:
 
     def changes(self) -> Sequence[NetChange]:
         self.cluster.run()
-        written = self._written()
+        written = self._written()  # a stored object is never changed in place
         after = dict(_objects(self.cluster))
         found: list[NetChange] = []
         for place in sorted({*self._before, *after}):
             old, new = self._before.get(place), after.get(place)
-            if not self._counts(place, old, new, written):
+            if old is new or not self._counts(place, old, new, written):
                 continue
             target = "/".join(part for part in place if part)
             if old is None:
