@@ -16,6 +16,7 @@ import shutil
 import signal
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from engine.edges.rehearsal.answers import is_answers
@@ -144,11 +145,11 @@ def _tell(pipe: int, end: End) -> None:
 
 
 def _opened() -> set[str]:
-    """Return what this process has open: files, sockets, pipes."""
+    """Return what this process has open: files, sockets, pipes; not what the system tells of processes."""
     found = set()
     for one in _OPEN.iterdir():
-        try:
-            found.add(f"{one.name} {one.readlink()}")
-        except FileNotFoundError:  # the list's own
-            continue
+        with suppress(FileNotFoundError):  # the list's own
+            target = one.readlink()
+            if not target.is_relative_to("/proc"):
+                found.add(f"{one.name} {target}")
     return found

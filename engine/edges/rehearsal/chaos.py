@@ -9,7 +9,7 @@ honest end that names a person, and never a success over another world. Where a 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -45,12 +45,17 @@ class Outcome:
 
 @dataclass
 class Chaos:
-    """What became of one rehearsal under chaos."""
+    """What became of one rehearsal under chaos.
+
+    Attributes:
+        branched: how many of its troubles were branches of one performance, not performances of their own.
+    """
 
     name: str
     place: str
     end: End
     seconds: float = 0.0
+    branched: int = 0
     same: int = 0
     honest: int = 0
     differing: list[Outcome] = field(default_factory=list)
@@ -65,6 +70,7 @@ class Chaos:
             "place": self.place,
             "ok": self.ok,
             "seconds": round(self.seconds, 3),
+            "branched": self.branched,
             "undisturbed": self.end.as_json(),
             "same": self.same,
             "honest": self.honest,
@@ -87,7 +93,9 @@ def disturb(
     for rehearsal, first in zip(rehearsals, found, strict=True):
         began = time.perf_counter()
         chaos = Chaos(rehearsal.name, rehearsal.place, first.end)
-        for trouble, end in _ends(ground, rehearsal, service, first.troubles, jobs):
+        grown = _grown(ground, rehearsal, service, first.troubles, jobs)
+        chaos.branched = len(grown)
+        for trouble, end in _ends(ground, rehearsal, service, first.troubles, grown, jobs):
             outcome = Outcome(trouble, end, *judged(first.end, end))
             if outcome.verdict == "differs":
                 chaos.differing.append(outcome)
@@ -99,28 +107,39 @@ def disturb(
         yield chaos
 
 
-def _ends(
+def _grown(
     ground: Ground,
     rehearsal: Rehearsal,
     service: Callable[[str], str],
     troubles: Sequence[Trouble],
     jobs: int | None,
+) -> Mapping[int, End]:
+    """Return what those troubles led to that could branch, by their places."""
+    if not branches(ground, rehearsal):
+        return {}
+    shares = number_of(troubles, jobs)
+    growing = [
+        partial(grow, ground, rehearsal, service, dict(_share(troubles, shares, place)))
+        for place in range(shares)
+    ]
+    return {number: end for grown in side_by_side(growing, jobs) for number, end in grown.items()}
+
+
+def _ends(
+    ground: Ground,
+    rehearsal: Rehearsal,
+    service: Callable[[str], str],
+    troubles: Sequence[Trouble],
+    grown: Mapping[int, End],
+    jobs: int | None,
 ) -> Iterator[tuple[Trouble, End]]:
-    """Yield each trouble with what it led to, in their order."""
-    ends: dict[int, End] = {}
-    if branches(ground, rehearsal):
-        shares = number_of(troubles, jobs)
-        growing = [
-            partial(grow, ground, rehearsal, service, dict(_share(troubles, shares, place)))
-            for place in range(shares)
-        ]
-        for grown in side_by_side(growing, jobs):
-            ends |= grown
-    left = [number for number in range(len(troubles)) if number not in ends]
-    tasks = [partial(disturbed, ground, rehearsal, service, troubles[number]) for number in left]
-    playing = side_by_side(tasks, jobs)
+    """Yield each trouble with what it led to, in their order; what did not branch is played by itself."""
+    left = [trouble for number, trouble in enumerate(troubles) if number not in grown]
+    playing = side_by_side(
+        [partial(disturbed, ground, rehearsal, service, trouble) for trouble in left], jobs
+    )
     for number, trouble in enumerate(troubles):
-        yield trouble, ends[number] if number in ends else next(playing)
+        yield trouble, grown[number] if number in grown else next(playing)
 
 
 def _share(troubles: Sequence[Trouble], shares: int, place: int) -> Iterator[tuple[int, Trouble]]:
