@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import pty
 import re
@@ -158,14 +157,6 @@ def test_a_watch_rehearses_again_when_the_playbook_is_saved(here: Path) -> None:
         screen.press(CTRL_C)
         assert screen.end() == 0
     assert "Traceback" not in screen.shown
-
-
-def test_chaos_branches_in_processes_that_have_played_nothing_yet(here: Path) -> None:
-    write(here, 2)
-    done = Place(here).stanch("rehearse", "--chaos", "--jobs", "2", "--json")
-    assert done.returncode == 0, done.stderr
-    for one in json.loads(done.stdout)["results"]:
-        assert one["branched"] == one["same"] + one["honest"] > 10
 
 
 def test_down_a_pipe_nothing_but_plain_text_comes(here: Path) -> None:

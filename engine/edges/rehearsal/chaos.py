@@ -2,7 +2,7 @@
 
 The engine dies around every write that changes the journal and around every effect; every call fails once,
 fails for ever, is told to slow down, takes long. What comes of it must be what came of it undisturbed, or an
-honest end that names a person, and never a success over another world. Where a performance can branch
+honest end that names a person, and never a success over another world. Where a long performance can branch
 (`branching`), what leads up to a trouble is not played again for each.
 """
 
@@ -22,15 +22,18 @@ from engine.edges.rehearsal.stage import Ground
 from engine.edges.rehearsal.troubles import Disturbance, Kind, Trouble
 from engine.language.rehearsalreading import Rehearsal
 
+# A process for each trouble costs as much as playing a rehearsal of some fifty writes again.
+WORTH = 60
 _POLL = "step.verify "
 
 
 @dataclass(frozen=True)
 class Undisturbed:
-    """The rehearsal as it goes by itself, and everything that could go wrong in it."""
+    """The rehearsal as it goes by itself, everything that could go wrong in it, and its number of writes."""
 
     end: End
     troubles: tuple[Trouble, ...]
+    writes: int
 
 
 @dataclass(frozen=True)
@@ -86,14 +89,22 @@ def disturb(
     rehearsals: Sequence[Rehearsal],
     service: Callable[[str], str],
     jobs: int | None = None,
+    worth: int = WORTH,
 ) -> Iterator[Chaos]:
-    """Play each rehearsal undisturbed, then once for everything that can go wrong in it."""
+    """Play each rehearsal undisturbed, then once for everything that can go wrong in it.
+
+    Args:
+        jobs: processes side by side; None: as many as there are cores.
+        worth: the writes of a performance from which on its troubles branch.
+    """
     calm = [partial(undisturbed, ground, one, service) for one in rehearsals]
     found = list(side_by_side(calm, jobs))
     for rehearsal, first in zip(rehearsals, found, strict=True):
         began = time.perf_counter()
         chaos = Chaos(rehearsal.name, rehearsal.place, first.end)
-        grown = _grown(ground, rehearsal, service, first.troubles, jobs)
+        grown: Mapping[int, End] = {}
+        if first.writes >= worth and branches(ground, rehearsal):
+            grown = _grown(ground, rehearsal, service, first.troubles, jobs)
         chaos.branched = len(grown)
         for trouble, end in _ends(ground, rehearsal, service, first.troubles, grown, jobs):
             outcome = Outcome(trouble, end, *judged(first.end, end))
@@ -115,8 +126,6 @@ def _grown(
     jobs: int | None,
 ) -> Mapping[int, End]:
     """Return what those troubles led to that could branch, by their places."""
-    if not branches(ground, rehearsal):
-        return {}
     shares = number_of(troubles, jobs)
     growing = [
         partial(grow, ground, rehearsal, service, dict(_share(troubles, shares, place)))
@@ -151,7 +160,7 @@ def undisturbed(ground: Ground, rehearsal: Rehearsal, service: Callable[[str], s
     """Play a rehearsal as it is and list what could go wrong in it."""
     disturbance = Disturbance(None)
     end = play_to_end(ground, rehearsal, service, disturbance)
-    return Undisturbed(end, tuple(_troubles(disturbance)))
+    return Undisturbed(end, tuple(_troubles(disturbance)), disturbance.writes.number)
 
 
 _AROUND: tuple[Phase, ...] = ("before", "after")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 import threading
 from functools import partial
 from pathlib import Path
@@ -17,6 +20,7 @@ from engine.edges.rehearsal.stage import Ground
 from engine.language.rehearsalreading import Rehearsal
 from tests.unit.edges.rehearsal.kit import make_ground
 
+ROOT = Path(__file__).parents[4]
 # Its mistake: that the change may fail. What it tells lies in files of the performance.
 MISTAKEN = """
 playbook: shop/mistaken
@@ -92,6 +96,43 @@ def test_every_branch_ends_as_a_performance_of_its_own(ground: Ground, tmp_path:
     assert not different, "\n".join(different)
     assert len({end.changes for end in alone.values()}) > 1  # they are not all alike
     assert len({end.states for end in alone.values()}) > 1
+
+
+# What a process may open at its first performance must not keep it from branching.
+FRESH = """
+import json, sys
+from pathlib import Path
+from engine.edges.rehearsal import suite
+from engine.edges.rehearsal.chaos import disturb
+from tests.unit.edges.rehearsal.kit import make_ground
+folder = Path(sys.argv[1])
+ground = make_ground(folder, {"shop/notes": sys.argv[2]})
+found = suite.find([folder / "two.rehearsal.yaml"])
+with suite.prepared(ground, found) as service:
+    print(json.dumps([one.as_json() for one in disturb(ground, found, service, jobs=2, worth=0)]))
+"""
+NOTES = """
+playbook: shop/notes
+steps: [{id: keep, action: incident.artifact, with: {name: errors.json, data: [1]}}]
+"""
+
+
+def test_all_branches_also_in_processes_that_have_played_nothing_yet(tmp_path: Path) -> None:
+    one = "rehearsal: {}\nplaybook: shop/notes\nexpect: {{run: succeeded}}\n"
+    (tmp_path / "two.rehearsal.yaml").write_text(f"{one.format('a')}---\n{one.format('b')}")
+    done = subprocess.run(
+        [sys.executable, "-c", FRESH, tmp_path, NOTES],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=100,
+    )
+    found = json.loads(done.stdout)
+    assert [one["name"] for one in found] == ["a", "b"]
+    for one in found:
+        assert one["differing"] == []
+        assert one["branched"] == one["same"] + one["honest"] > 10
 
 
 def test_beside_another_thread_nothing_branches(ground: Ground, tmp_path: Path) -> None:
