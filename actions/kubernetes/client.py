@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
+
+import orjson
 
 from actions.kubernetes.failures import Refused, refused
 from actions.kubernetes.guard import (
@@ -357,7 +358,7 @@ class KubernetesClient:
 
     def _object(self, body: bytes, path: str) -> JsonObject:
         try:
-            value = json.loads(body)
+            value = orjson.loads(body)
         except ValueError:
             value = None
         if not isinstance(value, dict):
