@@ -7,6 +7,7 @@ import pty
 import re
 import select
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -109,6 +110,13 @@ def write(folder: Path, number: int) -> None:
     (folder / "playbooks/notes.rehearsal.yaml").write_text("---\n".join(texts))
 
 
+def folders_of(screen: Terminal) -> list[Path]:
+    """Return where the command keeps what it rehearses with."""
+    places = (Path("/dev/shm"), Path(tempfile.gettempdir()))
+    name = f"stanch-rehearsal-{screen.process.pid}-*"
+    return [folder for place in places for folder in place.glob(name)]
+
+
 def test_rehearsing_shows_how_far_it_is_and_ends_with_a_summary(here: Path) -> None:
     with terminal(here, "rehearse") as screen:
         assert screen.end() == 0
@@ -122,9 +130,12 @@ def test_ctrl_c_ends_a_long_rehearsal_at_once_and_leaves_nothing_behind(here: Pa
     write(here, 200)
     with terminal(here, "rehearse", "--jobs", "2") as screen:
         screen.until("rehearsing")
+        while not any(one for home in folders_of(screen) for one in home.glob("*/stanch.db")):
+            assert screen.read(0.05), f"it ended before it began:\n{screen.shown}"
         screen.press(CTRL_C)
         code = screen.end()
     assert code == 130
+    assert not folders_of(screen)
     assert "stopped" in screen.shown.rpartition("rehearsing")[2]
     assert "Traceback" not in screen.shown
     assert screen.shown.rfind(CURSOR_ON) > screen.shown.rfind(CURSOR_OFF)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 import threading
@@ -263,12 +264,14 @@ _template: Path | None = None
 
 
 def scratch() -> Path:
-    """Make an empty folder, in memory where the system has such a place."""
-    home = _MEMORY if _MEMORY.is_dir() else None
+    """Make an empty folder, in memory where the system has such a place; it goes with `clean_up` at the latest."""
+    prefix = f"stanch-rehearsal-{os.getpid()}-"
+    if _template is not None:
+        return Path(tempfile.mkdtemp(prefix=prefix, dir=_template.parent))
     try:
-        return Path(tempfile.mkdtemp(prefix="stanch-rehearsal-", dir=home))
+        return Path(tempfile.mkdtemp(prefix=prefix, dir=_MEMORY if _MEMORY.is_dir() else None))
     except OSError:
-        return Path(tempfile.mkdtemp(prefix="stanch-rehearsal-"))
+        return Path(tempfile.mkdtemp(prefix=prefix))
 
 
 def prepare() -> None:
@@ -276,7 +279,11 @@ def prepare() -> None:
     global _template  # noqa: PLW0603  made once a process, and inherited by its children
     if _template is None:
         home = scratch()
-        open_store(f"sqlite:///{home / 'template.db'}", keys=_KEYS).close()
+        try:
+            open_store(f"sqlite:///{home / 'template.db'}", keys=_KEYS).close()
+        except BaseException:  # Ctrl-C among them
+            shutil.rmtree(home, ignore_errors=True)
+            raise
         _template = home / "template.db"
 
 
@@ -290,7 +297,7 @@ def fresh_database(folder: Path) -> Path:
 
 
 def clean_up() -> None:
-    """Remove what `prepare` made."""
+    """Remove what `prepare` made, and what performances left there that were killed."""
     global _template  # noqa: PLW0603
     if _template is not None:
         shutil.rmtree(_template.parent, ignore_errors=True)
