@@ -101,7 +101,11 @@ class Trunk(Disturbance):
                 return
             for number, trouble in due.items():
                 del self._left[number]
-                end = _forked(store.folder)
+                try:
+                    end = _forked(store.folder)
+                except OSError:  # no room for a copy or a process: the rest is played by itself
+                    self._left.clear()
+                    return
                 if isinstance(end, int):
                     self.pipe = end
                     self._left.clear()
