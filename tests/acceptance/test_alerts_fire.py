@@ -24,6 +24,7 @@ import yaml
 from engine.edges.cli.remote import RemoteBackend
 from engine.edges.demo.stage import HOOK, ClusterProcess, StanchProcess
 from tests.conftest import need
+from tests.databases import put_database
 from worlds.cluster.cluster import ADMIN_TOKEN
 from worlds.exporter import Scripted
 from worlds.servers import (
@@ -183,6 +184,7 @@ def write_config(folder: Path, port: int, parts: Mapping[str, Mapping[str, Any]]
     }
     path = folder / "stanch.yaml"
     path.write_text(json.dumps(config))
+    put_database(folder / "stanch.db")
     return path
 
 

@@ -34,6 +34,7 @@ from tests.acceptance.batch_scene import (
     until,
     write_alert_rules,
 )
+from tests.databases import put_database
 from worlds.batches import BatchProvider
 from worlds.servers import AlertmanagerServer, PrometheusServer, S3Server, free_port
 
@@ -94,6 +95,7 @@ def desk(
     )
     monkeypatch.chdir(tmp_path)
     (tmp_path / "stanch.yaml").write_text(configuration(place, postgres_dsn, s3_server, prometheus))
+    put_database(tmp_path / "var/stanch.db")
     app = build(load_config(tmp_path / "stanch.yaml"))
     app.start_workers()
     routes = Starlette(routes=[app.intake_route()])

@@ -14,6 +14,7 @@ import pytest
 
 from engine.edges.cli.main import run
 from tests.conftest import need
+from tests.databases import put_database
 from worlds.servers import CeleryWorker, RedisServer
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(300), pytest.mark.xdist_group("celery")]
@@ -105,6 +106,7 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
         playbooks, user = ROOT / "playbooks" / "pipeline", getpass.getuser()
         text = CONFIG.format(playbooks=playbooks, port=server.port, user=user)
         (folder / "stanch.yaml").write_text(text)
+        put_database(folder / "stanch.db")
         app = Celery("client", broker=f"redis://127.0.0.1:{server.port}/0", set_as_current=False)
         app.conf.broker_transport_options = {"sep": ":", "priority_steps": list(range(10))}
         client = redis.Redis(port=server.port)

@@ -14,6 +14,7 @@ import psycopg
 import pytest
 
 from engine.edges.cli.main import run
+from tests.databases import put_database
 from worlds.servers import PostgresServer
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
@@ -91,6 +92,7 @@ def queue(postgres_server: PostgresServer, tmp_path: Path) -> Iterator[Queue]:
     made.sql(LOG)
     text = CONFIG.format(playbooks=PACK, dsn=dsn, user=getpass.getuser())
     (tmp_path / "stanch.yaml").write_text(text)
+    put_database(tmp_path / "stanch.db")
     yield made
     postgres_server.drop_database("rpa_queue")
 

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 
 from tests.acceptance.test_serve import CONFIG, PLAYBOOK, Place, until
+from tests.databases import put_database
 
 GROUPS = 19
 FIRST = (
@@ -57,6 +58,7 @@ def test_a_storm_is_few_incidents_and_the_p0_goes_before_what_waits(tmp_path: Pa
     urgent = rule(19, matchers=['alertname="Urgent"'], priority={"P0": True})
     rules = [*map(rule, range(GROUPS)), urgent]
     (tmp_path / "stanch.yaml").write_text(CONFIG + "workers: {threads: 1}\n")
+    put_database(tmp_path / "var/stanch.db")
     (tmp_path / "rules").mkdir()
     (tmp_path / "rules/storm.yaml").write_text(json.dumps({"rules": rules}))
     (tmp_path / "playbooks/notes").mkdir(parents=True)

@@ -20,6 +20,7 @@ from engine.domain.clock import SystemClock
 from engine.edges.cli.main import run
 from tests.acceptance.test_serve import Place, until
 from tests.contract.actions.kube_scene import NAMESPACE, SCENE
+from tests.databases import put_database
 from worlds.cluster import ADMIN as CLUSTER_ADMIN
 from worlds.cluster import Cluster
 from worlds.cluster.server import ClusterServer
@@ -188,6 +189,7 @@ def _parts(folder: Path, dsn: str, s3_server: S3Server) -> Iterator[Scene]:
             "connections": connections,
         }
         Path("stanch.yaml").write_text(json.dumps(config))
+        put_database(folder / "var/stanch.db")
         Path("playbooks").mkdir()
         Path("playbooks/calm.yaml").write_text(BOOK.replace("BUCKET", bucket))
         tokens = {who: _token(who) for who in ("alice", "bob")}

@@ -19,6 +19,7 @@ import yaml
 from engine.domain.canonical import JsonObject
 from tests.acceptance.test_kubernetes import REAL, clients, post, until
 from tests.contract.actions.kube_scene import Sight
+from tests.databases import put_database
 
 COVERS = ("W1", "W2", "W6", "W8")
 ROOT = Path(__file__).parents[2]
@@ -133,6 +134,7 @@ def configure(folder: Path, kubeconfig: Path, namespace: str) -> None:
     }
     config["connections"]["cluster"]["allow"] = {"namespaces": [namespace]}
     (folder / "stanch.yaml").write_text(yaml.safe_dump(config))
+    put_database(folder / "var/stanch.db")
 
 
 def stanch(folder: Path, *arguments: str) -> Any:
