@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast
@@ -53,7 +54,7 @@ class Records:
         text = json.dumps({"key": key, "state": state, "value": value or {}})
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            draft = path.with_suffix(f".{os.getpid()}.new")
+            draft = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}.new")
             with draft.open("w", encoding="utf-8") as file:
                 file.write(text)
                 file.flush()
