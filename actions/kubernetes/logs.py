@@ -150,8 +150,9 @@ def _read(
     try:
         text = client.text(resource.path(params.namespace, pod, "log"), query, left)
     except Refused as error:
-        # One container that has not started, or has no previous run, does not hide the others.
-        if error.code != 400:
+        # One container that has not started, or has no previous run, does not hide the others; nor does
+        # a pod that went since it was listed.
+        if error.code != 400 and (error.code != 404 or params.pod):
             raise
         return entry | {"error": str(error)}, 0
     entry["lines"] = _matching(text.splitlines(), params.pattern)

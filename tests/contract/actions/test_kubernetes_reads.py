@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from actions.kubernetes.changing import MERGE
+from actions.kubernetes.client import KubernetesClient
 from actions.kubernetes.connection import KubernetesKind
 from actions.kubernetes.guard import Allow
 from actions.kubernetes.logs import KubernetesLogs, LogsParams
@@ -21,7 +22,7 @@ from engine.contract import ActionFailed, Category, Opening, Target
 from engine.domain.clock import ManualClock
 from tests.contract.actions import kube_scene
 from tests.contract.actions.kube_scene import NAMESPACE, Sight, in_process, over_http
-from worlds.cluster import ADMIN_TOKEN, OPERATOR, Cluster, Fate, Fault
+from worlds.cluster import ADMIN, ADMIN_TOKEN, OPERATOR, Cluster, Fate, Fault, InProcess
 from worlds.cluster.server import ClusterServer
 
 GET, LIST, LOGS, STATUS = (
@@ -182,6 +183,31 @@ def test_logs_of_a_container_that_never_ran_are_an_error_of_that_container(sight
         LOGS.read(logs(labels="app=db", container="zzz"), sight)
     with pytest.raises(ActionFailed, match="no regular expression"):
         LOGS.read(logs(labels="app=db", pattern="("), sight)
+
+
+def test_a_pod_that_goes_while_logs_are_read_hides_no_other() -> None:
+    cluster = kube_scene.make_cluster(ManualClock())
+    sight = in_process(cluster)
+    first, *others = LIST.read(listing(labels="app=db"), sight)["names"]
+    place = f"/api/v1/namespaces/{NAMESPACE}/pods/{first}"
+
+    class Meanwhile(InProcess):
+        """Somebody deletes the first pod just before its log is asked for."""
+
+        def send(self, method: str, path: str, *args: Any, **more: Any) -> Any:
+            if path == f"{place}/log":
+                now = {"gracePeriodSeconds": 0}
+                assert cluster.call("DELETE", place, body=now).status == 200
+            return super().send(method, path, *args, **more)
+
+    client = KubernetesClient(
+        "cluster", Meanwhile(cluster, ADMIN), clock=cluster.clock, writable=False, allow=None
+    )
+    answer = LOGS.read(logs(labels="app=db"), Sight(client, client, cluster.clock))
+    assert [bool(entry["lines"]) for entry in answer["logs"]] == [False, *(True for _ in others)]
+    assert "not found" in answer["logs"][0]["error"]
+    with pytest.raises(ActionFailed, match="not found"):
+        LOGS.read(logs(pod=first), sight)
 
 
 # ---------------------------------------------------------------- changes by others
