@@ -1,5 +1,6 @@
 """The JSON Schemas that Stanch ships in `schemas/`, and `python -m engine.edges.schemas`, which writes them,
-the reference of the actions, made from the same declarations, and the page of the runbooks' coverage."""
+the reference of the actions, made from the same declarations, the page of the runbooks' coverage, and the tables
+of a new SQLite journal."""
 
 from __future__ import annotations
 
@@ -100,8 +101,10 @@ def write_schemas(folder: Path, registry: Registry) -> list[Path]:
 
 if __name__ == "__main__":
     from engine.edges import coverage, reference
+    from engine.journal.migrate import NEW, tables_of_migrations
 
     shipped = load_registry()
     write_schemas(Path(sys.argv[1] if len(sys.argv) > 1 else "schemas"), shipped)
     reference.write(shipped, Path())
     coverage.write(Path())
+    NEW.write_text(tables_of_migrations(), encoding="utf-8")

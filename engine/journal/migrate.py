@@ -1,6 +1,7 @@
 """Brings the database's tables to what this Stanch needs: made at first, migrated later, never emptied.
 
-Alembic is imported only where there is something to do; an up-to-date database is known by its version row.
+Alembic is imported only where there is something to do; an up-to-date database is known by its version row. A
+new SQLite file gets its tables from `sqlite.sql`, which says what the migrations come to and is written by them.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from engine.domain.errors import StanchError, StoreUnavailable
 
 HEAD = "0008"
 SCRIPTS = Path(__file__).parent / "migrations"
+NEW = SCRIPTS / "sqlite.sql"
 _LOCK = 0x5374616E6368  # one migration at a time, on PostgreSQL
 
 
@@ -37,7 +39,7 @@ def migrate(url: str) -> None:
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite":
         _make_file(Path(parsed.database or ""))
-        if _is_current(Path(parsed.database or "")):
+        if _is_current(Path(parsed.database or "")) or _is_made(Path(parsed.database or "")):
             return
     engine = _engine(parsed)
     try:
@@ -67,6 +69,38 @@ def _is_current(path: Path) -> bool:
     with suppress(sqlite3.Error), closing(sqlite3.connect(path, timeout=10)) as connection:
         found = connection.execute("SELECT version_num FROM alembic_version").fetchone()
     return found == (HEAD,)  # no tables, older ones, or something wrong that the way below reports
+
+
+def _is_made(path: Path) -> bool:
+    """Make all tables of a new file in one transaction; False where it holds some, or nothing can be made,
+    which the way below reports."""
+    with suppress(sqlite3.Error), closing(sqlite3.connect(path, timeout=10)) as connection:
+        connection.isolation_level = None
+        connection.execute("BEGIN IMMEDIATE")
+        if connection.execute("SELECT 1 FROM sqlite_master").fetchone() is not None:
+            return False
+        for statement in NEW.read_text(encoding="utf-8").split(";\n"):
+            connection.execute(statement)
+        connection.execute("COMMIT")
+        connection.execute("PRAGMA journal_mode = WAL")
+        return True
+    return False
+
+
+def tables_of_migrations() -> str:
+    """Return the text of `sqlite.sql`: the tables and indexes that the migrations build."""
+    from sqlalchemy import StaticPool
+
+    engine = create_engine("sqlite://", poolclass=StaticPool)
+    with engine.begin() as connection:
+        _upgrade(connection, engine.url)
+        found = connection.execute(
+            text("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY rowid")
+        )
+        made = [str(row[0]).strip() for row in found if "sqlite_sequence" not in row[0]]
+    engine.dispose()
+    row = f"INSERT INTO alembic_version (version_num) VALUES ('{HEAD}')"  # noqa: S608  a constant here
+    return "".join(f"{line.rstrip()}\n" for line in ";\n".join([*made, row, ""]).splitlines())
 
 
 def version(connection: Connection) -> str | None:

@@ -41,6 +41,19 @@ def test_the_version_that_is_compared_at_start_is_the_last_migrations() -> None:
     assert script.get_heads() == [migrations.HEAD]
 
 
+def test_a_new_sqlite_file_gets_the_tables_that_the_migrations_build(tmp_path: Path) -> None:
+    """`make schemas` writes sqlite.sql out of the migrations; who changes one without the other is told."""
+    assert migrations.tables_of_migrations() == migrations.NEW.read_text(encoding="utf-8")
+    path = tmp_path / "stanch.db"
+    migrate(f"sqlite:///{path}")
+    with sqlite3.connect(path) as connection:
+        made = connection.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
+        (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
+    assert len(made) == migrations.NEW.read_text(encoding="utf-8").count("CREATE ")
+    assert mode == "wal"
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
 def test_the_migrations_build_the_tables_of_the_metadata(place: Place) -> None:
     url = make_url(place.url)
     if not place.is_sqlite:
