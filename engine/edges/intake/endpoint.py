@@ -27,7 +27,7 @@ from engine.edges.intake.payload import UnreadableBody, read_delivery
 from engine.journal.store import Store, Tx
 
 PATH = "/hooks/alertmanager"
-FEW = 2  # deliveries under way at once; more than these are a burst
+FEW = 8  # deliveries under way at once, as two Alertmanagers with some groups make them; more are a burst
 BURST = 0.1  # seconds that a burst lasts after it was seen last: between commits nothing waits
 
 

@@ -14,7 +14,7 @@ from engine.domain.alert import Delivery
 from engine.domain.entry import Entry
 from engine.domain.errors import StoreUnavailable
 from engine.edges.intake.auth import Auth, Basic, Bearer
-from engine.edges.intake.endpoint import PATH, Accepted, Intake, IntakeSettings, intake_route
+from engine.edges.intake.endpoint import FEW, PATH, Accepted, Intake, IntakeSettings, intake_route
 from engine.journal.store import Store
 from tests.unit.edges.intake.test_payload import alert, body
 
@@ -176,6 +176,30 @@ def test_over_the_queue_limit_is_503_never_429() -> None:
             return [refused.status_code, *[(await one).status_code for one in asking]]
 
     assert asyncio.run(main()) == [503, 200, 200]
+
+
+@pytest.mark.parametrize(("together", "burst"), [(1, False), (FEW, False), (FEW + 1, True)])
+def test_a_few_senders_at_once_are_no_burst(together: int, burst: bool) -> None:
+    """Deciding gives way to a burst. Two Alertmanagers on a busy evening must not put their own repairs off."""
+    store = HandStore()
+    store.hold = True
+    route = intake_route(cast(Store, store), IntakeSettings())
+    intake = cast(Intake, route.app)
+
+    async def main() -> bool:
+        transport = httpx.ASGITransport(Starlette(routes=[route]))
+        async with httpx.AsyncClient(transport=transport, base_url="http://stanch") as http:
+            asking = [http.post(PATH, content=body(alert())) for _ in range(together)]
+            tasks = [asyncio.create_task(one) for one in asking]
+            while len(store.held) < together:
+                await asyncio.sleep(0)
+            seen = intake.busy()
+            store.release()
+            assert [(await one).status_code for one in tasks] == [200] * together
+            return seen
+
+    assert intake.busy() is False
+    assert asyncio.run(main()) is burst
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "OPTIONS"])
