@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from engine.contract.action import Change
+from engine.domain.canonical import Json
 from engine.domain.errors import InvalidInput
 from engine.domain.plan import Planned, Receipt
 from engine.planning.progress import ChangeState
@@ -23,21 +24,28 @@ def wanted_changes(services: Services, run_id: str, steps: Sequence[str]) -> lis
     ]
 
 
-def lost_of(services: Services, run_id: str, changes: Sequence[ChangeState]) -> Mapping[str, str]:
-    """Return why changes cannot be undone whose before-image is gone, by step address."""
-    found: dict[str, str] = {}
+def images_of(
+    services: Services, run_id: str, changes: Sequence[ChangeState]
+) -> tuple[Mapping[str, Json], Mapping[str, str]]:
+    """Return the before-images of changes, by the key of each, and why those cannot be undone whose image is
+    gone, by step address."""
+    images: dict[str, Json] = {}
+    lost: dict[str, str] = {}
     for change in changes:
         try:
-            before_image(services, run_id, change)
+            images[change.key] = before_image(services, run_id, change)
         except InvalidInput as error:
-            found[change.address] = str(error)
-    return found
+            lost[change.address] = str(error)
+    return images, lost
 
 
 def conflicts_of(
-    services: Services, run_id: str, changes: Sequence[ChangeState]
+    services: Services, changes: Sequence[ChangeState], images: Mapping[str, Json]
 ) -> Mapping[str, Sequence[str]]:
     """Return what others changed since, by step address; steps without a conflict are left out.
+
+    Args:
+        images: as `images_of` returns them; changes whose image is gone are not asked about.
 
     Raises:
         ActionFailed: a target cannot be asked.
@@ -47,14 +55,11 @@ def conflicts_of(
     back: list[Planned] = []
     for change in reversed(changes):
         planned = Planned.from_json(services.connections.reveal(change.planned))
-        if not planned.reversible:
+        if not planned.reversible or change.key not in images:
             continue
         action = services.registry.action(planned.action)
         assert isinstance(action, Change)
-        try:
-            image = before_image(services, run_id, change)
-        except InvalidInput:
-            continue  # `lost_of` names it
+        image = images[change.key]
         receipt = Receipt.from_json(change.receipt, image)
         world = services.connections.world(writable=False, earlier=tuple(back))
         conflicts = action.conflicts(planned, receipt, world)

@@ -12,11 +12,12 @@ from datetime import timedelta
 from engine.domain.entry import Entry
 from engine.journal.rows import MeasureRow
 from engine.language.program import ActionNode, Program
+from engine.language.shownforms import WEEK
 from engine.planning.addresses import find_node
 from engine.planning.progress import RunProgress
 from engine.running.resources import resident
 
-KEPT = timedelta(days=7)  # then it is forgotten
+KEPT = timedelta(seconds=WEEK)  # then it is forgotten
 _MESSAGE = 500  # characters of a failure that are kept
 
 

@@ -10,7 +10,7 @@ from engine.planning.document import PlanDocument, PlanStep
 from engine.planning.progress import RunProgress, StepStatus
 from engine.planning.scope import RunFacts
 from engine.running.changes import changes_of, override_of, source_changes, source_of
-from engine.running.conflicts import conflicts_of, lost_of, wanted_changes
+from engine.running.conflicts import conflicts_of, images_of, wanted_changes
 from engine.running.services import Services
 from engine.running.session import Session
 
@@ -110,7 +110,8 @@ def _annotate(
     services: Services, step: PlanStep, node: RestoreNode, source: str, override: str
 ) -> PlanStep:
     changes = wanted_changes(services, source, node.restore)
-    found, lost = conflicts_of(services, source, changes), lost_of(services, source, changes)
+    images, lost = images_of(services, source, changes)
+    found = conflicts_of(services, changes, images)
     detail = {**step.detail, "conflicts": {name: list(text) for name, text in found.items()}}
     if lost:
         detail["lost"] = dict(lost)

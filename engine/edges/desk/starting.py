@@ -22,7 +22,7 @@ from engine.planning.graph import graph
 from engine.planning.outlook import limits_of, outlook
 from engine.planning.planner import trigger_of
 from engine.running.changes import UNDO_PLAYBOOK
-from engine.running.conflicts import conflicts_of, lost_of, wanted_changes
+from engine.running.conflicts import conflicts_of, images_of, wanted_changes
 from engine.running.planning import preview_undo
 from engine.running.views import public_plan, run_view
 
@@ -203,9 +203,7 @@ class Starting(Reading):
         """
         require(actor, Level.OPERATOR, "undo a run")
         row = self._read(lambda tx: find_run(tx, run))
-        self._refuse_lost(row, steps)
-        if not override:
-            self._refuse_conflicts(row, steps)
+        self._refuse_in_the_way(row, steps, override)
         made = self.app.commands.undo(row.id, actor, tuple(steps), override)
         return self._run_line(made["run"])
 
@@ -232,18 +230,16 @@ class Starting(Reading):
             document = self.app.planner.preview(program, inputs)
         return self._shown(program, document)
 
-    def _refuse_lost(self, row: RunRow, steps: Sequence[str]) -> None:
-        services = self.app.services
-        lost = lost_of(services, row.id, wanted_changes(services, row.id, steps))
-        if lost:
-            text = "; ".join(f"{step}: {why}" for step, why in lost.items())
-            raise Refused(f"{text}. Nothing was started; --step names the steps to undo without it")
-
-    def _refuse_conflicts(self, row: RunRow, steps: Sequence[str]) -> None:
+    def _refuse_in_the_way(self, row: RunRow, steps: Sequence[str], override: str) -> None:
         services = self.app.services
         if row.playbook == UNDO_PLAYBOOK:
             return  # its undo makes changes anew, planned on the world as it is
-        found = conflicts_of(services, row.id, wanted_changes(services, row.id, steps))
+        changes = wanted_changes(services, row.id, steps)
+        images, lost = images_of(services, row.id, changes)
+        if lost:
+            text = "; ".join(f"{step}: {why}" for step, why in lost.items())
+            raise Refused(f"{text}. Nothing was started; --step names the steps to undo without it")
+        found = {} if override else conflicts_of(services, changes, images)
         if not found:
             return
         text = "; ".join(f"{step}: {why}" for step, whys in found.items() for why in whys)

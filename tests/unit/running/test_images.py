@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from engine.domain.run import RunState
-from engine.running.conflicts import conflicts_of, lost_of, wanted_changes
+from engine.running.conflicts import conflicts_of, images_of, wanted_changes
 from engine.running.services import Retention
 from tests.harness import ALICE, BOB, Harness
 from tests.harness_programs import program, setting
@@ -45,8 +45,9 @@ def test_an_image_that_was_forgotten_is_told_and_the_change_stays(
     engine.pass_time(3 * HOUR, step=600)
     assert engine.row(run).state is RunState.SUCCEEDED
     changes = wanted_changes(engine.services, run, ())
-    assert list(lost_of(engine.services, run, changes)) == ["one"], "it is older than an hour"
-    assert conflicts_of(engine.services, run, changes) == {}
+    images, lost = images_of(engine.services, run, changes)
+    assert list(lost) == ["one"], "it is older than an hour"
+    assert conflicts_of(engine.services, changes, images) == {}
 
     undo = undone(engine, run)
     assert engine.row(undo).state is RunState.NEEDS_HUMAN
@@ -73,7 +74,8 @@ def test_images_are_kept_for_ever_where_nothing_says_otherwise(engine: Harness) 
     run = engine.run(program(setting("one", "x", 2))).id
     engine.clock.advance(10 * 365 * 86400)
     engine.settle()
-    assert lost_of(engine.services, run, wanted_changes(engine.services, run, ())) == {}
+    _, lost = images_of(engine.services, run, wanted_changes(engine.services, run, ()))
+    assert lost == {}
     assert engine.row(undone(engine, run)).state is RunState.SUCCEEDED
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from engine.domain.errors import InvalidInput, Refused
 from engine.domain.run import RunState
-from engine.running.conflicts import conflicts_of, wanted_changes
+from engine.running.conflicts import conflicts_of, images_of, wanted_changes
 from tests.harness import ALICE, BOB, Harness
 from tests.harness_programs import program, setting
 from tests.toys import Table
@@ -36,7 +36,8 @@ def _carried(engine: Harness, run_id: str) -> RunState:
 def test_what_the_runs_own_later_steps_left_is_no_conflict(engine: Harness) -> None:
     row = engine.run(program(setting("one", "x", 2), setting("two", "x", 3)))
     changes = wanted_changes(engine.services, row.id, ())
-    assert conflicts_of(engine.services, row.id, changes) == {}
+    images, _ = images_of(engine.services, row.id, changes)
+    assert conflicts_of(engine.services, changes, images) == {}
 
 
 def test_a_conflict_is_found_before_and_shown_in_the_plan_that_people_approve(
@@ -45,7 +46,8 @@ def test_a_conflict_is_found_before_and_shown_in_the_plan_that_people_approve(
     row = engine.run(program(setting("one", "x", 2), setting("two", "y", 3)))
     table.values["x"] = 77
     changes = wanted_changes(engine.services, row.id, ())
-    assert conflicts_of(engine.services, row.id, changes) == {
+    images, _ = images_of(engine.services, row.id, changes)
+    assert conflicts_of(engine.services, changes, images) == {
         "one": ["value was set to 2 and is 77 now"]
     }
     undo = engine.commands.undo(row.id, ALICE)["run"]
