@@ -11,15 +11,23 @@ from engine.language.explain import Report
 from engine.language.known import Known
 from engine.language.rehearsalforms import RehearsalFile
 from engine.language.rehearsalsteps import Addresses
-from engine.language.shownforms import WEEK, BatchForm, ShownForm, Stages, TopForm, WarmedForm
+from engine.language.shownforms import (
+    INTERVALS,
+    WEEK,
+    BatchForm,
+    ShownForm,
+    Stages,
+    TopForm,
+    WarmedForm,
+    is_series,
+    is_window,
+)
 from engine.language.stepforms import STEP_KINDS
 from engine.language.units import format_duration
 from engine.language.yamlsource import Node
 
 # Kinds of steps that a stage can be named after: an action's stage is the action.
 _KINDS = tuple(kind for kind in STEP_KINDS if kind != "action")
-_MINUTE = 60.0
-_INTERVALS = 1000  # of a series, at most
 _MOMENTS = ("at", "after")
 
 
@@ -130,13 +138,13 @@ class _Check:
     def _metrics(self) -> None:
         form, node = self.shown.metrics, self.node.at("metrics")
         assert form is not None
-        if not _MINUTE <= form.since <= WEEK:
+        if not is_window(form.since):
             what = f"what is measured is shown for one minute to {format_duration(WEEK)}"
             self.report.error(node.at("since"), what, found=format_duration(form.since))
-        elif not 1 <= form.every <= form.since or form.since / form.every > _INTERVALS:
+        elif not is_series(form.since, form.every):
             about = format_duration(form.since)
             what = f"{about} in steps of {format_duration(form.every)} make no series"
-            hint = f"every is from 1s to the window, in at most {_INTERVALS} intervals"
+            hint = f"every is from 1s to the window, in at most {INTERVALS} intervals"
             key = "every" if "every" in node.keys else "since"
             self.report.error(node.at(key), what, hint=hint)
         self._stages(form.stages, node.get("stages"))

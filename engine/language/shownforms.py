@@ -17,6 +17,18 @@ from engine.language.program import Comparison
 
 OPERATORS = ("<=", ">=", "==", "!=", "<", ">")
 WEEK = 7 * 86400.0  # seconds; what is measured is kept so long
+INTERVALS = 1000  # of a series, at most
+
+
+def is_window(since: float) -> bool:
+    """Tell whether what was measured is shown for so many seconds: a minute to a week."""
+    return 60.0 <= since <= WEEK
+
+
+def is_series(since: float, every: float) -> bool:
+    """Tell whether a window makes a series in steps of `every` seconds."""
+    return 1 <= every <= since and since / every <= INTERVALS
+
 
 CategoryName = Literal[
     "transient", "resource", "rate_limit", "configuration", "data", "permanent", "unclassified"

@@ -10,8 +10,8 @@ from engine.domain.run import ENDS, RunState
 from engine.edges.desk.reading import Reading
 from engine.journal.rows import Page
 from engine.journal.store import Tx
+from engine.language.shownforms import is_series, is_window
 from engine.running.measures import measures
-from engine.running.measuring import KEPT
 from engine.running.views import run_batches, run_view
 
 _UNDER_WAY = tuple(state for state in RunState if state not in ENDS)
@@ -46,9 +46,9 @@ class Measuring(Reading):
         Raises:
             InvalidInput: the window is longer than a week, or the interval is no part of it.
         """
-        if not 60 <= since <= KEPT.total_seconds():
+        if not is_window(since):
             raise InvalidInput("since is from one minute to seven days (7d)")
-        if not 1 <= every <= since or since / every > 1000:
+        if not is_series(since, every):
             raise InvalidInput("every is from one second to the window, in at most 1000 intervals")
         width = timedelta(seconds=every)
 
