@@ -8,6 +8,7 @@ from typing import Any
 from engine.domain.canonical import JsonObject
 from engine.domain.errors import StanchError
 from engine.domain.message import Message, Section, say
+from engine.edges.oncall.calls import calls
 from engine.edges.problems import problem_of
 from engine.incidents.telling.words import cut, first_up, lines
 
@@ -74,15 +75,7 @@ def incident(item: JsonObject) -> Message:
 def on_call(view: JsonObject) -> Message:
     """Return who is on call now and next, by schedule, and whom each level calls in which order."""
     duty = [_duty(one) for one in view["schedules"]]
-    holds = {
-        one["schedule"]: ", ".join(one["on_call"]) or ("not known" if one["trouble"] else "nobody")
-        for one in view["schedules"]
-    }
-    chains = {one["chain"]: one["contacts"] for one in view["chains"]}
-    levels = [
-        f"{name}: {' → '.join(_contact(one, holds) for one in chains.get(level['chain'], ()))}"
-        for name, level in view["levels"].items()
-    ]
+    levels = [f"{level}: {told}" for level, told in calls(view).items()]
     parts = (("On call", duty), ("Called, in this order", levels))
     sections = [Section(f"{title}:\n{lines(told, 1200)}") for title, told in parts if told]
     nothing = Section("No escalation is configured, so nobody is on call: see docs/escalation.md")
@@ -98,11 +91,6 @@ def _duty(row: Mapping[str, Any]) -> str:
         return told
     when = f" from {following['at'][:16]}Z" if following["at"] else ""
     return f"{told}, then {', '.join(following['on_call']) or 'nobody'}{when}"
-
-
-def _contact(rung: Mapping[str, Any], holds: Mapping[str, str]) -> str:
-    who = f" ({holds[rung['on_call']]})" if rung["on_call"] in holds else ""
-    return f"{rung['title']}{who}"
 
 
 def run(item: JsonObject) -> Message:

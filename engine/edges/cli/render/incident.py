@@ -9,6 +9,7 @@ from rich.text import Text
 
 from engine.domain.canonical import JsonObject
 from engine.edges.cli.render.style import clean, facts, pairs, state_text, table, when
+from engine.edges.oncall.calls import calls
 from engine.planning.decision import spell
 
 
@@ -162,23 +163,8 @@ def on_call(data: JsonObject) -> RenderableType:
 
 
 def _levels(data: JsonObject) -> RenderableType:
-    """Whom each level calls, in their order, by the names of those who are on call now."""
-    holds = {
-        one["schedule"]: ", ".join(one["on_call"]) or ("not known" if one["trouble"] else "nobody")
-        for one in data["schedules"]
-    }
-    chains = {one["chain"]: one["contacts"] for one in data["chains"]}
-    rows = (
-        (
-            level,
-            rule["chain"],
-            " → ".join(
-                f"{one['title']} ({holds[one['on_call']]})" if one["on_call"] else one["title"]
-                for one in chains.get(rule["chain"], ())
-            ),
-        )
-        for level, rule in data["levels"].items()
-    )
+    told = calls(data)
+    rows = ((level, rule["chain"], told[level]) for level, rule in data["levels"].items())
     return table(("LEVEL", "CHAIN", "CALLS"), rows)
 
 
