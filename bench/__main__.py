@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 import tempfile
 from pathlib import Path
 
 from bench.measure import Bench, Size
-from bench.report import Line, table
+from bench.report import Line, say, show
 from bench.subjects import FloorProcess, StanchProcess
 
 
@@ -81,17 +80,9 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
 
-    def say(text: str) -> None:
-        sys.stderr.write(f"… {text}\n")
-
     with tempfile.TemporaryDirectory(prefix="stanch-bench-") as folder:
         lines = measure(Bench(Path(folder), Size.of(quick=options.quick), say))
-    if options.json:
-        sys.stdout.write(json.dumps([line.as_json() for line in lines], indent=2) + "\n")
-    else:
-        from rich.console import Console
-
-        Console(highlight=False, width=None if sys.stdout.isatty() else 130).print(table(lines))
+    show(lines, as_json=options.json, width=130)
     missed = [line for line in lines if line.stands == "MISSED"] if options.check else []
     for line in missed:
         sys.stderr.write(f"missed: {line.told}\n")

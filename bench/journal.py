@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sqlite3
 import sys
 import tempfile
@@ -14,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.measure import Bench, Size
-from bench.report import Line, table
+from bench.report import Line, say, show
 from bench.subjects import StanchProcess
 from engine.domain.alert import Alert, AlertStatus, Delivery
 from engine.domain.entry import Entry
@@ -221,18 +220,10 @@ def main() -> int:
     options = parser.parse_args()
     history, parked = (200, 50) if options.quick else (options.history, options.parked)
 
-    def say(text: str) -> None:
-        sys.stderr.write(f"… {text}\n")
-
     with tempfile.TemporaryDirectory(prefix="stanch-bench-") as folder:
         bench = Bench(Path(folder), Size.of(quick=options.quick), say)
         lines = lines_of(bench, history=history, parked=parked)
-    if options.json:
-        sys.stdout.write(json.dumps([line.as_json() for line in lines], indent=2) + "\n")
-    else:
-        from rich.console import Console
-
-        Console(highlight=False, width=None if sys.stdout.isatty() else 150).print(table(lines))
+    show(lines, as_json=options.json, width=150)
     return 0
 
 

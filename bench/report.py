@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -68,6 +70,21 @@ def table(lines: Sequence[Line]) -> object:
             line.stands,
         )
     return shown
+
+
+def show(lines: Sequence[Line], *, as_json: bool, width: int) -> None:
+    """Print the lines: as one JSON document, or as a table, `width` wide where nobody sits before it."""
+    if as_json:
+        sys.stdout.write(json.dumps([line.as_json() for line in lines], indent=2) + "\n")
+        return
+    from rich.console import Console
+
+    Console(highlight=False, width=None if sys.stdout.isatty() else width).print(table(lines))
+
+
+def say(text: str) -> None:
+    """Tell how far it is."""
+    sys.stderr.write(f"… {text}\n")
 
 
 def _number(value: float) -> str:
