@@ -38,8 +38,9 @@ def migrate(url: str) -> None:
     """
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite":
-        _make_file(Path(parsed.database or ""))
-        if _is_current(Path(parsed.database or "")) or _is_made(Path(parsed.database or "")):
+        path = Path(parsed.database or "")
+        _make_file(path)
+        if _is_current(path) or _is_made(path):
             return
     engine = _engine(parsed)
     try:

@@ -25,6 +25,14 @@ from tests.unit.edges.app import RULE, App, served
 ALICE = Actor("alice", frozenset({"operator", "sre"}))
 
 
+def applied(app: App) -> str:
+    """Drive a run through its gate to its end; return its id."""
+    made, gate, fingerprint = app.gated_run()
+    app.commands.approve(gate, ALICE, "", fingerprint)
+    app.settle()
+    return made
+
+
 @pytest.fixture
 def desk(app: App) -> Desk:
     return Desk(app)
@@ -144,9 +152,7 @@ def test_plan_out_and_run_plan_over_the_api(
 def test_undo_plan_and_override_over_the_api(
     app: App, url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    made, gate, fingerprint = app.gated_run()
-    app.commands.approve(gate, ALICE, "", fingerprint)
-    app.settle()
+    made = applied(app)
     assert run(["undo", made, "--plan", "--server", url]) == 0
     assert "value: 5 → 1" in capsys.readouterr().out
     app.table.values["x"] = 9
@@ -160,9 +166,7 @@ def test_undo_plan_and_override_over_the_api(
 def test_an_undo_without_its_before_image_is_refused_whatever_is_said(
     app: App, url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    made, gate, fingerprint = app.gated_run()
-    app.commands.approve(gate, ALICE, "", fingerprint)
-    app.settle()
+    made = applied(app)
     later = app.clock.now() + timedelta(days=1)
     assert app.store.write(lambda tx: tx.blobs.prune_images(later)) == 1
     assert run(["undo", made, "--plan", "--server", url]) == 0
