@@ -38,16 +38,22 @@ _COLUMNS = (
 )
 
 
-def _accept(dialect: str) -> Any:
+_IDENTITY = (T.c.fingerprint, T.c.starts_at, T.c.status)
+
+
+def _add(dialect: str) -> Any:
     values = {c.name: p(c.name) for c in T.c if c.name not in {"seq", "decided", "deliveries"}}
     core = dialect_insert(dialect, T).values({**values, "decided": ZERO, "deliveries": ONE})
-    return core.on_conflict_do_update(
-        index_elements=[T.c.fingerprint, T.c.starts_at, T.c.status],
-        set_={"deliveries": T.c.deliveries + ONE, "last_at": core.excluded.last_at},
-    ).returning(T.c.id, T.c.deliveries)
+    return core.on_conflict_do_nothing(index_elements=_IDENTITY)
 
 
-ACCEPT = Statement(_accept)
+ADD = Statement(_add)
+AGAIN = Statement(
+    update(T)
+    .where(*(column == p(column.name) for column in _IDENTITY), T.c.id != p("id"))
+    .values(deliveries=T.c.deliveries + ONE, last_at=p("last_at"))
+    .returning(T.c.id)
+)
 UNDECIDED = Statement(
     select(*_COLUMNS)
     .where(T.c.decided == ZERO)
@@ -118,30 +124,39 @@ class Alerts(Repository):
         now = self._now()
         receiver, group_key = clean(delivery.receiver), clean(delivery.group_key)
         group_labels = dumps(dict(delivery.group_labels))
-        answer = []
-        for alert in delivery.alerts:
-            ((alert_id, times),) = self._s.take(
-                ACCEPT,
-                id=new_id("alert"),
-                fingerprint=clean(alert.fingerprint),
-                status=alert.status.value,
-                starts_at=micros(alert.starts_at),
-                ends_at=maybe_micros(alert.ends_at),
-                name=clean(alert.name),
-                labels=dumps(dict(alert.labels)),
-                annotations=dumps(dict(alert.annotations)),
-                generator_url=clean(alert.generator_url),
-                receiver=receiver,
-                group_key=group_key,
-                group_labels=group_labels,
-                received_at=now,
-                last_at=now,
-            )
-            answer.append((alert_id, times == 1))
+        rows: list[dict[str, Any]] = [
+            {
+                "id": new_id("alert"),
+                "fingerprint": clean(alert.fingerprint),
+                "status": alert.status.value,
+                "starts_at": micros(alert.starts_at),
+                "ends_at": maybe_micros(alert.ends_at),
+                "name": clean(alert.name),
+                "labels": dumps(dict(alert.labels)),
+                "annotations": dumps(dict(alert.annotations)),
+                "generator_url": clean(alert.generator_url),
+                "receiver": receiver,
+                "group_key": group_key,
+                "group_labels": group_labels,
+                "received_at": now,
+                "last_at": now,
+            }
+            for alert in delivery.alerts
+        ]
+        # One statement for all of them; which were known already is asked only where some were.
+        if self._s.many(ADD, rows) == len(rows):
+            answer = [(row["id"], True) for row in rows]
+        else:
+            answer = [self._known(row) for row in rows]
         if delivery.truncated or delivery.over_limit or delivery.unreadable:
             self._record(delivery, receiver, group_key, now)
         self._s.touch("alerts")
         return answer
+
+    def _known(self, row: Mapping[str, Any]) -> tuple[str, bool]:
+        """Count one more delivery of an alert, unless it was this one that brought it."""
+        found = self._s.take(AGAIN, **row)
+        return (found[0][0], False) if found else (row["id"], True)
 
     def _record(self, delivery: Delivery, receiver: str, group_key: str, now: int) -> None:
         unreadable = [{"reason": each.reason, "raw": each.raw} for each in delivery.unreadable]

@@ -43,9 +43,10 @@ class _PostgresSession(Session):
             self.dirty = True
             raise self._server.broken(self._connection, error) or error from None
 
-    def _execute_many(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
+    def _execute_many(self, sql: str, rows: Sequence[Sequence[Any]]) -> int:
         try:
             self._cursor.executemany(sql.encode(), rows)
+            return self._cursor.rowcount
         except self._error as error:
             self.dirty = True
             raise self._server.broken(self._connection, error) or error from None

@@ -88,13 +88,14 @@ class Session(ABC):
         rows = self.all(statement, **values)
         return rows[0] if rows else None
 
-    def many(self, statement: Statement, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Run a writing statement once for each of `rows`."""
+    def many(self, statement: Statement, rows: Iterable[Mapping[str, Any]]) -> int:
+        """Run a writing statement once for each of `rows`; return how many rows it changed in all."""
         compiled = self._ready(statement)
         prepared = [compiled.arguments(values) for values in rows]
-        if prepared:
-            self._execute_many(compiled.sql, prepared)
+        count = self._execute_many(compiled.sql, prepared) if prepared else 0
+        if count > 0:
             self.changed = self.dirty = True
+        return count
 
     def query(self, core: Executable) -> Sequence[Row]:
         """Run a statement that is put together for the occasion (lists with filters)."""
@@ -143,7 +144,7 @@ class Session(ABC):
     def _execute(self, sql: str, values: Sequence[Any]) -> int: ...
 
     @abstractmethod
-    def _execute_many(self, sql: str, rows: Sequence[Sequence[Any]]) -> None: ...
+    def _execute_many(self, sql: str, rows: Sequence[Sequence[Any]]) -> int: ...
 
     @abstractmethod
     def _fetch(self, sql: str, values: Sequence[Any]) -> Sequence[Row]: ...

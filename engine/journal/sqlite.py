@@ -104,9 +104,9 @@ class _SqliteSession(Session):
             self.dirty = True
             raise broken(self._path, error) or error from None
 
-    def _execute_many(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
+    def _execute_many(self, sql: str, rows: Sequence[Sequence[Any]]) -> int:
         try:
-            self._cursor.executemany(sql, rows)
+            return self._cursor.executemany(sql, rows).rowcount
         except sqlite3.Error as error:
             self.dirty = True
             raise broken(self._path, error) or error from None
