@@ -273,9 +273,14 @@ class Application(Reaching, Warming):
             auth=self._intake_auth(),
             node=self.node,
         )
-        route = intake_route(self.store, settings, on_accepted, on_answer)
+        route = intake_route(self.store, settings, on_accepted, on_answer, self._decide_along)
         self._intake = route.endpoint
         return route
+
+    def _decide_along(self) -> None:
+        """Decide a delivery in the commit that accepts it, where this process decides at all."""
+        if self._triage_thread is not None:
+            self.triage.hurry()
 
     def _accepting(self) -> bool:
         """Whether a burst of deliveries comes in just now: then deciding and claiming give way."""

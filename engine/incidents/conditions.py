@@ -67,6 +67,21 @@ class Answers:
             return error
 
 
+class Asks(Exception):
+    """A condition wants a query where none may be made."""
+
+
+class Unasked(Answers):
+    """Answers where there is no time to ask anybody."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+
+    def ask(self, query: Query) -> float | None:
+        """Raises Asks."""
+        raise Asks(query.connection)
+
+
 def judge(condition: Condition, scope: Scope, ask: Ask) -> Judgement:
     """Return whether `condition` holds for what `scope` describes. Never raises for what people wrote."""
     found = _judge(condition, scope, ask)

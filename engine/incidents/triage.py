@@ -3,13 +3,15 @@
 One round: read the undecided alerts, match rules and judge conditions (queries included) outside any
 transaction, then claim and decide the batch in one. A crash in between leaves the alerts undecided and
 the next round finds them; a decided alert is never decided again.
+
+Where little comes in and no rule asks anybody outside, `hurry` decides in the commit that accepts.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,7 +20,7 @@ from engine.domain.alert import AlertStatus
 from engine.domain.errors import NotFound, Refused, StoreUnavailable
 from engine.domain.people import Actor
 from engine.incidents.ahead import Ahead
-from engine.incidents.conditions import Answers
+from engine.incidents.conditions import Answers, Asks, Unasked
 from engine.incidents.deciding import Deciding, Desk
 from engine.incidents.matching import (
     Match,
@@ -39,8 +41,10 @@ from engine.running.yielding import GiveWay, go_on
 
 _LOG = logging.getLogger("stanch.triage")
 BATCH = 100
+HURRIED = 20  # alerts that the commit of a delivery takes along; the sender's answer waits for them
 _SLOWEST = 1.0  # seconds between looks, whatever wakes us or not
 _BACK_OFF = 0.5
+_AFTER = 0.01  # seconds to let runs begin that a hurried decision made, before the next look
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,9 @@ def leave_to_workers(tx: Tx) -> Callable[[], None]:
 
 
 _Pair = tuple[AlertRow | None, str, str]  # the alert, its id, the rule
+_Decided = tuple[
+    Counter[tuple[str, str]], Callable[[], None]
+]  # what was decided, what begins its runs
 
 
 @dataclass(frozen=True)
@@ -119,11 +126,13 @@ class Triage:
             else None
         )
         self._wake = threading.Event()
+        self._calm = False  # whether what last came was decided in hurry: nothing waits for a look
         self._rest = 0.0  # seconds until something is due by itself, as of the last tick
         self.next_due: datetime | None = (
             None  # when something is due by itself, as of the last tick
         )
         self.counts: Counter[tuple[str, str]] = Counter()  # (verdict, reason) since the start
+        self._hurried: deque[Counter[tuple[str, str]]] = deque()  # not in `counts` yet
         self.trouble: str | None = None  # why the last round of `serve` failed; None: it did not
 
     def reload(self, rules: Sequence[Rule]) -> None:
@@ -143,6 +152,8 @@ class Triage:
         Raises:
             StoreUnavailable: nothing of the failed part was kept; it is due again.
         """
+        while self._hurried:
+            self.counts.update(self._hurried.popleft())
         look = self._store.read(self._look)
         if len(look.rows) == BATCH:
             self._urgent()
@@ -154,6 +165,36 @@ class Triage:
         self.next_due = min(times, default=None)
         self._rest = max(0.001, (min(times) - look.now).total_seconds()) if times else _SLOWEST
         return done
+
+    def hurry(self) -> None:
+        """Decide what the delivery brings that was handed in just before, in the commit that accepts it.
+
+        That is a commit and a thread's wake-up less between an alert and its effect. Where a rule wants a
+        query, much waits, or deciding fails, the alerts stay undecided and `tick` takes them. Never waits.
+
+        Raises:
+            StoreUnavailable: the store is closed.
+        """
+        book = self._book
+
+        def work(tx: Tx) -> _Decided | None:
+            rows = tx.alerts.undecided(HURRIED + 1)
+            if not rows or len(rows) > HURRIED:
+                return None
+            try:
+                prepared = [self._prepare(book, row, Unasked()) for row in rows]
+            except Asks:
+                return None
+            return self._work(book, prepared)(tx)
+
+        def told(decided: _Decided | None, _: BaseException | None) -> None:
+            self._calm = decided is not None
+            if decided is not None:
+                counts, begin = decided
+                begin()
+                self._hurried.append(counts)
+
+        self._store.hand_in(work, told)
 
     def run_once(self, limit: int = BATCH) -> int:
         """Decide up to `limit` undecided alerts, oldest first; return how many."""
@@ -197,6 +238,8 @@ class Triage:
         unlisten = self._store.listen(self._heard)
         try:
             while not stop.is_set():
+                if self._calm:
+                    self._calm = stop.wait(_AFTER)
                 self._wake.clear()
                 try:
                     self._give_way(stop, self._urgent)
@@ -264,16 +307,14 @@ class Triage:
         self.counts.update(counts)
         return len(prepared)
 
-    def _work(
-        self, book: RuleBook, prepared: Sequence[Prepared]
-    ) -> Callable[[Tx], tuple[Counter[tuple[str, str]], Callable[[], None]]]:
+    def _work(self, book: RuleBook, prepared: Sequence[Prepared]) -> Callable[[Tx], _Decided]:
         """Return the unit of work that decides a batch. It may be run more than once.
 
         It returns what was decided, and what begins the runs that were claimed along.
         """
         fresh = [one.row.id for one in prepared if one.postponed is None]
 
-        def work(tx: Tx) -> tuple[Counter[tuple[str, str]], Callable[[], None]]:
+        def work(tx: Tx) -> _Decided:
             tx.alerts.hold(one.row.alert for one in prepared)
             claimed = tx.alerts.claim(fresh) if fresh else frozenset()
             deciding = Deciding(tx, book, self._desk)

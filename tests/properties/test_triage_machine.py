@@ -27,6 +27,7 @@ from hypothesis.stateful import (
 
 from engine.domain.alert import Alert
 from engine.domain.run import RunState
+from engine.incidents.triage import HURRIED
 from tests.unit.incidents import kit as k
 
 RULES = (
@@ -74,6 +75,13 @@ class Model:
             self.ended.add((alert.fingerprint, alert.starts_at))
 
     def decide(self, now: datetime) -> None:
+        self.decide_fresh(now)
+        due = [one for one in self.waiting if one[2] <= now]
+        self.waiting = [one for one in self.waiting if one[2] > now]
+        for alert, name, _ in due:
+            self._ask(alert, name, now)
+
+    def decide_fresh(self, now: datetime) -> None:
         fresh, self.undecided = self.undecided, []
         for alert in fresh:
             if alert.status.value == "resolved":
@@ -81,10 +89,6 @@ class Model:
             else:
                 for name in TAKES[alert.labels["alertname"]]:
                     self._ask(alert, name, now)
-        due = [one for one in self.waiting if one[2] <= now]
-        self.waiting = [one for one in self.waiting if one[2] > now]
-        for alert, name, _ in due:
-            self._ask(alert, name, now)
 
     def _ask(self, alert: Alert, name: str, now: datetime) -> None:
         identity = (alert.fingerprint, alert.starts_at)
@@ -171,6 +175,14 @@ class TriageMachine(RuleBasedStateMachine):
     @rule()
     def tick(self) -> None:
         self._settle()
+
+    @rule()
+    def hurry(self) -> None:
+        """Decide what was just delivered with its commit, as the intake does where little comes in."""
+        self.kit.triage.hurry()
+        self.kit.store.write(lambda _: None)  # it is in turn behind it
+        if len(self.model.undecided) <= HURRIED:
+            self.model.decide_fresh(self.kit.clock.now())
 
     def _settle(self) -> None:
         self.kit.triage.drain()

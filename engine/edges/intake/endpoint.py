@@ -77,6 +77,10 @@ class Accepted:
 Answered = Callable[[int], None]
 
 
+def _later() -> None:
+    """Decide along with no delivery."""
+
+
 class _TooLarge(Exception):
     pass
 
@@ -91,6 +95,8 @@ class Intake:
     Parameters:
         on_accepted: called after the commit of every delivery, for metrics and wake-ups; quick.
         on_answer: called with every status code that is answered.
+        decide: hands in, without waiting, what decides the delivery just handed in: called where little
+            comes in, so that both share a commit. May raise StoreUnavailable.
     """
 
     def __init__(
@@ -99,11 +105,13 @@ class Intake:
         settings: IntakeSettings,
         on_accepted: Callable[[Accepted], None] | None = None,
         on_answer: Answered | None = None,
+        decide: Callable[[], None] = _later,
     ) -> None:
         self._store = store
         self._settings = settings
         self._on_accepted = on_accepted
         self._on_answer = on_answer
+        self._decide = decide
         self.waiting = 0
         self._pressed = float("-inf")
 
@@ -192,6 +200,8 @@ class Intake:
             loop.call_soon_threadsafe(_settle, waiter, new, error)
 
         self._store.hand_in(work, told)
+        if not self.busy():
+            self._decide()
         timer = loop.call_later(
             self._settings.commit_timeout, _settle, waiter, None, TimeoutError()
         )
@@ -274,6 +284,7 @@ def intake_route(
     settings: IntakeSettings,
     on_accepted: Callable[[Accepted], None] | None = None,
     on_answer: Answered | None = None,
+    decide: Callable[[], None] = _later,
 ) -> Route:
     """Return the route to be mounted in the web application: `app.router.routes.append(...)`."""
-    return Route(PATH, Intake(store, settings, on_accepted, on_answer), name="intake")
+    return Route(PATH, Intake(store, settings, on_accepted, on_answer, decide), name="intake")

@@ -183,7 +183,10 @@ def test_a_few_senders_at_once_are_no_burst(together: int, burst: bool) -> None:
     """Deciding gives way to a burst. Two Alertmanagers on a busy evening must not put their own repairs off."""
     store = HandStore()
     store.hold = True
-    route = intake_route(cast(Store, store), IntakeSettings())
+    along: list[int] = []  # how many deliveries had been handed in when deciding was
+    route = intake_route(
+        cast(Store, store), IntakeSettings(), decide=lambda: along.append(len(store.held))
+    )
     intake = cast(Intake, route.app)
 
     async def main() -> bool:
@@ -200,6 +203,9 @@ def test_a_few_senders_at_once_are_no_burst(together: int, burst: bool) -> None:
 
     assert intake.busy() is False
     assert asyncio.run(main()) is burst
+    assert along == list(range(1, min(together, FEW) + 1)), (
+        "right behind its delivery, or not at all"
+    )
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "OPTIONS"])
