@@ -5,7 +5,8 @@ from __future__ import annotations
 import statistics
 import time
 
-from engine.language.matchers import Matcher, parse_matcher
+from engine.language.matcherreading import parse_matcher
+from engine.language.matchers import Matcher
 from engine.language.matchindex import MatchIndex
 
 

@@ -37,14 +37,15 @@ from engine.edges.settings.slack import SlackConfig, check_slack
 from engine.language.diagnostics import (
     Diagnostic,
     InvalidProject,
+    Report,
     arranged,
     clipped,
     listed,
 )
-from engine.language.explain import Report, read_form
+from engine.language.explain import read_form
 from engine.language.fields import Form
 from engine.language.project import read_source
-from engine.language.yamlsource import Node
+from engine.language.yamlnodes import Node
 
 DEFAULT_PATH = "stanch.yaml"
 _NAME = re.compile(r"[a-z][a-z0-9_-]*\Z")

@@ -13,11 +13,11 @@ from typing import Any
 from engine.domain.canonical import canonical_json
 from engine.domain.errors import ActionFailed, Category, InvalidInput
 from engine.incidents.ports import QueryPort
+from engine.language.comparisons import format_comparison, holds
 from engine.language.matchers import matches_all
 from engine.language.program import Query
 from engine.language.rules import Condition
 from engine.language.templates import evaluate, render
-from engine.language.units import format_comparison, holds
 
 Ask = Callable[[Query], float | None]
 Scope = Mapping[str, Any]

@@ -20,9 +20,9 @@ from engine.incidents.deciding import Deciding, Desk
 from engine.incidents.matching import RuleBook, fire_scope
 from engine.incidents.ports import QueryPort
 from engine.journal.store import Store, Tx
+from engine.language.comparisons import format_comparison, holds
 from engine.language.rules import QueryTrigger, Rule, Schedule
 from engine.language.schedules import next_fire
-from engine.language.units import format_comparison, holds
 from engine.planning.decision import Verdict, misfired, spell
 
 GRACE = timedelta(seconds=60)  # a fire this late is still on time; later it is a misfire

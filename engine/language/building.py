@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
-from engine.language.explain import Report
+from engine.language.diagnostics import Report
 from engine.language.fields import Form
 from engine.language.known import Known
 from engine.language.parameters import merged

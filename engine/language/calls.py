@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from engine.language.explain import Report
+from engine.language.diagnostics import Report
 from engine.language.reading import Playbook, Step
 from engine.language.stepforms import CallStep
 

@@ -9,6 +9,7 @@ from typing import Literal
 from engine.domain.canonical import JsonObject
 from engine.domain.errors import InvalidInput
 from engine.language.problems import nearest
+from engine.language.yamlnodes import Node
 
 _MOST_NAMES = 12
 _MOST_SHOWN = 70
@@ -53,6 +54,38 @@ class Diagnostic:
             "expected": self.expected,
             "hint": self.hint,
         }
+
+
+class Report:
+    """Collects what is wrong, at the place of a node."""
+
+    def __init__(self) -> None:
+        self.diagnostics: list[Diagnostic] = []
+
+    def error(
+        self,
+        node: Node,
+        message: str,
+        *,
+        found: str | None = None,
+        expected: str | None = None,
+        hint: str | None = None,
+        offset: int | None = None,
+    ) -> None:
+        """Add a mistake at `node`, or at the character `offset` of its text."""
+        line, column = node.place(offset)
+        name = node.source.name
+        self.diagnostics.append(Diagnostic(name, line, column, message, found, expected, hint))
+
+    def warning(self, node: Node, message: str, hint: str | None = None) -> None:
+        """Add something that works, but hardly as meant."""
+        line, column = node.place()
+        one = Diagnostic(node.source.name, line, column, message, hint=hint, severity="warning")
+        self.diagnostics.append(one)
+
+    @property
+    def failed(self) -> bool:
+        return any(one.is_error for one in self.diagnostics)
 
 
 def arranged(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:

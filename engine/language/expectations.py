@@ -12,15 +12,14 @@ from typing import Any
 
 from engine.domain.plan import Effect
 from engine.domain.run import TRANSITIONS
-from engine.language.diagnostics import clipped, listed, suggestion
-from engine.language.explain import Report
+from engine.language.diagnostics import Report, clipped, listed, suggestion
+from engine.language.durations import format_duration
 from engine.language.reading import Step
 from engine.language.rehearsalforms import ChangeForm, RehearsalFile
 from engine.language.rehearsalsteps import OWN_GATES, Addresses, parts_of
 from engine.language.rulereading import ReadRule
 from engine.language.stepforms import ActionStep
-from engine.language.units import format_duration
-from engine.language.yamlsource import Node
+from engine.language.yamlnodes import Node
 
 _UNREACHED = ("skipped", "not_reached")
 _ANY = "*"  # stands for any value of a change

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import types
-import typing
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from engine.language.diagnostics import Diagnostic, clipped, described, listed, suggestion
+from engine.language.diagnostics import Report, clipped, described, listed, suggestion
+from engine.language.locations import Loc, field_at, follow, model_at, names_at
 from engine.language.problems import nearest
-from engine.language.yamlsource import Node
+from engine.language.yamlnodes import Node
 
 F = TypeVar("F", bound=BaseModel)
-Loc = tuple[str | int, ...]
 
 _TYPES = {
     "string_type": "a text",
@@ -47,38 +45,6 @@ _LIMITS = {
     "too_long": ("max_length", "at most {} of them"),
     "string_pattern_mismatch": ("pattern", "a text that matches {}"),
 }
-
-
-class Report:
-    """Collects what is wrong, at the place of a node."""
-
-    def __init__(self) -> None:
-        self.diagnostics: list[Diagnostic] = []
-
-    def error(
-        self,
-        node: Node,
-        message: str,
-        *,
-        found: str | None = None,
-        expected: str | None = None,
-        hint: str | None = None,
-        offset: int | None = None,
-    ) -> None:
-        """Add a mistake at `node`, or at the character `offset` of its text."""
-        line, column = node.place(offset)
-        name = node.source.name
-        self.diagnostics.append(Diagnostic(name, line, column, message, found, expected, hint))
-
-    def warning(self, node: Node, message: str, hint: str | None = None) -> None:
-        """Add something that works, but hardly as meant."""
-        line, column = node.place()
-        one = Diagnostic(node.source.name, line, column, message, hint=hint, severity="warning")
-        self.diagnostics.append(one)
-
-    @property
-    def failed(self) -> bool:
-        return any(one.is_error for one in self.diagnostics)
 
 
 def read_form(
@@ -164,7 +130,7 @@ def _report(
             offset=context.get("offset"),
         )
         return
-    if kind == "model_type" and getattr(_named(model, loc), "conceals", False):
+    if kind == "model_type" and getattr(model_at(model, loc), "conceals", False):
         hint = "name the place of the secret: {env: NAME} or {file: path}"
         report.error(node, field + "a secret cannot stand here itself", hint=hint)
         return
@@ -261,119 +227,3 @@ def _unknown_field(
         expected=listed(known, 20) if known else None,
         hint=hint,
     )
-
-
-# ---- from a validation's location to a node and a type --------------------------------------------
-
-
-def follow(root: Node, loc: Loc) -> tuple[Node, Loc]:
-    """Return the deepest node on the way of a location, and the parts that remain.
-
-    Parts that name a member of a union have no node and are passed over.
-    """
-    node = root
-    rest: list[str | int] = []
-    for index, part in enumerate(loc):
-        child = node.get(part)
-        if child is not None:
-            node = child
-            rest = []
-        elif part == "[key]" and index:
-            return _parent(root, loc[:index]).key(str(loc[index - 1])), ()
-        else:
-            rest.append(part)
-    return node, tuple(part for part in rest if not _is_union_part(part))
-
-
-def _parent(root: Node, loc: Loc) -> Node:
-    return follow(root, loc[:-1])[0]
-
-
-def _is_union_part(part: str | int) -> bool:
-    if isinstance(part, int):
-        return False
-    return (
-        part in ("str", "int", "float", "bool", "none")
-        or not part.isidentifier()
-        or part[0].isupper()
-    )
-
-
-def field_at(model: type[BaseModel], loc: Loc) -> Any:
-    """Return pydantic's description of the field at a location, or None."""
-    owner = _type_at(model, loc[:-1])
-    if owner is None or not loc:
-        return None
-    for name, field in owner.model_fields.items():
-        if loc[-1] in (name, field.alias):
-            return field
-    return None
-
-
-def names_at(model: type[BaseModel], loc: Loc) -> list[str] | None:
-    """Return the field names of the mapping at a location, or None where that is no model."""
-    owner = _type_at(model, loc)
-    if owner is None:
-        return None
-    return [field.alias or name for name, field in owner.model_fields.items()]
-
-
-def _named(model: type[BaseModel], loc: Loc) -> type[BaseModel] | None:
-    """Return the model that a location wants, of a union the first that is one."""
-    field = field_at(model, loc)
-    if field is None:
-        return _type_at(model, loc)
-    models = [one for one in _members(field.annotation) if _is_model(one)]
-    return models[0] if models else None
-
-
-def _type_at(model: type[BaseModel], loc: Loc) -> type[BaseModel] | None:
-    current: Any = model
-    for part in loc:
-        if isinstance(part, str) and _is_model(current):
-            field = next(
-                (one for key, one in current.model_fields.items() if part in (key, one.alias)), None
-            )
-            if field is not None:
-                current = _bare(field.annotation)
-                continue
-        current = _inside(current, part)
-        if current is None:
-            return None
-    models = [one for one in _members(current) if _is_model(one)]
-    return models[0] if len(models) == 1 else None
-
-
-def _inside(current: Any, part: str | int) -> Any:
-    for member in _members(current):
-        if _is_model(member):
-            if part == member.__name__:
-                return member
-            for key, field in member.model_fields.items():
-                if part in (key, field.alias):
-                    return _bare(field.annotation)
-        origin, args = get_origin(member), get_args(member)
-        if isinstance(part, int) and origin in (list, tuple) and args:
-            return _bare(args[0])
-        if isinstance(part, str) and origin in (dict, Mapping) and len(args) == 2:
-            return _bare(args[1])
-    return None
-
-
-def _members(annotation: Any) -> list[Any]:
-    bare = _bare(annotation)
-    if get_origin(bare) in (Union, types.UnionType):
-        return [_bare(one) for one in get_args(bare)]
-    return [bare]
-
-
-def _bare(annotation: Any) -> Any:
-    while get_origin(annotation) is Annotated:
-        annotation = get_args(annotation)[0]
-    if isinstance(annotation, typing.TypeAliasType if hasattr(typing, "TypeAliasType") else ()):
-        return _bare(annotation.__value__)
-    return annotation
-
-
-def _is_model(annotation: Any) -> bool:
-    return isinstance(annotation, type) and issubclass(annotation, BaseModel)

@@ -22,13 +22,8 @@ from engine.language import filters
 from engine.language.judge import MAX_DEPTH, Judge, Use
 from engine.language.predicates import TESTS
 from engine.language.problems import BadText
-from engine.language.scope import (
-    Absent,
-    KnownAfterApply,
-    Sandbox,
-    Scope,
-    TemplateError,
-)
+from engine.language.sandbox import Sandbox
+from engine.language.scope import Absent, KnownAfterApply, Scope, TemplateError
 
 T = TypeVar("T")
 

@@ -15,10 +15,14 @@ from pydantic_core import PydanticCustomError
 
 from engine.domain.clock import parse_time
 from engine.domain.errors import Category
-from engine.language import matchers, units
+from engine.language.comparisons import parse_comparison, parse_tolerance
 from engine.language.diagnostics import clipped, described, suggestion
+from engine.language.durations import parse_duration
+from engine.language.matcherreading import parse_matchers
+from engine.language.matchers import Matcher
 from engine.language.problems import BadText
 from engine.language.program import Comparison
+from engine.language.quantities import parse_quantity
 
 TEMPLATE = r"\{\{.*\}\}"
 _NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
@@ -73,7 +77,7 @@ def _seconds(value: object) -> float:
             "this duration cannot be a template",
             "rules and configuration hold fixed durations: 15m",
         )
-    return float(_via(units.parse_duration, value))
+    return float(_via(parse_duration, value))
 
 
 def _duration(value: object) -> float | str:
@@ -100,7 +104,7 @@ def _size(value: object) -> int:
         return value
     if not isinstance(value, str):
         bad_type(value, "a size such as 64Ki, 4Mi or a number of bytes")
-    quantity = _via(units.parse_quantity, value)
+    quantity = _via(parse_quantity, value)
     if quantity < 0 or quantity != int(quantity):
         bad(f"{value!r} is no whole number of bytes", "write for example 4Mi")
     return int(quantity)
@@ -111,7 +115,7 @@ def _amount(value: object) -> float | str:
         return float(value)
     if not isinstance(value, str):
         bad_type(value, "a number, or a quantity such as 4Gi")
-    _via(units.parse_quantity, value)
+    _via(parse_quantity, value)
     return value
 
 
@@ -125,7 +129,7 @@ def _comparison(value: object) -> Comparison:
         bad_type(value, 'a comparison such as "< 0.01"', hint)
     if has_template(value):
         bad("a comparison cannot be a template", "put the template into the query's params instead")
-    found = _via(units.parse_comparison, value)
+    found = _via(parse_comparison, value)
     assert isinstance(found, Comparison)
     return found
 
@@ -141,18 +145,18 @@ def _expression(value: object) -> str:
     return value
 
 
-def _matchers(value: object) -> tuple[matchers.Matcher, ...]:
+def _matchers(value: object) -> tuple[Matcher, ...]:
     if not isinstance(value, list):
         hint = "write them as a list: ['alertname=\"ETLFailed\"']"
         bad_type(value, "a list of matchers", hint)
-    found: list[matchers.Matcher] = []
+    found: list[Matcher] = []
     for index, text in enumerate(value):
         if not isinstance(text, str):
             _at(index, described(text), 'a matcher such as alertname="ETLFailed"')
         if has_template(text):
             _at_text(index, BadText("a matcher cannot be a template", hint="use a condition"))
         try:
-            found.extend(matchers.parse_matchers(text))
+            found.extend(parse_matchers(text))
         except BadText as error:
             _at_text(index, error)
     if not found:
@@ -183,7 +187,7 @@ def _time(value: object) -> str:
 
 
 def _tolerance(value: object) -> str:
-    _via(units.parse_tolerance, value)  # type: ignore[arg-type]
+    _via(parse_tolerance, value)  # type: ignore[arg-type]
     return str(value)
 
 
@@ -306,7 +310,7 @@ ExpressionText = Annotated[
     ),
 ]
 Matchers = Annotated[
-    tuple[matchers.Matcher, ...],
+    tuple[Matcher, ...],
     PlainValidator(_matchers),
     WithJsonSchema(
         {

@@ -15,20 +15,15 @@ from jinja2.filters import FILTERS as JINJA_FILTERS
 from jinja2.runtime import Undefined
 from jinja2.utils import pass_context
 
+from engine.language.comparisons import parse_number
 from engine.language.coreyaml import read_yaml, write_yaml
 from engine.language.data import failure, json_text, plain, refuse_absent, size_of, text_of
+from engine.language.durations import seconds
 from engine.language.problems import shown
-from engine.language.scope import (
-    MAX_TEXT,
-    Absent,
-    Scope,
-    TemplateError,
-    bounded,
-    formatted,
-    kind_of,
-)
-from engine.language.units import format_quantity as quantity_text
-from engine.language.units import parse_number, quantity, seconds
+from engine.language.quantities import format_quantity as quantity_text
+from engine.language.quantities import quantity
+from engine.language.sandbox import formatted
+from engine.language.scope import MAX_TEXT, Absent, Scope, TemplateError, bounded, kind_of
 
 Filter = Callable[..., Any]
 _SCALAR = (str, int, float, Decimal, type(None))

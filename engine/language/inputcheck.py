@@ -7,14 +7,13 @@ from typing import Any
 
 from engine.domain.canonical import canonical_json
 from engine.language import templates
-from engine.language.diagnostics import clipped, described, listed, suggestion
-from engine.language.explain import Report
+from engine.language.diagnostics import Report, clipped, described, listed, suggestion
 from engine.language.inputschema import input_schema, misfit, validator_of
 from engine.language.naming import texts
 from engine.language.parameters import is_lone
 from engine.language.reading import Playbook
 from engine.language.stepnaming import open_inputs
-from engine.language.yamlsource import Node
+from engine.language.yamlnodes import Node
 
 
 def check_given(node: Node | None, owner: Node, target: Playbook, report: Report) -> None:

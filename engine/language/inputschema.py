@@ -8,10 +8,9 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from engine.domain.canonical import canonical_json
-from engine.language.diagnostics import clipped, described, listed, suggestion
-from engine.language.explain import Report
+from engine.language.diagnostics import Report, clipped, described, listed, suggestion
 from engine.language.naming import texts
-from engine.language.yamlsource import Node
+from engine.language.yamlnodes import Node
 
 _DEFS = "#/$defs/"
 _TYPES = ("string", "number", "integer", "boolean", "array", "object", "null")

@@ -10,13 +10,8 @@ from jinja2 import nodes
 from engine.language import filters
 from engine.language.predicates import TESTS
 from engine.language.problems import did_you_mean
-from engine.language.scope import (
-    FUNCTIONS,
-    METHODS,
-    SCOPED_FUNCTIONS,
-    STATE_TESTS,
-    TemplateError,
-)
+from engine.language.sandbox import METHODS
+from engine.language.scope import FUNCTIONS, SCOPED_FUNCTIONS, STATE_TESTS, TemplateError
 
 MAX_DEPTH = 60
 _STEPS_HINT = "name the step: steps.ID or steps['ID']"

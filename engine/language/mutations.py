@@ -12,13 +12,13 @@ from pydantic import Field, model_validator
 
 from engine.domain.canonical import Json, JsonObject
 from engine.domain.errors import InvalidInput
-from engine.language.diagnostics import listed, suggestion
-from engine.language.explain import Report, read_form
+from engine.language.diagnostics import Report, listed, suggestion
+from engine.language.explain import read_form
 from engine.language.fields import Form, PlaybookName, RuleName
 from engine.language.program import Program
 from engine.language.rehearsalforms import ExpectForm
 from engine.language.rules import Rule
-from engine.language.yamlsource import Node
+from engine.language.yamlnodes import Node
 
 SUFFIXES = (".mutations.yaml", ".mutations.yml")
 

@@ -6,10 +6,9 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from engine.language import templates
-from engine.language.diagnostics import clipped, listed, suggestion
-from engine.language.explain import Report
+from engine.language.diagnostics import Report, clipped, listed, suggestion
 from engine.language.problems import BadText
-from engine.language.yamlsource import Node
+from engine.language.yamlnodes import Node
 
 RUN_NAMES = frozenset({"inputs", "steps", "vars", "trigger", "alert", "incident", "run"})
 RULE_NAMES = frozenset({"trigger", "alert"})

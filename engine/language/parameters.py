@@ -10,13 +10,14 @@ from pydantic import ValidationError
 
 from engine.domain.promql import PromqlError, placeholders
 from engine.language import templates
-from engine.language.diagnostics import clipped, listed, suggestion
-from engine.language.explain import Report, follow, names_at, report_errors
+from engine.language.diagnostics import Report, clipped, listed, suggestion
+from engine.language.explain import report_errors
 from engine.language.fields import has_template
 from engine.language.known import ActionShape, Known
+from engine.language.locations import follow, names_at
 from engine.language.problems import BadText
 from engine.language.sqltext import sql_problems
-from engine.language.yamlsource import Node
+from engine.language.yamlnodes import Node
 
 _ONLY_TEXT = {"int_type", "int_parsing", "float_type", "float_parsing", "bool_type", "bool_parsing"}
 _ONLY_TEXT |= {"list_type", "tuple_type", "dict_type", "model_type", "model_attributes_type"}

@@ -6,14 +6,16 @@ from collections.abc import Mapping
 from pathlib import PurePath
 
 from engine.domain.plan import Effect
-from engine.language import templates, units
-from engine.language.diagnostics import clipped, listed, suggestion
-from engine.language.explain import Report, names_at
+from engine.language import templates
+from engine.language.diagnostics import Report, clipped, listed, suggestion
 from engine.language.inputcheck import check_given
 from engine.language.inputschema import check_schema
 from engine.language.known import Known
+from engine.language.locations import names_at
 from engine.language.naming import Names, check_expression, check_text, check_tree
 from engine.language.parameters import Given, check_action, check_query, language_fields
+from engine.language.problems import UnitError
+from engine.language.quantities import quantity
 from engine.language.reading import Playbook, Step
 from engine.language.stepforms import (
     ActionStep,
@@ -27,7 +29,7 @@ from engine.language.stepforms import (
     WaitStays,
 )
 from engine.language.stepnaming import Naming
-from engine.language.yamlsource import Node
+from engine.language.yamlnodes import Node
 
 BUDGET_UNITS = ("bytes", "objects", "pods", "requests", "rows")
 
@@ -366,8 +368,8 @@ class _Check:
 
 def _above(low: object, high: object) -> bool:
     try:
-        return units.quantity(low) > units.quantity(high)
-    except units.UnitError:
+        return quantity(low) > quantity(high)
+    except UnitError:
         return False  # said elsewhere: it is no amount
 
 

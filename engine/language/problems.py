@@ -25,6 +25,10 @@ class BadText(InvalidInput):
         self.hint = hint
 
 
+class UnitError(BadText):
+    """A duration, quantity, size, number, comparison or tolerance cannot be read."""
+
+
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """Return the known word that `word` most likely was meant to be, or None."""
     found = difflib.get_close_matches(word, sorted(known), n=1, cutoff=0.6)

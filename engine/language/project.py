@@ -9,8 +9,14 @@ from pathlib import Path
 from engine.domain.canonical import digest
 from engine.language.building import Builder, build_condition, build_rules
 from engine.language.calls import check_calls
-from engine.language.diagnostics import Diagnostic, InvalidProject, arranged, listed, suggestion
-from engine.language.explain import Report
+from engine.language.diagnostics import (
+    Diagnostic,
+    InvalidProject,
+    Report,
+    arranged,
+    listed,
+    suggestion,
+)
 from engine.language.known import Catalog, Known
 from engine.language.mutations import is_mutations, read_mutations
 from engine.language.playbookcheck import check_playbook
@@ -21,7 +27,8 @@ from engine.language.rehearsalreading import is_rehearsal, read_rehearsals
 from engine.language.rulecheck import check_names, check_rules
 from engine.language.rulereading import RuleFile, read_rules
 from engine.language.rules import Condition, Rule
-from engine.language.yamlsource import MAX_BYTES, Node, compose
+from engine.language.yamlcompose import MAX_BYTES, compose
+from engine.language.yamlnodes import Node
 
 __all__ = [
     "InvalidProject",

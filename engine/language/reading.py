@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from engine.language.diagnostics import clipped, described, listed, suggestion
-from engine.language.explain import Report, read_form
+from engine.language.diagnostics import Report, clipped, described, listed, suggestion
+from engine.language.explain import read_form
 from engine.language.fields import Form
 from engine.language.fileforms import PlaybookFile
 from engine.language.stepforms import (
@@ -26,7 +26,7 @@ from engine.language.stepforms import (
     WaitStep,
     wait_form,
 )
-from engine.language.yamlsource import Node
+from engine.language.yamlnodes import Node
 
 _ELSEWHERE = {
     "foreach": "foreach goes on an action, a playbook or a group; wrap the step in a group",

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 
 from engine.domain.incident import IncidentState
 from engine.domain.run import RunState
-from engine.language.diagnostics import Diagnostic, clipped, listed, suggestion
+from engine.language.diagnostics import Diagnostic, Report, clipped, listed, suggestion
 from engine.language.expectations import check_expectations
-from engine.language.explain import Report
 from engine.language.inputcheck import check_given
 from engine.language.known import Known
 from engine.language.reading import Playbook, Step
@@ -21,7 +20,7 @@ from engine.language.rehearsalreading import Rehearsal
 from engine.language.rehearsalsteps import OWN_GATES, Addresses, addresses_in
 from engine.language.rulereading import ReadRule, RuleFile
 from engine.language.showncheck import check_shown
-from engine.language.yamlsource import Node
+from engine.language.yamlnodes import Node
 
 GATE_STATES = ("approved", "rejected", "expired", "void", "withdrawn", "open")
 _STEP_EVENTS = ("started", "failed", "skipped", "retry", "undone", "undo_failed", "opened", "done")

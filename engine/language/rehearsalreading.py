@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engine.language.diagnostics import Diagnostic, clipped, described, listed, suggestion
-from engine.language.explain import Report, read_form
+from engine.language.diagnostics import Diagnostic, Report, clipped, described, listed, suggestion
+from engine.language.explain import read_form
 from engine.language.rehearsalforms import RehearsalFile
-from engine.language.yamlsource import MAX_BYTES, Node, compose_all
+from engine.language.yamlcompose import MAX_BYTES, compose_all
+from engine.language.yamlnodes import Node
 
 SUFFIXES = (".rehearsal.yaml", ".rehearsal.yml")
 _ELSEWHERE = {

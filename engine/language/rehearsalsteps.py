@@ -6,12 +6,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from engine.language.diagnostics import clipped, listed, suggestion
-from engine.language.explain import Report
+from engine.language.diagnostics import Report, clipped, listed, suggestion
 from engine.language.known import Known
 from engine.language.reading import Playbook, Step
 from engine.language.stepforms import CallStep
-from engine.language.yamlsource import Node
+from engine.language.yamlnodes import Node
 
 OWN_GATES = ("plan", "budget", "breaker")  # the engine's, which no step stands for
 _KEY = re.compile(r"\[[^\]]*\]")

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from engine.language.diagnostics import clipped, listed, suggestion
-from engine.language.explain import Report
+from engine.language.diagnostics import Report, clipped, listed, suggestion
 from engine.language.inputcheck import check_given
 from engine.language.known import Known
 from engine.language.naming import RULE_NAMES, Names, check_expression, check_tree
 from engine.language.parameters import check_query
 from engine.language.rulereading import ReadCondition, ReadRule, RuleFile
 from engine.language.schedulereading import read_schedule
-from engine.language.yamlsource import Node
+from engine.language.yamlnodes import Node
 
 _NAMES = Names(RULE_NAMES)
 _FOR_ALERTS = ("firing_for", "count", "run_per", "on_resolved")

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 
 from pydantic import TypeAdapter, ValidationError
 
-from engine.language.diagnostics import clipped, described, listed, suggestion
-from engine.language.explain import Report, read_form
+from engine.language.diagnostics import Report, clipped, described, listed, suggestion
+from engine.language.explain import read_form
 from engine.language.fields import ExpressionText
 from engine.language.fileforms import ConditionForm, PriorityForm, RuleForm, RulesFile
-from engine.language.yamlsource import Node
+from engine.language.yamlnodes import Node
 
 _PRIORITIES = ("P0", "P1", "P2")
 _TRIGGERS = ("matchers", "schedule", "query", "manual")

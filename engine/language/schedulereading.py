@@ -6,12 +6,11 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from engine.language.diagnostics import clipped, described, listed, suggestion
-from engine.language.explain import Report
+from engine.language.diagnostics import Report, clipped, described, listed, suggestion
 from engine.language.problems import BadText
 from engine.language.rules import Schedule
 from engine.language.schedules import FIELDS, checked_fields, checked_timezone, cron_fields
-from engine.language.yamlsource import Node
+from engine.language.yamlnodes import Node
 
 _OWN = ("cron", "timezone", "misfire")
 _MISFIRE = ("run_once", "skip")

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from engine.domain.run import RunState
-from engine.language.diagnostics import clipped, listed, suggestion
-from engine.language.explain import Report
+from engine.language.diagnostics import Report, clipped, listed, suggestion
+from engine.language.durations import format_duration
 from engine.language.known import Known
 from engine.language.rehearsalforms import RehearsalFile
 from engine.language.rehearsalsteps import Addresses
@@ -23,8 +23,7 @@ from engine.language.shownforms import (
     is_window,
 )
 from engine.language.stepforms import STEP_KINDS
-from engine.language.units import format_duration
-from engine.language.yamlsource import Node
+from engine.language.yamlnodes import Node
 
 # Kinds of steps that a stage can be named after: an action's stage is the action.
 _KINDS = tuple(kind for kind in STEP_KINDS if kind != "action")

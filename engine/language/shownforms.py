@@ -10,10 +10,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PlainValidator, WithJsonSchema
 
-from engine.language import units
+from engine.language.comparisons import parse_number
+from engine.language.durations import parse_duration
 from engine.language.fields import Form, PositiveSeconds, Seconds, bad, bad_type, schema_text
 from engine.language.problems import BadText
 from engine.language.program import Comparison
+from engine.language.quantities import parse_bytes
 
 OPERATORS = ("<=", ">=", "==", "!=", "<", ">")
 WEEK = 7 * 86400.0  # seconds; what is measured is kept so long
@@ -60,7 +62,7 @@ def _share(value: object) -> Comparison:
     if isinstance(value, int | float) and not isinstance(value, bool):
         found = Comparison(op="==", value=float(value))
     elif isinstance(value, str):
-        found = compared(units.parse_number, ">= 0.9")(value)
+        found = compared(parse_number, ">= 0.9")(value)
     else:
         bad_type(value, 'a share from 0 to 1, or a comparison such as ">= 0.9"')
     if not 0 <= found.value <= 1:
@@ -70,12 +72,12 @@ def _share(value: object) -> Comparison:
 
 Took = Annotated[
     Comparison,
-    PlainValidator(compared(units.parse_duration, "< 1h")),
+    PlainValidator(compared(parse_duration, "< 1h")),
     schema_text("an operator and a duration", ["< 1h"]),
 ]
 Bytes = Annotated[
     Comparison,
-    PlainValidator(compared(units.parse_bytes, "< 512Mi")),
+    PlainValidator(compared(parse_bytes, "< 512Mi")),
     schema_text("an operator and a size", ["< 512Mi"]),
 ]
 Share = Annotated[

@@ -8,8 +8,9 @@ from typing import Any
 
 from engine.domain.canonical import JsonObject
 from engine.domain.plan import Planned, Unknown, to_json
+from engine.language.problems import UnitError
 from engine.language.program import Bound
-from engine.language.units import UnitError, quantity
+from engine.language.quantities import quantity
 from engine.planning.document import PlanDocument, PlanStep
 from engine.planning.progress import ChangeState
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from engine.domain.errors import Category
+from engine.language.comparisons import Tolerance, parse_tolerance
 from engine.language.program import AnyNode, GroupNode, Node
 from engine.language.templates import expression_references
-from engine.language.units import Tolerance, parse_tolerance
 from engine.planning.items import items_of, left_out
 from engine.planning.moves import Close, Fail, Move, Opaque, Open, Place, Skip
 from engine.planning.progress import RunProgress, StepState, StepStatus

@@ -144,7 +144,7 @@ def seconds(value: float | str, scope: Mapping[str, Any]) -> float:
     if isinstance(result, bool) or not isinstance(result, int | float | str):
         raise InvalidInput(f"{value!r} yields {result!r}, which is not a duration such as 15m")
     if isinstance(result, str):
-        from engine.language.units import parse_duration
+        from engine.language.durations import parse_duration
 
         return parse_duration(result)
     return float(result)

@@ -6,9 +6,9 @@ from datetime import timedelta
 
 from engine.domain.clock import format_time, parse_time
 from engine.domain.errors import ActionFailed
+from engine.language.comparisons import holds as satisfied
 from engine.language.program import Query, Verify
 from engine.language.templates import render
-from engine.language.units import holds as satisfied
 from engine.planning.inputs import seconds
 from engine.planning.moves import Place
 from engine.planning.scope import scope_of

@@ -10,9 +10,9 @@ from pydantic import ValidationError
 
 from engine.domain.clock import format_time, parse_time
 from engine.domain.errors import ActionFailed, Category, StanchError
+from engine.language.comparisons import holds as satisfied
 from engine.language.program import ManualNode, WaitNode
 from engine.language.templates import evaluate, render
-from engine.language.units import holds as satisfied
 from engine.planning.inputs import seconds
 from engine.planning.moves import Place
 from engine.planning.playing import readable

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from engine.edges.config import check_config
 from engine.language.diagnostics import Diagnostic, arranged, formatted
 from engine.language.project import check_paths
-from engine.language.yamlsource import compose
+from engine.language.yamlcompose import compose
 from tests.unit.language.plugins import CONNECTIONS, ROLES, SECRETS, small_registry
 
 ROOT = Path(__file__).parents[2]

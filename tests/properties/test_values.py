@@ -8,8 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.domain.errors import InvalidInput
-from engine.language.matchers import Matcher, matches_all, parse_matchers
+from engine.language.comparisons import parse_comparison, parse_number, parse_tolerance
+from engine.language.durations import format_duration, parse_duration
+from engine.language.matcherreading import parse_matchers
+from engine.language.matchers import Matcher, matches_all
 from engine.language.matchindex import MatchIndex
+from engine.language.quantities import format_quantity, parse_quantity
 from engine.language.regexes import RegexError, compile_regex
 from engine.language.templates import (
     StepView,
@@ -18,15 +22,6 @@ from engine.language.templates import (
     is_constant,
     references,
     render,
-)
-from engine.language.units import (
-    format_duration,
-    format_quantity,
-    parse_comparison,
-    parse_duration,
-    parse_number,
-    parse_quantity,
-    parse_tolerance,
 )
 
 TEXTS = st.text(max_size=40) | st.text(alphabet='ab01=~!"{},\\.*|[]()^$ \n', max_size=40)

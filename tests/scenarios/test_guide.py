@@ -12,10 +12,10 @@ from engine.edges.rehearsal import planting, suite
 from engine.edges.rehearsal.services import Servers
 from engine.edges.rehearsal.stage import Ground
 from engine.edges.rehearsal.worlds import read_world
-from engine.language.explain import Report
+from engine.language.diagnostics import Report
 from engine.language.mutations import read_mutations
 from engine.language.rehearsalreading import read_rehearsals
-from engine.language.yamlsource import compose
+from engine.language.yamlcompose import compose
 
 ROOT = Path(__file__).parents[2]
 BLOCKS = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs/rehearsals.md").read_text(), re.DOTALL)

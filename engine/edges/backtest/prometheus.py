@@ -13,8 +13,8 @@ from engine.domain.canonical import JsonObject
 from engine.domain.clock import format_time
 from engine.domain.errors import InvalidInput
 from engine.incidents.backtest.past import Series, Stretch
+from engine.language.durations import parse_duration
 from engine.language.program import Query
-from engine.language.units import parse_duration
 
 POINTS = 10_000  # of one question; Prometheus refuses more than 11,000
 _HIDDEN = frozenset({"__name__", "alertstate"})

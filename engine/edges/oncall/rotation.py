@@ -13,8 +13,8 @@ from pydantic import Field, PlainValidator, WithJsonSchema
 from engine.domain.clock import parse_time
 from engine.domain.errors import ActionFailed, Category
 from engine.edges.oncall.following import Next, following
-from engine.language.diagnostics import InvalidProject, arranged
-from engine.language.explain import Report, read_form
+from engine.language.diagnostics import InvalidProject, Report, arranged
+from engine.language.explain import read_form
 from engine.language.fields import Form, PositiveSeconds, bad, bad_type
 from engine.language.project import read_source
 

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ValidationError
 
-from engine.language.diagnostics import Diagnostic, described
-from engine.language.explain import Report, report_errors
+from engine.language.diagnostics import Diagnostic, Report, described
+from engine.language.explain import report_errors
 
 if TYPE_CHECKING:
-    from engine.language.yamlsource import Node
+    from engine.language.yamlnodes import Node
     from worlds.rehearsal.specs import Spec
 
 

@@ -9,9 +9,10 @@ from engine.domain.canonical import JsonObject
 from engine.edges.rehearsal.differences import judge_changes
 from engine.edges.rehearsal.seen import RunSeen, Seen
 from engine.edges.rehearsal.shown import judge_look
+from engine.language.comparisons import holds
+from engine.language.durations import format_duration
 from engine.language.rehearsalforms import ExpectForm, RehearsalFile
-from engine.language.units import format_duration, holds
-from engine.language.yamlsource import Node
+from engine.language.yamlnodes import Node
 
 
 @dataclass(frozen=True)

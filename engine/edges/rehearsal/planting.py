@@ -11,8 +11,7 @@ from engine.domain.canonical import JsonObject
 from engine.domain.errors import InvalidInput
 from engine.edges.rehearsal.stage import Ground
 from engine.edges.rehearsal.suite import Result, play
-from engine.language.diagnostics import InvalidProject, arranged
-from engine.language.explain import Report
+from engine.language.diagnostics import InvalidProject, Report, arranged
 from engine.language.mutations import (
     Mutation,
     MutationForm,

@@ -9,7 +9,10 @@ from typing import Any
 from engine.domain.canonical import JsonObject
 from engine.domain.clock import format_time
 from engine.edges.rehearsal.looking import Look
+from engine.language.comparisons import holds
+from engine.language.durations import format_duration
 from engine.language.program import Comparison
+from engine.language.quantities import format_quantity
 from engine.language.shownforms import (
     BatchForm,
     MetricsForm,
@@ -18,7 +21,6 @@ from engine.language.shownforms import (
     TopForm,
     WarmedForm,
 )
-from engine.language.units import format_duration, format_quantity, holds
 
 Path = tuple[str | int, ...]
 # Where, what it speaks of, expected, seen.

@@ -19,12 +19,11 @@ from engine.edges.rehearsal.player import Player
 from engine.edges.rehearsal.services import Servers, needed
 from engine.edges.rehearsal.sidebyside import side_by_side
 from engine.edges.rehearsal.stage import Ground, clean_up, prepare
-from engine.language.diagnostics import Diagnostic, InvalidProject, arranged
-from engine.language.explain import Report
+from engine.language.diagnostics import Diagnostic, InvalidProject, Report, arranged
 from engine.language.project import load_project, shown
 from engine.language.rehearsalforms import RehearsalFile
 from engine.language.rehearsalreading import Rehearsal, read_rehearsals, rehearsal_files
-from engine.language.yamlsource import compose
+from engine.language.yamlcompose import compose
 
 _ALLOCATIONS = 20_000  # objects more than freed, between two looks for garbage
 

@@ -10,6 +10,7 @@ from engine.contract.registry import Registry
 from engine.domain.canonical import JsonObject
 from engine.domain.plan import Effect
 from engine.edges.runbook.filling import Known, known_of
+from engine.language.comparisons import format_comparison
 from engine.language.program import (
     ActionNode,
     AnyNode,
@@ -26,7 +27,6 @@ from engine.language.program import (
     SwitchNode,
     WaitNode,
 )
-from engine.language.units import format_comparison
 from engine.planning.decision import spell
 
 _ON_FAILURE = {

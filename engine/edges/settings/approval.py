@@ -6,10 +6,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from engine.language.diagnostics import listed, suggestion
-from engine.language.explain import Report
+from engine.language.diagnostics import Report, listed, suggestion
 from engine.language.fields import Form, PositiveSeconds
-from engine.language.yamlsource import Node
+from engine.language.yamlnodes import Node
 
 
 class ApprovalConfig(Form):

@@ -7,9 +7,9 @@ from typing import Annotated
 
 from pydantic import Field, PlainValidator, WithJsonSchema
 
-from engine.language.explain import Report
+from engine.language.diagnostics import Report
 from engine.language.fields import Form, PositiveSeconds, Seconds, bad, bad_type
-from engine.language.yamlsource import Node
+from engine.language.yamlnodes import Node
 
 _FIELDS = ("what", "rule", "severity", "time")
 _URL = re.compile(r"https?://[^\s?#]+\Z")

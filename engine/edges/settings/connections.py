@@ -8,9 +8,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from engine.contract.registry import Registry
 from engine.contract.world import OWN
-from engine.language.diagnostics import clipped, described, listed, suggestion
-from engine.language.explain import Report, report_errors
-from engine.language.yamlsource import Node
+from engine.language.diagnostics import Report, clipped, described, listed, suggestion
+from engine.language.explain import report_errors
+from engine.language.yamlnodes import Node
 
 DataClass = Literal["internal", "personal"]
 CLASSES: tuple[DataClass, ...] = get_args(DataClass)

@@ -6,9 +6,8 @@ import re
 from collections.abc import Iterable, Mapping
 
 from engine.domain.incident import PRIORITIES
-from engine.language.diagnostics import listed, suggestion
-from engine.language.explain import Report
-from engine.language.yamlsource import Node
+from engine.language.diagnostics import Report, listed, suggestion
+from engine.language.yamlnodes import Node
 
 
 def check_escalation(root: Node, kinds: Mapping[str, str], report: Report) -> None:

@@ -8,9 +8,9 @@ from pydantic import Field
 
 from engine.contract.world import SecretRef
 from engine.edges.settings.chat import Url
-from engine.language.explain import Report
+from engine.language.diagnostics import Report
 from engine.language.fields import Form
-from engine.language.yamlsource import Node
+from engine.language.yamlnodes import Node
 
 
 class SlackConfig(Form):

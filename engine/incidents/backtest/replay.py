@@ -23,9 +23,9 @@ from engine.incidents.schedules import slot
 from engine.incidents.triage import Triage, TriageSettings
 from engine.journal.rows import DecisionRow, Page
 from engine.journal.store import Store, Tx
+from engine.language.comparisons import holds
 from engine.language.program import Program
 from engine.language.rules import Rule
-from engine.language.units import holds
 from engine.planning.brakes import BrakeRules
 from engine.running.braking import at_end
 from engine.running.commands import Commands

@@ -29,7 +29,7 @@ from engine.incidents.chains import Chain, Contact, Policy, Rung
 from engine.incidents.postmortem.book import Book
 from engine.incidents.postmortem.writing import Printer
 from engine.incidents.triage import Triage
-from engine.language.matchers import parse_matcher
+from engine.language.matcherreading import parse_matcher
 from engine.language.program import Program
 from engine.language.rules import Rule
 from engine.planning.brakes import BrakeRules

@@ -11,7 +11,7 @@ from engine.contract.world import SecretRef
 from engine.edges.config import Config, load_config
 from engine.edges.settings.brakes import brake_rules
 from engine.language.diagnostics import InvalidProject
-from engine.language.yamlsource import compose
+from engine.language.yamlcompose import compose
 from tests.unit.language.plugins import Settings, small_registry
 
 ROOT = Path(__file__).parents[3]

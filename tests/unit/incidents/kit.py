@@ -21,7 +21,8 @@ from engine.journal.database import open_store
 from engine.journal.keys import Keys
 from engine.journal.rows import DecisionRow, EpisodeRow, IncidentRow, Page, RunRow
 from engine.journal.store import Store, Tx
-from engine.language.matchers import Matcher, parse_matchers
+from engine.language.matcherreading import parse_matchers
+from engine.language.matchers import Matcher
 from engine.language.program import Query
 from engine.language.rules import Rule
 from engine.running.requests import RunRequest

@@ -12,9 +12,9 @@ from engine.domain.alert import Alert
 from engine.incidents.triage import HURRIED
 from engine.journal.database import open_store
 from engine.journal.store import Tx
+from engine.language.comparisons import parse_comparison
 from engine.language.program import Query
 from engine.language.rules import Condition, Rule
-from engine.language.units import parse_comparison
 from engine.running.requests import RunRequest
 from tests.unit.incidents import kit as k
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from engine.language.matchers import MatcherError, matches_all, parse_matchers
+from engine.language.matcherreading import parse_matchers
+from engine.language.matchers import MatcherError, matches_all
 
 pytestmark = pytest.mark.real
 

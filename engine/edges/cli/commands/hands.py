@@ -181,8 +181,8 @@ def delegate(
 
 
 def _seconds(text: str) -> float:
+    from engine.language.durations import parse_duration
     from engine.language.problems import BadText
-    from engine.language.units import parse_duration
 
     try:
         return float(parse_duration(text))

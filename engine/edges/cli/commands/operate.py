@@ -217,7 +217,7 @@ def _until(text: str | None) -> datetime | None:
     from datetime import UTC, timedelta
 
     from engine.domain.clock import parse_time
-    from engine.language.units import parse_duration
+    from engine.language.durations import parse_duration
 
     try:
         return datetime.now(UTC) + timedelta(seconds=parse_duration(text))

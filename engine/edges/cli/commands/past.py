@@ -104,7 +104,7 @@ def backtest(  # noqa: PLR0917  typer takes options by name
 
 
 def _seconds(option: str, text: str) -> float:
-    from engine.language.units import parse_duration
+    from engine.language.durations import parse_duration
 
     try:
         found = parse_duration(text)

@@ -204,7 +204,7 @@ def _alert(text: str | None) -> str | JsonObject | None:
 
 def _document(file: Path) -> Any:
     from engine.language.diagnostics import InvalidProject
-    from engine.language.yamlsource import compose
+    from engine.language.yamlcompose import compose
 
     try:
         source = file.read_bytes()

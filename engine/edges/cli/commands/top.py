@@ -65,7 +65,7 @@ def metrics(
       stanch metrics --since 7d --every 1d --json
     """
     from engine.edges.cli.render.measures import measured
-    from engine.language.units import seconds
+    from engine.language.durations import seconds
 
     session = session_of(context)
     with session.backend() as backend:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from engine.edges.rehearsal.checking import check_world
-from engine.language.yamlsource import compose
+from engine.language.yamlcompose import compose
 from tests.unit.edges.rehearsal.kit import make_ground, played, seen
 
 BOOK = """

@@ -12,7 +12,7 @@ from engine.edges.rehearsal.planting import plant
 from engine.edges.rehearsal.stage import clean_up
 from engine.edges.rehearsal.suite import Result
 from engine.language.mutations import Mutation, MutationForm
-from engine.language.yamlsource import compose
+from engine.language.yamlcompose import compose
 from tests.unit.edges.rehearsal.kit import make_ground, played, seen
 
 # Four items, two at a time, ten minutes each; `c` is not there.

@@ -6,7 +6,8 @@ import math
 
 import pytest
 
-from engine.language.yamlsource import MAX_BYTES, Node, compose
+from engine.language.yamlcompose import MAX_BYTES, compose
+from engine.language.yamlnodes import Node
 
 
 def read(text: str | bytes) -> Node:
