@@ -169,7 +169,6 @@ def _settle_down() -> None:
     loading = threading.Timer(SOON, importlib.import_module, args=("jsonschema",))
     loading.daemon = True
     loading.start()
-    gc.collect()
     gc.freeze()
     gc.set_threshold(GARBAGE, 20, 50)
     gc.enable()
