@@ -27,7 +27,7 @@ from hypothesis.stateful import (
 
 from engine.domain.alert import Alert
 from engine.domain.run import RunState
-from engine.incidents.triage import HURRIED
+from engine.incidents.batch import HURRIED
 from tests.unit.incidents import kit as k
 
 RULES = (

@@ -16,6 +16,7 @@ from engine.domain.ids import new_id
 from engine.domain.run import RunState
 from engine.edges.intake.fingerprint import fingerprint
 from engine.incidents.lifecycle import run_ended
+from engine.incidents.ports import OnOpened
 from engine.incidents.triage import Triage, TriageSettings
 from engine.journal.database import open_store
 from engine.journal.keys import Keys
@@ -142,6 +143,7 @@ class Kit:
         self.metrics = settings.pop("metrics", None) or Metrics()
         self.create = settings.pop("create", create_run)
         self.resolutions: list[tuple[str, str]] = []
+        self.on_opened: OnOpened | None = None  # once set, `restart` lets triage tell it
         self.path = settings.pop("path", None) or fresh_database(folder)
         self.rules: Sequence[Rule] = rules
         self.settings = TriageSettings(**settings)
@@ -155,6 +157,7 @@ class Kit:
             self.create,
             query=self.metrics,
             on_resolved=lambda _tx, run_id, how: self.resolutions.append((run_id, how)),
+            on_opened=self.on_opened,
             settings=self.settings,
         )
 

@@ -180,8 +180,9 @@ def test_an_emergency_calls_everybody_at_once(make: MakeKit) -> None:
 
 def test_an_incident_calls_as_its_severity_says(make: MakeKit) -> None:
     kit = make(rule(priority=P1))
+    kit.on_opened = Calling(POLICY).incident_opened
+    kit.restart()
     desk = Desk(kit)
-    kit.triage._desk = replace(kit.triage._desk, on_opened=desk.caller.incident_opened)
     kit.post(firing())
     desk.work()
     assert desk.phones.take() == ["alice", "fallback"]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from engine.domain.alert import Alert
-from engine.incidents.triage import HURRIED
+from engine.incidents.batch import HURRIED
 from engine.journal.database import open_store
 from engine.journal.store import Tx
 from engine.language.comparisons import parse_comparison
