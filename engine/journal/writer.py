@@ -17,7 +17,8 @@ from queue import Empty, SimpleQueue
 from typing import Any, Literal, TypeVar
 
 from engine.domain.errors import StoreUnavailable
-from engine.journal.session import Broken, OutcomeUnknown, Raced, WriteSession
+from engine.journal.job import TRIES, Job, Spoilt, catch_up, run_apart, run_in_group
+from engine.journal.session import Broken, OutcomeUnknown, WriteSession
 from engine.journal.store import Tx
 from engine.journal.tx import Transaction
 
@@ -25,44 +26,9 @@ log = logging.getLogger("stanch.journal")
 
 T = TypeVar("T")
 Phase = Literal["before", "after"]
-Told = Callable[[Any, BaseException | None], None]
 CommitHook = Callable[[int, Phase], None]
 
 GROUP_SECONDS = 0.005  # and for how long one is kept open for what still comes
-TRIES = 5  # of one work that loses races or meets deadlocks
-
-
-class Job:
-    """One work and who is told once it is settled: `told`, or whoever waits for `done`."""
-
-    __slots__ = ("done", "error", "result", "settled", "told", "work")
-
-    def __init__(self, work: Callable[[Tx], Any], told: Told | None = None) -> None:
-        self.work = work
-        self.told = told
-        self.result: Any = None
-        self.error: BaseException | None = None
-        self.settled = False
-        if told is None:
-            self.done = threading.Lock()
-            self.done.acquire()
-
-    def settle(self) -> None:
-        """Tell who waits, once."""
-        if self.settled:
-            return
-        self.settled = True
-        if self.told is None:
-            self.done.release()
-            return
-        try:
-            self.told(self.result, self.error)
-        except Exception:
-            log.exception("whoever handed in a work failed when told of its end")
-
-    def fail(self, error: BaseException) -> None:
-        self.result, self.error = None, error
-        self.settle()
 
 
 class Writer:
@@ -189,9 +155,9 @@ class Writer:
             return True
         try:
             going = self._gather(session, tx, first, jobs)
-            _catch_up(session)
+            catch_up(session)
             self._commit(session)
-        except _Spoilt:
+        except Spoilt:
             session.abort()
             self._apart(jobs)
         except Broken as error:
@@ -217,7 +183,7 @@ class Writer:
         spoilt = False
         while job is not None:
             jobs.append(job)
-            spoilt = not _try(session, tx, job)
+            spoilt = not run_in_group(session, tx, job)
             if spoilt or len(jobs) >= session.group_limit or time.monotonic() >= until:
                 break
             try:
@@ -225,7 +191,7 @@ class Writer:
             except Empty:
                 break
         if spoilt:
-            raise _Spoilt
+            raise Spoilt
         return job is not None
 
     def _apart(self, jobs: list[Job]) -> None:
@@ -233,7 +199,7 @@ class Writer:
         try:
             session, tx = self._begin()
             for job in jobs:
-                _run_apart(session, tx, job)
+                run_apart(session, tx, job)
             self._commit(session)
         except Broken as error:
             if self._session is not None:
@@ -288,7 +254,7 @@ class Writer:
                         each.fail(away)
                     return
                 try:
-                    _run_apart(session, tx, job)
+                    run_apart(session, tx, job)
                     self._commit(session)
                 except OutcomeUnknown as unknown:
                     job.fail(unknown)
@@ -322,56 +288,6 @@ class Writer:
             if job is None:
                 return False
             job.fail(error)
-
-
-class _Spoilt(Exception):
-    """A work failed after it wrote; the group must be run again."""
-
-
-def _catch_up(session: WriteSession) -> None:
-    """Write what the works put off. Whose row was at fault, the second run of the group tells."""
-    try:
-        session.catch_up()
-    except Broken:
-        raise
-    except Exception as error:
-        raise _Spoilt from error
-
-
-def _try(session: WriteSession, tx: Transaction, job: Job) -> bool:
-    """Run one work without a savepoint. False: it failed and left something behind."""
-    tx.renew()
-    session.dirty = False
-    try:
-        job.result = job.work(tx)
-    except Broken:
-        raise
-    except BaseException as error:  # noqa: BLE001 - whatever a work raises is its caller's
-        job.error = error
-        return not (session.dirty or isinstance(error, Raced))
-    return True
-
-
-def _run_apart(session: WriteSession, tx: Transaction, job: Job) -> None:
-    """Run one work in its savepoint; its own errors are its own, a broken transaction is everybody's."""
-    job.result = job.error = None
-    touched, changed = set(session.touched), session.changed
-    for _ in range(TRIES):
-        session.mark()
-        tx.renew()
-        try:
-            job.result = job.work(tx)
-            session.keep()
-        except Broken:
-            raise
-        except BaseException as error:  # noqa: BLE001 - whatever a work raises is its caller's
-            session.undo()
-            session.touched, session.changed, job.error = set(touched), changed, error
-            if not isinstance(error, Raced):
-                return
-        else:
-            job.error = None
-            return
 
 
 _orphans: list[Any] = []
