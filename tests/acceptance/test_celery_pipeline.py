@@ -72,6 +72,10 @@ class Pipeline:
         record = self.folder / "record"
         return record.read_text().split() if record.exists() else []
 
+    def told(self) -> list[str]:
+        """The lines of the decisions log."""
+        return (self.folder / "var" / "decisions.log").read_text().splitlines()
+
     def stanch(self, capsys: Any, playbook: str, **inputs: Any) -> Any:
         texts = {
             name: value if isinstance(value, str) else json.dumps(value)
@@ -143,32 +147,44 @@ def test_only_what_failed_of_a_batch_is_done_again(pipeline: Pipeline, capsys: A
 def test_listed_documents_go_again_each_by_itself_and_nothing_else_of_the_batch(
     pipeline: Pipeline, capsys: Any
 ) -> None:
+    """One of them fails again: it is given up at once, although it might have taken an hour, and told."""
     broken, record = pipeline.folder / "torn", str(pipeline.folder / "record")
+    worse = pipeline.folder / "worse"
     broken.touch()
-    names = ("k", "l", "m")
+    worse.touch()
+    names = ("k", "l", "m", "n", "o")
     tasks = {
         name: pipeline.send(
-            "documents.parse", name, str(broken), record, queue="batch.low", group_id="batch-200"
+            "documents.parse",
+            name,
+            str(worse if name == "n" else broken),
+            record,
+            queue="batch.low",
+            group_id="batch-200",
         )
         for name in names
     }
     until(lambda: all(pipeline.state(task) == "FAILURE" for task in tasks.values()))
     broken.unlink()
-    documents = [{"document_uuid": f"doc-{name}", "task": tasks[name]} for name in ("k", "m")]
-    pipeline.stanch(
+    documents = [{"document_uuid": f"doc-{name}", "task": tasks[name]} for name in "kmno"]
+    said = pipeline.stanch(
         capsys,
         "pipeline/recover-documents",
         group="batch-200",
         documents=documents,
         check_every="1s",
-        settle_within="4m",
+        settle_within="1h",
     )
+    outputs = json.loads(said)["outputs"]
+    assert (outputs["good"], outputs["failed"]) == (["doc-k", "doc-m", "doc-o"], ["doc-n"])
     states = [pipeline.state(tasks[name]) for name in names]
-    assert states == ["SUCCESS", "FAILURE", "SUCCESS"]
-    assert [pipeline.done().count(name) for name in names] == [2, 1, 2]
+    assert states == ["SUCCESS", "FAILURE", "SUCCESS", "FAILURE", "SUCCESS"]
+    assert [pipeline.done().count(name) for name in names] == [2, 1, 2, 2, 2]
+    (line,) = [one for one in pipeline.told() if "document_failed_again" in one]
+    assert "DOCUMENT=doc-n | RESULT=FAILURE | ERROR=ConnectionError" in line
     # Their new results are still of the batch: what fails again is found again.
     kept = [pipeline.results().get(f"celery-task-meta-{task}") for task in tasks.values()]
-    assert [json.loads(one)["group_id"] for one in kept] == ["batch-200"] * 3
+    assert [json.loads(one)["group_id"] for one in kept] == ["batch-200"] * 5
 
 
 def test_a_paused_queue_waits_and_a_resumed_one_is_done_lowest_priority_number_first(
