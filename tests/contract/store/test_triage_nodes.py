@@ -68,16 +68,19 @@ def test_two_nodes_and_two_senders(place: Place) -> None:
     alerts += [firing("Noisy", ns=f"ns-{n % 5}", pod=str(n)) for n in range(40)]
     ending = random.Random(7).sample(alerts, 60)
 
-    def send(store: Database, seed: int) -> None:
-        order = random.Random(seed).sample(alerts, len(alerts))
+    def send(store: Database, triage: Triage, seed: int) -> None:
+        chance = random.Random(seed)
+        order = chance.sample(alerts, len(alerts))
         batches: list[list[Alert]] = [order[n : n + 10] for n in range(0, len(order), 10)]
         batches += [[resolved(one) for one in ending[n : n + 10]] for n in range(0, 60, 10)]
         for batch in batches:
             accept(store, batch)
+            if chance.random() < 0.5:
+                triage.hurry()
 
     stop = threading.Event()
     serving = [threading.Thread(target=triage.serve, args=(stop,)) for _, triage in nodes]
-    sending = [threading.Thread(target=send, args=(nodes[n][0], n)) for n in range(2)]
+    sending = [threading.Thread(target=send, args=(*nodes[n], n)) for n in range(2)]
     for thread in serving:
         thread.start()
     side_by_side(*sending)
