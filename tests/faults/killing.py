@@ -146,13 +146,15 @@ class Engine:
         raise AssertionError(f"nothing happened in {PATIENCE:g} s; the log ends:\n{log}")
 
 
-def alert(case: str, status: str = "firing") -> dict[str, Any]:
-    """A delivery as Alertmanager sends it."""
+def alert(case: str, *, crowd: int = 0) -> dict[str, Any]:
+    """A delivery as Alertmanager sends it. `crowd`: so many alerts besides, which no rule takes."""
+    starts_at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 5))
+    named = [("Broken", "1234567890abcdef"), *(("Quiet", f"{n:016x}") for n in range(crowd))]
     return {
         "version": "4",
         "groupKey": f"{{}}:{{case={case}}}",
         "truncatedAlerts": 0,
-        "status": status,
+        "status": "firing",
         "receiver": "stanch",
         "groupLabels": {"case": case},
         "commonLabels": {"alertname": "Broken", "case": case},
@@ -160,14 +162,15 @@ def alert(case: str, status: str = "firing") -> dict[str, Any]:
         "externalURL": "http://127.0.0.1",
         "alerts": [
             {
-                "status": status,
-                "labels": {"alertname": "Broken", "case": case},
+                "status": "firing",
+                "labels": {"alertname": name, "case": case},
                 "annotations": {},
-                "startsAt": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 5)),
+                "startsAt": starts_at,
                 "endsAt": "0001-01-01T00:00:00Z",
                 "generatorURL": "",
-                "fingerprint": "1234567890abcdef",
+                "fingerprint": fingerprint,
             }
+            for name, fingerprint in named
         ],
     }
 

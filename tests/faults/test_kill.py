@@ -7,16 +7,19 @@ honest needs_human exactly where the effect is unprotected.
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from engine.incidents.batch import HURRIED
 from tests.conftest import need
 from tests.databases import put_database
 from tests.faults.killing import PLAYBOOK, RULES, CountingServer, Engine, alert, settings_of
@@ -132,16 +135,28 @@ def world(
 
 
 def survive(
-    engine: Engine, case: str, fault: str | None, *, forked: bool = True
+    engine: Engine,
+    case: str,
+    fault: str | None,
+    *,
+    forked: bool = True,
+    crowd: int = 0,
+    found: Callable[[], None] = lambda: None,
 ) -> tuple[bool, dict[str, Any]]:
-    """Live through one fault. Returns whether the process was killed, and the run at rest."""
-    body = alert(case)
+    """Live through one fault. Returns whether the process was killed, and the run at rest.
+
+    Args:
+        crowd: alerts besides that nothing is done for.
+        found: looks at what a killed process left.
+    """
+    body = alert(case, crowd=crowd)
     engine.start(fault, forked=forked)
     killed = False
     posted = engine.until(lambda: engine.request("POST", "/hooks/alertmanager", body))
     rested = posted and engine.until(lambda: at_rest(engine))
     if not rested:
         killed = True
+        found()
         engine.start(forked=forked)
         # Alertmanager, too, sends again what was not answered; and a duplicate where it was.
         engine.until(lambda: engine.request("POST", "/hooks/alertmanager", body), or_dead=False)
@@ -197,6 +212,29 @@ def test_killed_around_every_commit(world: World, phase: str) -> None:
             break
     else:
         pytest.fail("the process met the sixtieth commit: background work commits without end")
+
+
+@pytest.mark.timeout(200)
+def test_killed_between_accepting_and_deciding(world: World) -> None:
+    """A lone alert is decided in the commit that accepts it; among many it is not, and may be left so."""
+    left: list[tuple[int, int]] = []  # (alerts, undecided ones) of each killed process
+
+    for number in range(1, 60):
+        case = f"crowd{number}"
+        engine = world.engine(case)
+
+        def found(folder: Path = engine.folder) -> None:
+            with contextlib.closing(sqlite3.connect(folder / "stanch.db")) as database:
+                query = "SELECT count(*), coalesce(sum(decided = 0), 0) FROM alerts"
+                left.append(database.execute(query).fetchone())
+
+        fault = f"commit:{number}:after"
+        killed, run = survive(engine, case, fault, crowd=HURRIED, found=found)
+        judge(world, case, run)
+        assert killed, "before the alerts were decided"
+        if left[-1] == (HURRIED + 1, 0):
+            break
+    assert (HURRIED + 1, HURRIED + 1) in left
 
 
 @pytest.mark.timeout(200)
