@@ -11,7 +11,8 @@ from engine.contract.registry import Registry, load_registry
 from engine.edges.config import Config, check_config, load_config, locate_config, read_config
 from engine.edges.rehearsal.checking import check_world, holds_target
 from engine.language.diagnostics import Diagnostic, InvalidProject, Report, arranged
-from engine.language.project import check_paths, kind_of_file, read_source, shown
+from engine.language.project import check_paths
+from engine.language.projectfiles import kind_of_file, read_source, shown
 from engine.language.yamlnodes import Node
 
 

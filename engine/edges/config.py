@@ -43,8 +43,8 @@ from engine.language.diagnostics import (
     listed,
 )
 from engine.language.explain import read_form
-from engine.language.fields import Form
-from engine.language.project import read_source
+from engine.language.forms import Form
+from engine.language.projectfiles import read_source
 from engine.language.yamlnodes import Node
 
 DEFAULT_PATH = "stanch.yaml"

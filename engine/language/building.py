@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from engine.language.diagnostics import Report
-from engine.language.fields import Form
+from engine.language.forms import Form
 from engine.language.known import Known
 from engine.language.parameters import merged
 from engine.language.program import (

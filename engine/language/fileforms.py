@@ -6,20 +6,17 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, WithJsonSchema
 
-from engine.language.fields import (
+from engine.language.forms import Form
+from engine.language.listfields import Labels, Matchers
+from engine.language.namefields import PlaybookName, RuleName, Word
+from engine.language.stepforms import QueryForm, Steps
+from engine.language.valuefields import (
     ComparisonText,
     ExpressionText,
-    Form,
-    Labels,
-    Matchers,
-    PlaybookName,
     PositiveDuration,
     PositiveSeconds,
-    RuleName,
     Seconds,
-    Word,
 )
-from engine.language.stepforms import QueryForm, Steps
 
 
 class PostmortemForm(Form):

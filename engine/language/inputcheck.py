@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from engine.domain.canonical import canonical_json
-from engine.language import templates
 from engine.language.diagnostics import Report, clipped, described, listed, suggestion
 from engine.language.inputschema import input_schema, misfit, validator_of
 from engine.language.naming import texts
 from engine.language.parameters import is_lone
 from engine.language.reading import Playbook
 from engine.language.stepnaming import open_inputs
+from engine.language.templatescan import is_template
 from engine.language.yamlnodes import Node
 
 
@@ -70,7 +70,7 @@ def _missing(
 def _check_value(
     name: str, node: Node, schema: Mapping[str, Any], target: Playbook, report: Report
 ) -> None:
-    if templates.is_template(node.value) and is_lone(node.value):
+    if is_template(node.value) and is_lone(node.value):
         return  # of whatever type its expression has
     try:
         validator = validator_of(canonical_json(input_schema(schema, name)))
@@ -95,7 +95,7 @@ def _surely(node: Node, error: Any) -> bool:
     """Tell whether a templated value cannot fit: mixed text where the schema wants no text."""
     return (
         isinstance(node.value, str)
-        and templates.is_template(node.value)
+        and is_template(node.value)
         and error.validator == "type"
         and not is_lone(node.value)
     )

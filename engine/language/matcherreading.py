@@ -88,7 +88,7 @@ def _made(name: str, op: str, value: str, offset: int | None) -> Matcher:
     return Matcher(name=name, op=cast(Op, op), value=value)
 
 
-# ---- the UTF-8 reading ---------------------------------------------------------------------------
+# ---- the UTF-8 reading ----------------------------------------------------------------------------
 
 _RESERVED = frozenset("{}!=~,\\\"'`")
 _ESCAPES = {"a": 7, "b": 8, "f": 12, "n": 10, "r": 13, "t": 9, "v": 11, "\\": 92, '"': 34}
@@ -230,7 +230,7 @@ def _encoded(character: str) -> bytes:
     return character.encode("utf-8", "surrogatepass")  # decoding then refuses a lone surrogate
 
 
-# ---- the classic reading -------------------------------------------------------------------------
+# ---- the classic reading --------------------------------------------------------------------------
 
 _CLASSIC = re.compile(
     r"[\t\n\f\r ]*([a-zA-Z_:][a-zA-Z0-9_:]*)[\t\n\f\r ]*(=~|=|!=|!~)[\t\n\f\r ]*((?s:.*?))[\t\n\f\r ]*\Z"

@@ -14,7 +14,8 @@ from engine.domain.canonical import Json, JsonObject
 from engine.domain.errors import InvalidInput
 from engine.language.diagnostics import Report, listed, suggestion
 from engine.language.explain import read_form
-from engine.language.fields import Form, PlaybookName, RuleName
+from engine.language.forms import Form
+from engine.language.namefields import PlaybookName, RuleName
 from engine.language.program import Program
 from engine.language.rehearsalforms import ExpectForm
 from engine.language.rules import Rule

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from engine.language import templates
 from engine.language.diagnostics import Report, clipped, listed, suggestion
+from engine.language.judge import Use
 from engine.language.problems import BadText
+from engine.language.templates import References, expression_references, is_constant, references
+from engine.language.templatescan import is_template
 from engine.language.yamlnodes import Node
 
 RUN_NAMES = frozenset({"inputs", "steps", "vars", "trigger", "alert", "incident", "run"})
@@ -44,7 +46,7 @@ _ONLY = {
     "env": "write secret('name') in a step's with; the configuration says where the secret is",
 }
 
-StepCheck = Callable[[templates.Use], tuple[str, str | None] | None]
+StepCheck = Callable[[Use], tuple[str, str | None] | None]
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ def check_tree(node: Node | None, names: Names, report: Report) -> None:
     for text in texts(node):
         check_text(text, names, report)
     for key in _keys(node):
-        if templates.is_template(key.value):
+        if is_template(key.value):
             hint = "keys are plain text; put the template into a value"
             report.error(key, "a key cannot be a template", hint=hint)
 
@@ -88,7 +90,7 @@ def check_tree(node: Node | None, names: Names, report: Report) -> None:
 def check_text(node: Node, names: Names, report: Report) -> None:
     """Check the templates of one text."""
     try:
-        found = templates.references(node.value)
+        found = references(node.value)
     except BadText as error:
         report.error(node, error.message, hint=error.hint, offset=error.offset)
         return
@@ -100,8 +102,8 @@ def check_expression(node: Node | None, names: Names, report: Report, *, what: s
     if node is None or not isinstance(node.value, str) or not node.value.strip():
         return  # its form has said what is wrong
     try:
-        found = templates.expression_references(node.value)
-        if templates.is_constant(node.value):
+        found = expression_references(node.value)
+        if is_constant(node.value):
             report.error(
                 node,
                 f"{what}: this is a constant",
@@ -128,7 +130,7 @@ def _constant_hint(text: str, what: str) -> str:
     return "it always gives the same: compare something that can change"
 
 
-def _check_uses(node: Node, found: templates.References, names: Names, report: Report) -> None:
+def _check_uses(node: Node, found: References, names: Names, report: Report) -> None:
     for use in found.uses:
         problem = _problem(use, names)
         if problem is not None:
@@ -143,7 +145,7 @@ def _check_uses(node: Node, found: templates.References, names: Names, report: R
             )
 
 
-def _problem(use: templates.Use, names: Names) -> tuple[str, str | None] | None:
+def _problem(use: Use, names: Names) -> tuple[str, str | None] | None:
     root = use.path[0]
     if root not in names.roots:
         why = names.absent.get(root) or _ONLY.get(root)
@@ -173,7 +175,7 @@ def _no_part(root: str, part: str, known: Collection[str]) -> tuple[str, str | N
 def texts(node: Node) -> Iterator[Node]:
     """Yield every text inside a value that holds a template."""
     if isinstance(node.value, str):
-        if templates.is_template(node.value):
+        if is_template(node.value):
             yield node
     elif isinstance(node.items, dict):
         for item in node.items.values():

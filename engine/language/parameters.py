@@ -9,14 +9,14 @@ from typing import Any
 from pydantic import ValidationError
 
 from engine.domain.promql import PromqlError, placeholders
-from engine.language import templates
 from engine.language.diagnostics import Report, clipped, listed, suggestion
 from engine.language.explain import report_errors
-from engine.language.fields import has_template
+from engine.language.forms import has_template
 from engine.language.known import ActionShape, Known
 from engine.language.locations import follow, names_at
 from engine.language.problems import BadText
 from engine.language.sqltext import sql_problems
+from engine.language.templatescan import is_template, scan
 from engine.language.yamlnodes import Node
 
 _ONLY_TEXT = {"int_type", "int_parsing", "float_type", "float_parsing", "bool_type", "bool_parsing"}
@@ -111,14 +111,14 @@ def _stands(root: Node, error: Mapping[str, Any]) -> bool:
     node, _ = follow(root, error["loc"])
     if error["type"] in ("missing", "extra_forbidden"):
         return True
-    if isinstance(node.value, str) and templates.is_template(node.value):
+    if isinstance(node.value, str) and is_template(node.value):
         return error["type"] in _ONLY_TEXT and not is_lone(node.value)
     return not _templated(node)
 
 
 def _templated(node: Node) -> bool:
     if isinstance(node.value, str):
-        return templates.is_template(node.value)
+        return is_template(node.value)
     return any(_templated(item) for item in _items(node))
 
 
@@ -132,7 +132,7 @@ def _items(node: Node) -> Iterator[Node]:
 def is_lone(text: str) -> bool:
     """Tell whether a text is one template and so keeps the type of its expression."""
     try:
-        found = templates.scan(text)
+        found = scan(text)
     except BadText:
         return True  # reported as a bad template
     return len(found) == 1 and found[0][:2] == (0, len(text))
@@ -214,7 +214,7 @@ def check_promql(node: Node, params: Node | None, report: Report) -> None:
 def check_connection(node: Node, kinds: set[str], user: str, known: Known, report: Report) -> None:
     """Check that a connection exists and is of one of `kinds`."""
     name = node.value
-    if not isinstance(name, str) or templates.is_template(name):
+    if not isinstance(name, str) or is_template(name):
         return
     kind = known.connections.get(name)
     right = [one for one, its in known.connections.items() if its in kinds]

@@ -9,7 +9,7 @@ from jinja2.tests import TESTS as JINJA_TESTS
 from jinja2.utils import pass_context
 
 from engine.language.data import failure, refuse_absent, size_of
-from engine.language.filters import Filter
+from engine.language.jinjafilters import Filter
 from engine.language.scope import STATE_TESTS, Absent, Scope, StepView, TemplateError
 
 _TESTS_LEFT_OUT = frozenset({"callable", "escaped", "filter", "test", "defined", "undefined", "in"})

@@ -11,8 +11,8 @@ from typing import Any
 
 from engine.language.diagnostics import Report, clipped, described, listed, suggestion
 from engine.language.explain import read_form
-from engine.language.fields import Form
 from engine.language.fileforms import PlaybookFile
+from engine.language.forms import Form
 from engine.language.stepforms import (
     STEP_KINDS,
     WAIT_KINDS,

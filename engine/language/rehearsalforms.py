@@ -7,17 +7,10 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, PlainValidator, WithJsonSchema
 
 from engine.domain.clock import parse_time
-from engine.language.fields import (
-    Form,
-    PlaybookName,
-    PositiveSeconds,
-    RuleName,
-    Seconds,
-    bad,
-    bad_type,
-    schema_text,
-)
+from engine.language.forms import Form, bad, bad_type, schema_text
+from engine.language.namefields import PlaybookName, RuleName
 from engine.language.shownforms import CategoryName, ShownForm, Took
+from engine.language.valuefields import PositiveSeconds, Seconds
 
 STEP_STATES = ("succeeded", "failed", "skipped", "changed", "undone", "unknown", "not_reached")
 DEFAULT_CLOCK = "2026-01-05T09:00:00Z"  # a Monday

@@ -9,8 +9,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from engine.language.diagnostics import Report, clipped, described, listed, suggestion
 from engine.language.explain import read_form
-from engine.language.fields import ExpressionText
 from engine.language.fileforms import ConditionForm, PriorityForm, RuleForm, RulesFile
+from engine.language.valuefields import ExpressionText
 from engine.language.yamlnodes import Node
 
 _PRIORITIES = ("P0", "P1", "P2")

@@ -21,7 +21,7 @@ from engine.language.scope import Absent, Scope, TemplateError, bounded, kind_of
 
 MAX_BITS = 4096  # of a whole number
 
-# ---- methods -------------------------------------------------------------------------------------
+# ---- methods --------------------------------------------------------------------------------------
 
 
 def _replace(text: str, old: str, new: str, count: int = -1) -> str:
@@ -72,7 +72,7 @@ def _method(obj: Any, name: str) -> Any:
     return missing
 
 
-# ---- operators -----------------------------------------------------------------------------------
+# ---- operators ------------------------------------------------------------------------------------
 
 _OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     "+": operator.add,

@@ -9,7 +9,6 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
 from engine.domain.canonical import JsonObject
-from engine.language.fields import Form
 from engine.language.fileforms import (
     ConditionForm,
     PlaybookFile,
@@ -17,6 +16,7 @@ from engine.language.fileforms import (
     RuleForm,
     RulesFile,
 )
+from engine.language.forms import Form
 from engine.language.known import Catalog
 from engine.language.mutations import MutationForm, MutationsFile
 from engine.language.rehearsalforms import RehearsalFile

@@ -12,10 +12,11 @@ from pydantic import Field, PlainValidator, WithJsonSchema
 
 from engine.language.comparisons import parse_number
 from engine.language.durations import parse_duration
-from engine.language.fields import Form, PositiveSeconds, Seconds, bad, bad_type, schema_text
+from engine.language.forms import Form, bad, bad_type, schema_text
 from engine.language.problems import BadText
 from engine.language.program import Comparison
 from engine.language.quantities import parse_bytes
+from engine.language.valuefields import PositiveSeconds, Seconds
 
 OPERATORS = ("<=", ">=", "==", "!=", "<", ">")
 WEEK = 7 * 86400.0  # seconds; what is measured is kept so long

@@ -6,23 +6,20 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, WithJsonSchema
 
-from engine.language.fields import (
-    ActionName,
+from engine.language.forms import Form
+from engine.language.listfields import Categories, Words
+from engine.language.namefields import ActionName, PlaybookName, StepId
+from engine.language.program import LONGEST_ONCE
+from engine.language.valuefields import (
     Amount,
-    Categories,
     ComparisonText,
     Duration,
     ExpressionText,
-    Form,
-    PlaybookName,
     PositiveDuration,
     PositiveSeconds,
-    StepId,
     TimeText,
     Tolerance,
-    Words,
 )
-from engine.language.program import LONGEST_ONCE
 
 Steps = Annotated[
     list[Any], WithJsonSchema({"type": "array", "items": {"x-ref": "#/$defs/Step"}, "minItems": 1})

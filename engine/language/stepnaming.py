@@ -7,11 +7,12 @@ from collections.abc import Collection
 from engine.domain.plan import Effect
 from engine.language.diagnostics import listed, suggestion
 from engine.language.fileforms import PlaybookFile
+from engine.language.judge import Use
 from engine.language.known import Known
 from engine.language.naming import RUN_NAMES, Names
 from engine.language.reading import SECTIONS, Playbook, Step
+from engine.language.scope import STATE_TESTS
 from engine.language.stepforms import ActionStep, CallStep
-from engine.language.templates import STATE_TESTS, Use
 
 Problem = tuple[str, str | None]
 _GATE = frozenset({"decision", "by", "comment"})

@@ -7,7 +7,7 @@ maps, lists, booleans and null stand as JSON writes them. Nothing is guessed bac
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,44 +16,11 @@ from jinja2.runtime import Undefined
 from engine.domain.canonical import Json
 from engine.language.data import failure, plain, text_of
 from engine.language.expressions import Expression, parse_expression
-from engine.language.filters import FILTERS
 from engine.language.judge import Use
-from engine.language.predicates import TESTS
-from engine.language.scope import (
-    FUNCTIONS,
-    MAX_TEXT,
-    SCOPED_FUNCTIONS,
-    STATE_TESTS,
-    KnownAfterApply,
-    Scope,
-    StepView,
-    TemplateError,
-    kind_of,
-)
-
-__all__ = [
-    "FILTERS",
-    "FUNCTIONS",
-    "SCOPED_FUNCTIONS",
-    "STATE_TESTS",
-    "TESTS",
-    "KnownAfterApply",
-    "References",
-    "StepView",
-    "TemplateError",
-    "Use",
-    "compile_ahead",
-    "evaluate",
-    "expression_references",
-    "is_constant",
-    "is_template",
-    "references",
-    "render",
-    "scan",
-]
+from engine.language.scope import MAX_TEXT, KnownAfterApply, Scope, TemplateError, kind_of
+from engine.language.templatescan import each_expression, is_template, scan, template_texts
 
 _ATOMS = frozenset({str, int, float, bool, type(None)})
-_PAIRS = {"(": ")", "[": "]", "{": "}"}
 
 
 @dataclass(frozen=True)
@@ -71,78 +38,6 @@ class References:
     roots: frozenset[str]
     uses: tuple[Use, ...] = ()
     secrets: frozenset[str] = frozenset()
-
-
-# ---- finding expressions in a text ----------------------------------------------------------------
-
-
-def scan(text: str) -> list[tuple[int, int, str]]:
-    """Return (start, end, expression) of every `{{ expression }}`: `text[start:end]` holds the braces too.
-
-    Raises:
-        TemplateError: a `{{` that is not closed, or a statement or comment; `offset` says where.
-    """
-    return list(_scan(text))
-
-
-def _scan(text: str) -> Iterator[tuple[int, int, str]]:
-    position = 0
-    while (start := text.find("{", position)) >= 0:
-        opening = text[start : start + 2]
-        if opening == "{{":
-            end = _closing(text, start)
-            yield start, end, text[start + 2 : end - 2]
-            position = end
-        elif opening in ("{%", "{#"):
-            what = "statements" if opening == "{%" else "comments"
-            hint = f"write one expression in {{{{ }}}}, or {{{{ '{opening}' }}}} for the characters"
-            raise TemplateError(
-                f"{what} ({opening} …) are not part of values", offset=start, hint=hint
-            )
-        else:
-            position = start + 1
-
-
-def _closing(text: str, start: int) -> int:
-    """Return the index after the `}}` that closes the `{{` at `start`, past quotes and brackets."""
-    if text[start + 2 : start + 3] in ("-", "+") and text[start + 3 : start + 4].isspace():
-        hint = "write {{ … }}"
-        raise TemplateError("white-space control is not offered", offset=start, hint=hint)
-    position, open_brackets = start + 2, []
-    while position < len(text):
-        character = text[position]
-        if character in "'\"":
-            position = _after_quote(text, position)
-            continue
-        if character in _PAIRS:
-            open_brackets.append(_PAIRS[character])
-        elif open_brackets and character == open_brackets[-1]:
-            open_brackets.pop()
-        elif character == "}" and text[position : position + 2] == "}}":
-            return position + 2
-        position += 1
-    raise TemplateError("a {{ is not closed", offset=start, hint="close it with }}")
-
-
-def _after_quote(text: str, start: int) -> int:
-    quote, position = text[start], start + 1
-    while position < len(text):
-        if text[position] == "\\":
-            position += 2
-        elif text[position] == quote:
-            return position + 1
-        else:
-            position += 1
-    raise TemplateError("a text's closing quote is missing", offset=start)
-
-
-def is_template(value: object) -> bool:
-    """Tell whether a value is a text that holds a template (or something written like one)."""
-    return (
-        isinstance(value, str)
-        and "{" in value
-        and ("{{" in value or "{%" in value or "{#" in value)
-    )
 
 
 # ---- compiled templates ---------------------------------------------------------------------------
@@ -194,7 +89,7 @@ def _template(text: str) -> _Template | None:
     parts: list[str | Expression] = []
     uses: list[Use] = []
     position = 0
-    for start, end, inner in _scan(text):
+    for start, end, inner in each_expression(text):
         if start > position:
             parts.append(text[position:start])
         expression = _parsed(inner, start + 2)
@@ -246,7 +141,7 @@ def compile_ahead(value: Json, *, condition: bool = False) -> int:
     if condition and isinstance(value, str):
         return int(_bare(value)[0].prepare())
     made = 0
-    for text in _texts(value):
+    for text in template_texts(value):
         template = _template(text)
         for part in template.parts if template is not None else ():
             made += isinstance(part, Expression) and part.prepare()
@@ -264,7 +159,7 @@ def references(value: Json) -> References:
     """
     uses: list[Use] = []
     secrets: set[str] = set()
-    for text in _texts(value):
+    for text in template_texts(value):
         template = _template(text)
         if template is not None:
             uses += template.uses
@@ -288,20 +183,6 @@ def _references(uses: list[Use], secrets: set[str]) -> References:
     steps = frozenset(use.path[1] for use in uses if use.path[0] == "steps")
     roots = frozenset(use.path[0] for use in uses)
     return References(steps, roots, tuple(uses), frozenset(secrets))
-
-
-def _texts(value: Json) -> Iterator[str]:
-    if isinstance(value, str):
-        if is_template(value):
-            yield value
-    elif isinstance(value, Mapping):
-        for key, item in value.items():
-            if is_template(key):
-                raise TemplateError(f"the key {key!r} is a template", hint="keys are plain text")
-            yield from _texts(item)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from _texts(item)
 
 
 def render(value: Json, scope: Mapping[str, Any]) -> Json:

@@ -15,7 +15,7 @@ from engine.domain.plan import Planned, Target
 from engine.language.program import (
     Node,
 )
-from engine.language.templates import TemplateError
+from engine.language.scope import TemplateError
 from engine.planning.document import PlanStep
 from engine.planning.progress import RunProgress
 

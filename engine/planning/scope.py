@@ -9,7 +9,8 @@ from typing import Any
 import orjson
 
 from engine.domain.canonical import Json, JsonObject
-from engine.language.templates import References, StepView, expression_references, references
+from engine.language.scope import StepView
+from engine.language.templates import References, expression_references, references
 from engine.planning.moves import Place
 from engine.planning.progress import RunProgress, StepState, StepStatus
 

@@ -21,7 +21,9 @@ from engine.language.program import (
     SwitchNode,
     WaitNode,
 )
-from engine.language.templates import TemplateError, is_template, render
+from engine.language.scope import TemplateError
+from engine.language.templates import render
+from engine.language.templatescan import is_template
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,8 @@ from engine.language.program import (
     Program,
     SwitchNode,
 )
-from engine.language.templates import TemplateError, evaluate, render
+from engine.language.scope import TemplateError
+from engine.language.templates import evaluate, render
 from engine.planning.addresses import find_node
 from engine.planning.foreach import visit_foreach
 from engine.planning.inputs import checked_inputs, seconds

@@ -9,7 +9,8 @@ from typing import Any
 from engine.domain.errors import StanchError
 from engine.domain.run import ENDS, RunMode, RunState
 from engine.language.program import ActionNode, EndNode, GateNode, ManualNode, RestoreNode, WaitNode
-from engine.language.templates import TemplateError, render
+from engine.language.scope import TemplateError
+from engine.language.templates import render
 from engine.planning.document import PlanDocument
 from engine.planning.moves import (
     Begin,

@@ -13,7 +13,7 @@ from engine.domain.clock import format_time
 from engine.domain.errors import ActionFailed, Category, InvalidInput
 from engine.domain.plan import Planned, Target
 from engine.language.program import ActionNode
-from engine.language.templates import TemplateError
+from engine.language.scope import TemplateError
 from engine.planning.fold import expired
 from engine.planning.inputs import seconds
 from engine.planning.moves import Place

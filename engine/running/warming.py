@@ -17,7 +17,8 @@ from engine.domain.canonical import Json, JsonObject
 from engine.domain.clock import format_time
 from engine.domain.errors import StanchError
 from engine.language.program import Program
-from engine.language.templates import TemplateError, compile_ahead
+from engine.language.scope import TemplateError
+from engine.language.templates import compile_ahead
 from engine.running.access import Access, Pattern, past
 from engine.running.kept import CONNECTION, DISCOVERY, PLAYBOOK
 from engine.running.programs import Programs

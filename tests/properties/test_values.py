@@ -15,14 +15,8 @@ from engine.language.matchers import Matcher, matches_all
 from engine.language.matchindex import MatchIndex
 from engine.language.quantities import format_quantity, parse_quantity
 from engine.language.regexes import RegexError, compile_regex
-from engine.language.templates import (
-    StepView,
-    TemplateError,
-    evaluate,
-    is_constant,
-    references,
-    render,
-)
+from engine.language.scope import StepView, TemplateError
+from engine.language.templates import evaluate, is_constant, references, render
 
 TEXTS = st.text(max_size=40) | st.text(alphabet='ab01=~!"{},\\.*|[]()^$ \n', max_size=40)
 

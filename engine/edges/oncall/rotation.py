@@ -15,8 +15,9 @@ from engine.domain.errors import ActionFailed, Category
 from engine.edges.oncall.following import Next, following
 from engine.language.diagnostics import InvalidProject, Report, arranged
 from engine.language.explain import read_form
-from engine.language.fields import Form, PositiveSeconds, bad, bad_type
-from engine.language.project import read_source
+from engine.language.forms import Form, bad, bad_type
+from engine.language.projectfiles import read_source
+from engine.language.valuefields import PositiveSeconds
 
 _DAY = 86_400
 

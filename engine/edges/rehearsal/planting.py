@@ -22,7 +22,7 @@ from engine.language.mutations import (
     mutate_rule,
     read_mutations,
 )
-from engine.language.project import read_source
+from engine.language.projectfiles import read_source
 from engine.language.rehearsalreading import Rehearsal
 
 

@@ -20,7 +20,8 @@ from engine.edges.rehearsal.services import Servers, needed
 from engine.edges.rehearsal.sidebyside import side_by_side
 from engine.edges.rehearsal.stage import Ground, clean_up, prepare
 from engine.language.diagnostics import Diagnostic, InvalidProject, Report, arranged
-from engine.language.project import load_project, shown
+from engine.language.project import load_project
+from engine.language.projectfiles import shown
 from engine.language.rehearsalforms import RehearsalFile
 from engine.language.rehearsalreading import Rehearsal, read_rehearsals, rehearsal_files
 from engine.language.yamlcompose import compose

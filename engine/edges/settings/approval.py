@@ -7,7 +7,8 @@ from typing import Literal
 from pydantic import Field
 
 from engine.language.diagnostics import Report, listed, suggestion
-from engine.language.fields import Form, PositiveSeconds
+from engine.language.forms import Form
+from engine.language.valuefields import PositiveSeconds
 from engine.language.yamlnodes import Node
 
 

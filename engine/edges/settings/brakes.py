@@ -9,11 +9,12 @@ from pydantic import Field, PlainValidator, WithJsonSchema
 
 from engine.domain.clock import parse_time
 from engine.language.diagnostics import Report
-from engine.language.fields import Form, PositiveSeconds, Seconds, bad, bad_type
 from engine.language.fileforms import BreakerForm
+from engine.language.forms import Form, bad, bad_type
 from engine.language.rules import Schedule
 from engine.language.schedulereading import read_schedule
 from engine.language.schedules import checked_fields, checked_timezone, cron_fields
+from engine.language.valuefields import PositiveSeconds, Seconds
 from engine.language.yamlnodes import Node
 from engine.planning.brakes import BrakeRules, Breaker, Fresh, Limit, Window
 

@@ -8,7 +8,8 @@ from typing import Annotated
 from pydantic import Field, PlainValidator, WithJsonSchema
 
 from engine.language.diagnostics import Report
-from engine.language.fields import Form, PositiveSeconds, Seconds, bad, bad_type
+from engine.language.forms import Form, bad, bad_type
+from engine.language.valuefields import PositiveSeconds, Seconds
 from engine.language.yamlnodes import Node
 
 _FIELDS = ("what", "rule", "severity", "time")

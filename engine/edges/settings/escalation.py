@@ -11,7 +11,9 @@ from engine.contract.world import SecretRef
 from engine.domain.canonical import JsonObject
 from engine.domain.incident import Level
 from engine.incidents.chains import Chain, Contact, LevelRule, Policy, Rung
-from engine.language.fields import Form, Matchers, PositiveSeconds, Seconds, bad_type
+from engine.language.forms import Form, bad_type
+from engine.language.listfields import Matchers
+from engine.language.valuefields import PositiveSeconds, Seconds
 
 WITHIN = 900.0  # seconds for a contact to acknowledge, unless written
 REPEAT = 1800.0

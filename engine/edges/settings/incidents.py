@@ -8,7 +8,8 @@ from typing import Annotated
 from pydantic import Field, PlainValidator, WithJsonSchema
 
 from engine.incidents.artifacts import ArtifactLimits
-from engine.language.fields import Form, Size, bad_type
+from engine.language.forms import Form, bad_type
+from engine.language.valuefields import Size
 
 _SHIPPED = ArtifactLimits()
 

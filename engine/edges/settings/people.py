@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 from engine.domain.people import Scope
 from engine.edges.desk.directory import Directory, Person, Role
 from engine.language.diagnostics import Report
-from engine.language.fields import Form, bad_type
+from engine.language.forms import Form, bad_type
 from engine.language.yamlnodes import Node
 
 _NAMES = {"type": "array", "items": {"type": "string"}}

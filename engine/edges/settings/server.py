@@ -9,7 +9,8 @@ from typing import Annotated, Any
 from pydantic import Field, PlainValidator, WithJsonSchema
 
 from engine.contract.world import SecretRef
-from engine.language.fields import Form, PositiveSeconds, Seconds, Size, bad, bad_type
+from engine.language.forms import Form, bad, bad_type
+from engine.language.valuefields import PositiveSeconds, Seconds, Size
 
 _PASSWORD = re.compile(r"\w+://[^/@\s]*:[^/@\s]+@")
 _LISTEN = re.compile(r"(?P<host>\[[0-9a-fA-F:.]+\]|[^\s:\[\]]+):(?P<port>[0-9]{1,5})\Z")

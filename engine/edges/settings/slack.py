@@ -9,7 +9,7 @@ from pydantic import Field
 from engine.contract.world import SecretRef
 from engine.edges.settings.chat import Url
 from engine.language.diagnostics import Report
-from engine.language.fields import Form
+from engine.language.forms import Form
 from engine.language.yamlnodes import Node
 
 

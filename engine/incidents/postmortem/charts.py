@@ -18,7 +18,8 @@ from engine.domain.clock import parse_time
 from engine.domain.entry import StoredEntry
 from engine.domain.errors import ActionFailed
 from engine.incidents.postmortem.facts import Known
-from engine.language.templates import TemplateError, render
+from engine.language.scope import TemplateError
+from engine.language.templates import render
 
 MOST = 6
 _MARKS = 12  # vertical lines of one chart

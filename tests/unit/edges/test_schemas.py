@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 
 from engine.contract.registry import load_registry
 from engine.edges.schemas import NAMES, schema, written
-from engine.language.project import kind_of_file
+from engine.language.projectfiles import kind_of_file
 from engine.language.yamlcompose import compose
 from tests.unit.language.plugins import small_registry
 
