@@ -13,21 +13,20 @@ from engine.contract.registry import Registry, load_registry
 from engine.contract.world import SecretRef
 from engine.domain.clock import Clock, SystemClock
 from engine.domain.errors import ActionFailed, Category, InvalidInput
+from engine.edges.accepting import Accepting
 from engine.edges.config import Config
 from engine.edges.faults import Fault, planned_fault
 from engine.edges.reaching import Reaching
 from engine.edges.settings.brakes import brake_rules
 from engine.edges.warming import Warming
 from engine.incidents.paging import Paging
-from engine.incidents.triage import Triage, TriageSettings, leave_to_workers
 from engine.journal.keys import KeyRing, Keys, load_ring
-from engine.language.program import Program, Query
+from engine.language.program import Program
 from engine.language.project import Project, load_project
 from engine.planning.brakes import BrakeRules, Limit
 from engine.planning.planner import Planner
 from engine.running.commands import Commands
 from engine.running.duplicates import Known
-from engine.running.resolved import on_resolved
 from engine.running.secrets import Secrets, read_reference
 from engine.running.services import ApprovalRule, Retention, Services
 from engine.running.worker import Worker
@@ -36,15 +35,13 @@ from engine.running.yielding import give_way_to
 
 if TYPE_CHECKING:
     from engine.edges.chat.service import ChatService
-    from engine.edges.intake.auth import Auth
     from engine.journal.database import Database
     from engine.journal.seals import Sealer
-    from engine.journal.store import Tx
 
 DECISIONS = "decisions"  # the connection of log.decision, unless the configuration names one
 
 
-class Application(Reaching, Warming):
+class Application(Accepting, Reaching, Warming):
     """One built engine. The store is opened when it is first needed, so that `check` and `plan` need none."""
 
     def __init__(
@@ -238,66 +235,6 @@ class Application(Reaching, Warming):
         """The loaded programs as they are now."""
         return self.project.playbooks
 
-    @cached_property
-    def triage(self) -> Triage:
-        """The rules at work."""
-        intake = self.config.intake
-        watchdog = None
-        if intake.watchdog is not None:
-            watchdog = (intake.watchdog.alertname, intake.watchdog.missing_after)
-        return Triage(
-            self.store,
-            self.project.rules,
-            self.commands.create_run,
-            query=_Queries(self.world),
-            on_resolved=on_resolved,
-            on_opened=self.calling.incident_opened if self.policy.severities else None,
-            give_way=self._give_way,
-            take=self._take_runs,
-            settings=TriageSettings(self.node, intake.max_alert_age, watchdog),
-        )
-
-    def _take_runs(self, tx: Tx) -> Callable[[], None]:
-        """Claim for this process's worker, where it has one, what was just decided."""
-        return leave_to_workers(tx) if self._worker is None else self._worker.take(tx)
-
-    def intake_route(self, on_accepted: Any = None, on_answer: Any = None) -> Any:
-        """Return the route of `POST /hooks/alertmanager`."""
-        from engine.edges.intake.endpoint import IntakeSettings, intake_route
-
-        intake = self.config.intake
-        settings = IntakeSettings(
-            drop_labels=frozenset(intake.drop_labels),
-            max_body=intake.max_body,
-            max_alerts=intake.max_alerts,
-            auth=self._intake_auth(),
-            node=self.node,
-        )
-        route = intake_route(self.store, settings, on_accepted, on_answer, self._decide_along)
-        self._intake = route.endpoint
-        return route
-
-    def _decide_along(self) -> None:
-        """Decide a delivery in the commit that accepts it, where this process decides at all."""
-        if self._triage_thread is not None:
-            self.triage.hurry()
-
-    def _accepting(self) -> bool:
-        """Whether a burst of deliveries comes in just now: then deciding and claiming give way."""
-        return self._intake is not None and self._intake.busy()
-
-    def _intake_auth(self) -> Auth | None:
-        from engine.edges.intake.auth import Basic, Bearer
-
-        auth = self.config.intake.auth
-        if auth is None:
-            return None
-        if auth.bearer is not None:
-            return Bearer(self.secrets.learn("intake bearer", self.reference(auth.bearer)))
-        assert auth.basic is not None
-        password = self.secrets.learn("intake password", self.reference(auth.basic.password))
-        return Basic(auth.basic.username, password)
-
     # ------------------------------------------------------------ work
 
     def new_worker(self) -> Worker:
@@ -352,16 +289,6 @@ class Application(Reaching, Warming):
         self.world.close()
         if self._opened:
             self.store.close()
-
-
-class _Queries:
-    """The metrics queries of conditions and query triggers."""
-
-    def __init__(self, world: Connections) -> None:
-        self._world = world
-
-    def value(self, query: Query) -> float | None:
-        return self._world.query(query.connection, query.query, query.params)
 
 
 def build(
