@@ -74,3 +74,21 @@ def format_time(value: datetime) -> str:
     if value.tzinfo is not UTC:
         value = value.astimezone(UTC)
     return value.isoformat()[: -len("+00:00")] + "Z"
+
+
+def expired(at: datetime | None, seconds: float | None, now: datetime) -> bool:
+    """Whether `seconds` have passed since `at`."""
+    return at is not None and seconds is not None and now >= at + timedelta(seconds=seconds)
+
+
+def spell(seconds: float) -> str:
+    """Write seconds as people write them: `90s` is `1m30s`, `7200` is `2h`."""
+    rest = round(seconds)
+    if rest <= 0:
+        return f"{seconds:g}s"
+    parts = []
+    for unit, size in (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)):
+        number, rest = divmod(rest, size)
+        if number:
+            parts.append(f"{number}{unit}")
+    return "".join(parts[:2])

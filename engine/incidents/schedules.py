@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from engine.domain.clock import format_time
+from engine.domain.clock import format_time, spell
 from engine.domain.entry import Entry
 from engine.domain.errors import ActionFailed, InvalidInput
 from engine.incidents.casebook import Case
@@ -23,7 +23,7 @@ from engine.journal.store import Store, Tx
 from engine.language.comparisons import format_comparison, holds
 from engine.language.rules import QueryTrigger, Rule, Schedule
 from engine.language.schedules import next_fire
-from engine.planning.decision import Verdict, misfired, spell
+from engine.planning.decision import Verdict, misfired
 
 GRACE = timedelta(seconds=60)  # a fire this late is still on time; later it is a misfire
 MOST_MISSED = 20_000  # fire times looked through after an outage

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from engine.domain.clock import format_time
+from engine.domain.clock import format_time, spell
 from engine.domain.entry import Entry
 from engine.domain.ids import new_id
 from engine.domain.incident import TRANSITIONS, IncidentState
@@ -13,7 +13,6 @@ from engine.incidents.calling import PAGED
 from engine.incidents.ports import OnOpened
 from engine.journal.rows import CRITICAL, EpisodeRow, IncidentRow
 from engine.journal.store import Store, Tx
-from engine.planning.decision import spell
 
 RULE = "stanch:watchdog"
 _LOOKS = 20  # looks within `missing_after`

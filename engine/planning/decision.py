@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from engine.domain.clock import format_time
+from engine.domain.clock import format_time, spell
 from engine.domain.run import ENDS, RunMode, RunState
 from engine.language.rules import Rule
 
@@ -299,16 +299,3 @@ def recorded(text: str) -> Decision:
 
 def _by(labels: tuple[str, ...]) -> str:
     return f" by {', '.join(labels)}" if labels else ""
-
-
-def spell(seconds: float) -> str:
-    """Write seconds as people write them: `90s` is `1m30s`, `7200` is `2h`."""
-    rest = round(seconds)
-    if rest <= 0:
-        return f"{seconds:g}s"
-    parts = []
-    for unit, size in (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)):
-        number, rest = divmod(rest, size)
-        if number:
-            parts.append(f"{number}{unit}")
-    return "".join(parts[:2])

@@ -4,40 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
 from engine.domain.errors import Category
 from engine.language.comparisons import Tolerance, parse_tolerance
-from engine.language.program import AnyNode, GroupNode, Node
+from engine.language.program import GroupNode, Node
 from engine.language.templates import expression_references
+from engine.planning.containers import Walk, close
 from engine.planning.items import items_of, left_out
-from engine.planning.moves import Close, Fail, Move, Opaque, Open, Place, Skip
-from engine.planning.progress import RunProgress, StepState, StepStatus
+from engine.planning.moves import Close, Fail, Opaque, Open, Place, Skip
+from engine.planning.progress import StepStatus
 from engine.planning.scope import value_unknown
 from engine.planning.verdict import PENDING, STOPPED, Flow, Verdict
-
-
-class Walk(Protocol):
-    """The walk that goes through a foreach, as far as the foreach knows it."""
-
-    progress: RunProgress
-    moves: list[Move]
-    warnings: list[str]
-
-    @property
-    def stopping(self) -> bool: ...
-
-    def ended(self, node: Node, state: StepState) -> Verdict: ...
-
-    def admitted(self, node: Node, address: str, place: Place) -> bool: ...
-
-    def scope(self, place: Place) -> Any: ...
-
-    def close(self, node: GroupNode, address: str, verdict: Verdict, output: Any) -> Verdict: ...
-
-    def sequence(self, nodes: Sequence[AnyNode], place: Place) -> Verdict: ...
-
-    def single(self, node: Node, address: str, place: Place) -> Verdict: ...
 
 
 def visit_foreach(walk: Walk, node: Node, address: str, place: Place) -> Verdict:
@@ -63,7 +41,7 @@ def _open_items(walk: Walk, node: Node, address: str, place: Place) -> None:
         return
     try:
         items = items_of(node.foreach, walk.scope(place))
-    except Exception as error:  # noqa: BLE001  see _open
+    except Exception as error:  # noqa: BLE001  see containers
         walk.moves.append(Fail(address, node, Category.PERMANENT, f"foreach: {error}"))
         return
     once = {} if node.foreach.once is None else {"once": node.foreach.once}
@@ -126,7 +104,7 @@ def _item(walk: Walk, node: Node, parent: str, key: str, place: Place) -> Verdic
                 return PENDING
             walk.moves.append(Open(address, node, place))
             return PENDING
-        return walk.close(node, address, walk.sequence(node.steps, place), None)
+        return close(walk, node, address, walk.sequence(node.steps, place), None)
     return walk.single(node, address, place)
 
 

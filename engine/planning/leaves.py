@@ -15,20 +15,16 @@ from engine.domain.errors import ActionFailed, Category, InvalidInput, StanchErr
 from engine.domain.plan import Planned
 from engine.language.program import (
     ActionNode,
-    CallNode,
     EndNode,
     GateNode,
     ManualNode,
     Node,
     RestoreNode,
-    SwitchNode,
     WaitNode,
 )
 from engine.language.templates import render
-from engine.planning.document import PlanStep
-from engine.planning.moves import (
-    Place,
-)
+from engine.planning.moves import Place
+from engine.planning.opaque import opaque
 from engine.planning.playing import Planning, ReadDone, Worlds, line, readable
 from engine.planning.progress import StepStatus
 from engine.planning.scope import RunFacts, scope_of, value_unknown
@@ -100,7 +96,7 @@ class Leaves:
         unknown = value_unknown(node.with_, place, planning.progress)
         if unknown:
             planning.progress.set(address, StepStatus.UNKNOWN, known=False)
-            planning.steps += self.opaque(address, node, unknown)
+            planning.steps += opaque(self._registry, address, node, unknown)
             planning.past_first_effect = planning.past_first_effect or isinstance(action, Change)
             return
         try:
@@ -266,40 +262,6 @@ class Leaves:
             )
         )
 
-    def opaque(
-        self, address: str, node: Node, reason: str, branch: str | None = None
-    ) -> list[PlanStep]:
-        """Lines for a step, and for all inside it, whose flow is known only after apply.
-
-        Args:
-            branch: the condition under which the flow comes here at all, where a switch decides it.
-        """
-        changes = False
-        action = None
-        bounds: JsonObject = {}
-        if isinstance(node, ActionNode):
-            changes = isinstance(self._registry.action(node.action), Change)
-            action = node.action
-            bounds = {name: bound.model_dump() for name, bound in node.bounds.items()}
-        text = node.model_dump_json(by_alias=True, exclude={"source"})
-        lines = [
-            PlanStep(
-                address,
-                node.kind,  # type: ignore[attr-defined]  # every node class has its kind
-                node.title,
-                "unknown",
-                action=action,
-                when=node.when,
-                reason=reason,
-                bounds=bounds,
-                detail={"changes": changes, "branch": branch},
-                text=text,
-            )
-        ]
-        for child, condition in _children(node):
-            lines += self.opaque(f"{address}>{child.id}", child, reason, condition or branch)
-        return lines
-
 
 def _connections(action: Read[Any], params: Any) -> list[str]:
     """Whose data a read answers with."""
@@ -312,15 +274,3 @@ def _belongs(address: str, place: Place, step: str) -> bool:
         address == scope + step or address.startswith((f"{scope}{step}[", f"{scope}{step}."))
         for scope in place.scopes
     )
-
-
-def _children(node: Node) -> list[tuple[Node, str | None]]:
-    """Children of a container that was not entered, with the condition that leads to each."""
-    inner: list[tuple[Node, str | None]] = [(child, None) for child in getattr(node, "steps", ())]
-    if isinstance(node, SwitchNode):
-        for case in node.cases:
-            inner += [(child, f"{node.switch} is {case.value!r}") for child in case.steps]
-        inner += [(child, f"{node.switch} is none of the cases") for child in node.default]
-    if isinstance(node, CallNode):
-        inner += [(child, None) for child in (*node.program.steps, *node.program.finally_)]
-    return inner

@@ -33,6 +33,7 @@ from engine.planning.moves import (
     Skip,
     UndoAll,
 )
+from engine.planning.opaque import opaque
 from engine.planning.playing import Planning, ReadDone, Worlds, line, shown
 from engine.planning.progress import RunProgress, StepStatus
 from engine.planning.scope import RunFacts
@@ -61,6 +62,7 @@ class Planner:
         on_read: OnRead = unheard,
         done: Done = nothing_done,
     ) -> None:
+        self._registry = registry
         self._leaves = Leaves(registry, worlds, on_read)
         self._done = done
         self._now = now
@@ -163,7 +165,7 @@ class Planner:
                 planning.steps.append(line(address, node, "failed", reason=message))
             case Opaque(address, node, _, reason):
                 progress.set(address, StepStatus.UNKNOWN, known=False)
-                planning.steps += self._leaves.opaque(address, node, reason)
+                planning.steps += opaque(self._registry, address, node, reason)
                 planning.past_first_effect = True
             case Open(address, node, _, data):
                 progress.set(address, StepStatus.RUNNING, data=data, started_at=self._now())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -197,3 +198,7 @@ class RunProgress:
         for name, value in values.items():
             setattr(state, name, value)
         return state
+
+
+# What one entry (its body, when it was written) does to the progress.
+Fold = Callable[[RunProgress, JsonObject, datetime], None]

@@ -15,29 +15,24 @@ from engine.domain.errors import Category
 from engine.domain.run import RunState
 from engine.language.program import (
     AnyNode,
-    CallNode,
     EndNode,
-    GroupNode,
     Node,
-    ParallelNode,
     Program,
-    SwitchNode,
 )
 from engine.language.scope import TemplateError
 from engine.language.templates import evaluate, render
 from engine.planning.addresses import find_node
+from engine.planning.containers import CONTAINERS, visit_container
 from engine.planning.foreach import visit_foreach
-from engine.planning.inputs import checked_inputs, seconds
+from engine.planning.inputs import seconds
 from engine.planning.items import left_out
 from engine.planning.moves import (
     Begin,
-    Close,
     Continue,
     Fail,
     Finish,
     Move,
     Opaque,
-    Open,
     Place,
     Skip,
     UndoAll,
@@ -45,8 +40,6 @@ from engine.planning.moves import (
 from engine.planning.progress import Failure, RunProgress, StepState, StepStatus
 from engine.planning.scope import RunFacts, expression_unknown, scope_of, value_unknown
 from engine.planning.verdict import OK, PENDING, STOPPED, Flow, Verdict
-
-_CONTAINERS = (SwitchNode, GroupNode, ParallelNode, CallNode)
 
 
 class Walk:
@@ -69,8 +62,8 @@ class Walk:
     def run(self, inputs: Mapping[str, Any]) -> list[Move]:
         """Walk the whole program and return the moves."""
         place = self._root(inputs)
-        timeout = self._seconds(self.program.timeout, place)
-        timed_out = self._late(self.progress.started_at, timeout)
+        timeout = self.seconds(self.program.timeout, place)
+        timed_out = self.late(self.progress.started_at, timeout)
         self.stopping = self.progress.cancel is not None or timed_out
         if self.stopping and self._must_settle():
             return self.moves
@@ -80,7 +73,7 @@ class Walk:
         late = None
         if timed_out and self.progress.cancel is None:
             late = Failure("", Category.PERMANENT, f"the run took longer than {timeout:g} s")
-        verdict = self._program(self.program, place, stopped_as=late)
+        verdict = self.through(self.program, place, stopped_as=late)
         if verdict.flow is not Flow.PENDING:
             self.moves.append(self._finish(verdict, place))
         return self.moves
@@ -89,7 +82,7 @@ class Walk:
         place = Place(prefix="", scopes=("",), inputs=inputs, vars={})
         if not self.program.vars:
             return place
-        return replace(place, vars=self._vars(self.program, place))
+        return replace(place, vars=self.vars(self.program, place))
 
     def _must_settle(self) -> bool:
         """Before stopping: what may have happened is asked about first."""
@@ -105,7 +98,7 @@ class Walk:
             return Finish(RunState.CANCELLED, progress.cancel)
         if verdict.flow is Flow.ENDED and verdict.end is not None:
             state, reason = verdict.end
-            outputs = self._outputs(self.program, place) if state is RunState.SUCCEEDED else {}
+            outputs = self.outputs(self.program, place) if state is RunState.SUCCEEDED else {}
             return Finish(state, reason, outputs)
         if verdict.flow is Flow.FAILED and verdict.failure is not None:
             failure = verdict.failure
@@ -125,13 +118,14 @@ class Walk:
             reason = f"done, with failures that the playbook tolerates: {', '.join(self.warnings)}"
         if told := left_out(why for whys in progress.rejected.values() for why in whys.values()):
             reason += f"; {told}"
-        return Finish(RunState.SUCCEEDED, reason, self._outputs(self.program, place))
+        return Finish(RunState.SUCCEEDED, reason, self.outputs(self.program, place))
 
     # ------------------------------------------------------------ programs and sequences
 
-    def _program(
+    def through(
         self, program: Program, place: Place, *, stopped_as: Failure | None = None
     ) -> Verdict:
+        """Go through a whole program: the playbook or an inlined one, with its rescue and finally."""
         main = self.sequence(program.steps, place)
         if main.flow is Flow.STOPPED and stopped_as is not None:
             main = Verdict(Flow.FAILED, stopped_as)
@@ -190,8 +184,8 @@ class Walk:
             return STOPPED
         if state is None and not self.admitted(node, address, place):
             return PENDING
-        if isinstance(node, _CONTAINERS):
-            return self._container(node, address, place, state)
+        if isinstance(node, CONTAINERS):
+            return visit_container(self, node, address, place, state)
         if self.stopping:
             return STOPPED
         if state is None:
@@ -234,118 +228,15 @@ class Walk:
             self.moves.append(Skip(address, node, f"when {node.when} is false"))
         return holds
 
-    # ------------------------------------------------------------ containers
-
-    def _container(
-        self, node: Node, address: str, place: Place, state: StepState | None
-    ) -> Verdict:
-        if state is None:
-            self._open(node, address, place)
-            return PENDING
-        limit = self._seconds(node.timeout, place)
-        if self._late(state.started_at, limit) and not self.stopping:
-            self.moves.append(
-                Close(
-                    address,
-                    node,
-                    False,
-                    category=Category.PERMANENT,
-                    message=f"took longer than {limit:g} s",
-                )
-            )
-            return PENDING
-        verdict, output = self._inside(node, address, place, state)
-        return self.close(node, address, verdict, output)
-
-    def _open(self, node: Node, address: str, place: Place) -> None:
-        data: dict[str, Any] = {}
-        try:
-            if isinstance(node, SwitchNode):
-                unknown = value_unknown(node.switch, place, self.progress)
-                if unknown:
-                    self.moves.append(
-                        Opaque(address, node, place, f"switch {node.switch}: {unknown}")
-                    )
-                    return
-                data = {"case": str(render(node.switch, self.scope(place)))}
-            elif isinstance(node, CallNode):
-                unknown = value_unknown(node.with_, place, self.progress)
-                if unknown:
-                    self.moves.append(Opaque(address, node, place, f"with: {unknown}"))
-                    return
-                given = render(node.with_, self.scope(place))
-                data = {"inputs": checked_inputs(node.program, given)}
-        except Exception as error:  # noqa: BLE001  a template or an input that does not fit fails the step
-            self.moves.append(Fail(address, node, Category.PERMANENT, str(error)))
-            return
-        self.moves.append(Open(address, node, place, data))
-
-    def _inside(
-        self, node: Node, address: str, place: Place, state: StepState
-    ) -> tuple[Verdict, Any]:
-        if isinstance(node, SwitchNode):
-            case = state.data["case"]
-            steps = next((item.steps for item in node.cases if item.value == case), node.default)
-            return self.sequence(steps, place), {"case": case}
-        if isinstance(node, GroupNode):
-            return self.sequence(node.steps, place), None
-        if isinstance(node, ParallelNode):
-            return self._parallel(node, place), None
-        assert isinstance(node, CallNode)
-        prefix = f"{address}."
-        inner = Place(prefix, (prefix,), state.data["inputs"], {})
-        if node.program.vars:
-            inner = replace(inner, vars=self._vars(node.program, inner))
-        verdict = self._program(node.program, inner)
-        output: Any = None
-        if verdict.flow is Flow.OK:
-            try:
-                output = self._outputs(node.program, inner)
-            except TemplateError as error:
-                verdict = Verdict(
-                    Flow.FAILED, Failure(address, Category.PERMANENT, f"outputs: {error}")
-                )
-        return verdict, output
-
-    def _parallel(self, node: ParallelNode, place: Place) -> Verdict:
-        verdicts = [self.visit(child, place) for child in node.steps]
-        for flow in (Flow.PENDING, Flow.STOPPED, Flow.FAILED, Flow.ENDED):
-            for verdict in verdicts:
-                if verdict.flow is flow:
-                    return verdict
-        return OK
-
-    def close(self, node: Node, address: str, verdict: Verdict, output: Any) -> Verdict:
-        if verdict.flow in {Flow.PENDING, Flow.STOPPED}:
-            return verdict
-        if verdict.flow is Flow.ENDED:
-            return verdict
-        failure = verdict.failure
-        if failure is None:
-            self.moves.append(Close(address, node, True, output))
-        else:
-            self.moves.append(
-                Close(
-                    address,
-                    node,
-                    False,
-                    None,
-                    failure.category,
-                    f"{failure.step}: {failure.message}",
-                    {**failure.as_json(), "policy": failure.policy},
-                )
-            )
-        return PENDING
-
     # ------------------------------------------------------------ small helps
 
     def scope(self, place: Place) -> dict[str, Any]:
         return scope_of(place, self.progress, self.facts)
 
-    def _seconds(self, value: float | str | None, place: Place) -> float | None:
+    def seconds(self, value: float | str | None, place: Place) -> float | None:
         return None if value is None else seconds(value, self.scope(place))
 
-    def _late(self, since: datetime | None, limit: float | None) -> bool:
+    def late(self, since: datetime | None, limit: float | None) -> bool:
         if since is None or limit is None:
             return False
         due = since + timedelta(seconds=limit)
@@ -353,14 +244,14 @@ class Walk:
             self.deadlines.append(due)
         return self.now >= due
 
-    def _vars(self, program: Program, place: Place) -> Mapping[str, Any]:
+    def vars(self, program: Program, place: Place) -> Mapping[str, Any]:
         if not program.vars:
             return {}
         rendered = render(program.vars, self.scope(place))
         assert isinstance(rendered, dict)
         return rendered
 
-    def _outputs(self, program: Program, place: Place) -> dict[str, Any]:
+    def outputs(self, program: Program, place: Place) -> dict[str, Any]:
         if not program.outputs or value_unknown(program.outputs, place, self.progress):
             return {}
         rendered = render(program.outputs, self.scope(place))

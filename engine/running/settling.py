@@ -18,12 +18,11 @@ from engine.contract.action import (
     Wrong,
 )
 from engine.domain.canonical import Json, JsonObject
-from engine.domain.clock import format_time, parse_time
+from engine.domain.clock import expired, format_time, parse_time
 from engine.domain.errors import ActionFailed, Category, StanchError
 from engine.domain.plan import Planned, Receipt, Unknown, to_json
 from engine.journal.store import Tx
 from engine.language.templates import render
-from engine.planning.fold import expired
 from engine.planning.progress import StepState
 from engine.planning.scope import scope_of
 from engine.running.outcome import PROGRESSED, Carried, Parked

@@ -9,12 +9,11 @@ from datetime import timedelta
 from typing import Any, Literal
 
 from engine.domain.canonical import Json
-from engine.domain.clock import format_time
+from engine.domain.clock import expired, format_time
 from engine.domain.errors import ActionFailed, Category, InvalidInput
 from engine.domain.plan import Planned, Target
 from engine.language.program import ActionNode
 from engine.language.scope import TemplateError
-from engine.planning.fold import expired
 from engine.planning.inputs import seconds
 from engine.planning.moves import Place
 from engine.planning.progress import StepState

@@ -8,6 +8,7 @@ from typing import Any
 from engine.contract.byhand import ByHand, Hand
 from engine.contract.registry import Registry
 from engine.domain.canonical import JsonObject
+from engine.domain.clock import spell
 from engine.domain.plan import Effect
 from engine.edges.runbook.filling import Known, known_of
 from engine.language.comparisons import format_comparison
@@ -27,7 +28,6 @@ from engine.language.program import (
     SwitchNode,
     WaitNode,
 )
-from engine.planning.decision import spell
 
 _ON_FAILURE = {
     "stop": "If it fails: stop here and go to the chapter for a failure.",

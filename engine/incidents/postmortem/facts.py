@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from engine.domain.canonical import JsonObject
-from engine.domain.clock import format_time, parse_time
+from engine.domain.clock import format_time, parse_time, spell
 from engine.domain.entry import StoredEntry
 from engine.domain.errors import NotFound
 from engine.incidents import views
@@ -18,7 +18,6 @@ from engine.incidents.timeline import describe
 from engine.incidents.times import times_of
 from engine.journal.rows import IncidentRow, Page, RunRow
 from engine.journal.store import Tx
-from engine.planning.decision import spell
 
 MOST = 2000  # entries of the timeline; the rest is counted
 _RUNS = 500

@@ -187,11 +187,3 @@ def test_an_open_breaker_takes_auto_away_and_nothing_else() -> None:
 def test_without_an_alert_age_and_firing_for_play_no_part() -> None:
     fired = Facts(now=NOW, max_age=10)
     assert decide(rule(firing_for=300.0), fired).verdict is Verdict.RUN
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0, "0s"), (0.2, "0.2s"), (90, "1m30s"), (7200, "2h"), (90_061, "1d1h"), (59.6, "1m")],
-)
-def test_spelling(seconds: float, text: str) -> None:
-    assert d.spell(seconds) == text

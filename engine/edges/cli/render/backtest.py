@@ -6,8 +6,8 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from engine.domain.canonical import JsonObject
+from engine.domain.clock import spell
 from engine.edges.cli.render.style import clean, table, when
-from engine.planning.decision import spell
 
 _DIFFERENCES = 12
 

@@ -8,9 +8,9 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from engine.domain.canonical import JsonObject
+from engine.domain.clock import spell
 from engine.edges.cli.render.style import clean, facts, pairs, state_text, table, when
 from engine.edges.oncall.calls import calls
-from engine.planning.decision import spell
 
 
 def incidents(items: Sequence[JsonObject]) -> RenderableType:

@@ -11,9 +11,8 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from engine.domain.canonical import JsonObject
-from engine.domain.clock import parse_time
+from engine.domain.clock import parse_time, spell
 from engine.edges.cli.render.style import pairs, plain, when
-from engine.planning.decision import spell
 
 FOLDER = Path(__file__).parent
 POLICY = (
