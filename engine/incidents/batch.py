@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from engine.domain.alert import AlertStatus
 from engine.domain.errors import StoreUnavailable
 from engine.incidents.conditions import Answers, Asks, Unasked
-from engine.incidents.deciding import Deciding, Desk
+from engine.incidents.deciding import Deciding
+from engine.incidents.following import Desk
 from engine.incidents.matching import Prepared, RuleBook, alert_scope, match, match_rule
 from engine.incidents.ports import QueryPort
 from engine.journal.rows import AlertRow

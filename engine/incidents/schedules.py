@@ -16,7 +16,8 @@ from engine.domain.entry import Entry
 from engine.domain.errors import ActionFailed, InvalidInput
 from engine.incidents.casebook import Case
 from engine.incidents.conditions import Answers, bound
-from engine.incidents.deciding import Deciding, Desk
+from engine.incidents.deciding import Deciding
+from engine.incidents.following import Desk
 from engine.incidents.matching import RuleBook, fire_scope
 from engine.incidents.ports import QueryPort
 from engine.journal.store import Store, Tx

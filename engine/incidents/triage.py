@@ -21,7 +21,8 @@ from engine.domain.errors import NotFound, Refused, StoreUnavailable
 from engine.domain.people import Actor
 from engine.incidents.ahead import Ahead
 from engine.incidents.batch import Batches, Counts, Decided, Postponed, Take
-from engine.incidents.deciding import Deciding, Desk
+from engine.incidents.deciding import Deciding
+from engine.incidents.following import Desk
 from engine.incidents.matching import Match, Prepared, RuleBook, alert_scope
 from engine.incidents.ports import CreateRun, OnOpened, OnResolved, QueryPort, leave_running
 from engine.incidents.schedules import Firing

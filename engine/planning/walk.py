@@ -13,12 +13,7 @@ from typing import Any
 
 from engine.domain.errors import Category
 from engine.domain.run import RunState
-from engine.language.program import (
-    AnyNode,
-    EndNode,
-    Node,
-    Program,
-)
+from engine.language.program import AnyNode, EndNode, Node, Program
 from engine.language.scope import TemplateError
 from engine.language.templates import evaluate, render
 from engine.planning.addresses import find_node

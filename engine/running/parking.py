@@ -10,11 +10,12 @@ from engine.domain.run import RunState
 from engine.journal.store import Tx
 from engine.planning.moves import Finish
 from engine.running.braking import at_end
+from engine.running.ending import Ending
 from engine.running.gates import close_all
 from engine.running.outcome import Carried, Parked
 from engine.running.paging import needs_human
 from engine.running.services import Services
-from engine.running.session import Ending, Session
+from engine.running.session import Session
 
 _PARKED_STATES = {
     "waiting": RunState.WAITING,

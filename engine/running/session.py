@@ -20,6 +20,7 @@ from engine.planning.fold import fold
 from engine.planning.progress import RunProgress
 from engine.planning.scope import RunFacts
 from engine.running.duplicates import note_done
+from engine.running.ending import Ending
 from engine.running.measuring import Spent, rows_of
 
 B = TypeVar("B")
@@ -53,40 +54,6 @@ class Written(Generic[B]):
 
     blocked: B | None
     stopped: bool = False
-
-
-class Ending:
-    """The last write of a run, under way."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._settled = False
-        self._error: BaseException | None = None
-        self._then: Callable[[BaseException | None], None] | None = None
-
-    def settle(self, error: BaseException | None) -> None:
-        """It is durable, or it failed."""
-        with self._lock:
-            self._settled, self._error = True, error
-            then = self._then
-        if then is not None:
-            then(error)
-
-    def then(self, tell: Callable[[BaseException | None], None]) -> None:
-        """Call `tell` with the error, or None, once settled; at once where it is."""
-        with self._lock:
-            if not self._settled:
-                self._then = tell
-                return
-        tell(self._error)
-
-    def wait(self) -> None:
-        """Return once durable. Raises as `Session.flush`."""
-        done = threading.Event()
-        self.then(lambda _: done.set())
-        done.wait()
-        if self._error is not None:
-            raise self._error
 
 
 class Session:

@@ -14,11 +14,12 @@ from engine.domain.ids import new_id
 from engine.journal.rows import RunRow
 from engine.journal.store import Tx
 from engine.running.crew import Crew, Owned
+from engine.running.ending import Ending
 from engine.running.forgetting import forget
 from engine.running.paging import needs_human
 from engine.running.programs import Programs
 from engine.running.services import Services
-from engine.running.session import Ending, Session
+from engine.running.session import Session
 from engine.running.stepper import Stepper
 from engine.running.strays import Strays
 from engine.running.yielding import GiveWay, go_on

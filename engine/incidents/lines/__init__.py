@@ -1,0 +1,1 @@
+"""The lines of a timeline, by what an entry is about."""
