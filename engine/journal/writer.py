@@ -113,8 +113,15 @@ class Writer:
                 _orphans.append(self._session)
                 self._reset()
             if self._thread is None and not self._closed:
-                self._thread = threading.Thread(target=self._serve, name="journal", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._serve, name="journal", daemon=True)
+                try:
+                    thread.start()
+                except RuntimeError as error:  # whoever asked would wait for it for ever
+                    raise StoreUnavailable(
+                        f"the journal's thread cannot be started ({error}): free memory or raise the "
+                        "limit of processes; nothing was kept"
+                    ) from error
+                self._thread = thread
             return self._thread or threading.Thread()
 
     def close(self) -> None:

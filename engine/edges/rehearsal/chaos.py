@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from engine.domain.canonical import JsonObject
-from engine.edges.rehearsal.branching import branches, grow
+from engine.edges.rehearsal.branching import Grown, branches, grow
 from engine.edges.rehearsal.ends import End, Verdict, judged, play_to_end
 from engine.edges.rehearsal.fragile import Phase, Writes
 from engine.edges.rehearsal.sidebyside import number_of, side_by_side
@@ -52,6 +52,7 @@ class Chaos:
 
     Attributes:
         branched: how many of its troubles were branches of one performance, not performances of their own.
+        refused: why the system gave no process for more branches; empty where it did.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Chaos:
     end: End
     seconds: float = 0.0
     branched: int = 0
+    refused: str = ""
     same: int = 0
     honest: int = 0
     differing: list[Outcome] = field(default_factory=list)
@@ -74,6 +76,7 @@ class Chaos:
             "ok": self.ok,
             "seconds": round(self.seconds, 3),
             "branched": self.branched,
+            "refused": self.refused or None,
             "undisturbed": self.end.as_json(),
             "same": self.same,
             "honest": self.honest,
@@ -102,11 +105,11 @@ def disturb(
     for rehearsal, first in zip(rehearsals, found, strict=True):
         began = time.perf_counter()
         chaos = Chaos(rehearsal.name, rehearsal.place, first.end)
-        grown: Mapping[int, End] = {}
+        grown = Grown({})
         if first.writes >= worth and branches(ground, rehearsal):
             grown = _grown(ground, rehearsal, service, first.troubles, jobs)
-        chaos.branched = len(grown)
-        for trouble, end in _ends(ground, rehearsal, service, first.troubles, grown, jobs):
+        chaos.branched, chaos.refused = len(grown.ends), grown.refused
+        for trouble, end in _ends(ground, rehearsal, service, first.troubles, grown.ends, jobs):
             outcome = Outcome(trouble, end, *judged(first.end, end))
             if outcome.verdict == "differs":
                 chaos.differing.append(outcome)
@@ -124,14 +127,16 @@ def _grown(
     service: Callable[[str], str],
     troubles: Sequence[Trouble],
     jobs: int | None,
-) -> Mapping[int, End]:
+) -> Grown:
     """Return what those troubles led to that could branch, by their places."""
     shares = number_of(troubles, jobs)
     growing = [
         partial(grow, ground, rehearsal, service, dict(_share(troubles, shares, place)))
         for place in range(shares)
     ]
-    return {number: end for grown in side_by_side(growing, jobs) for number, end in grown.items()}
+    grown = list(side_by_side(growing, jobs))
+    ends = {number: end for one in grown for number, end in one.ends.items()}
+    return Grown(ends, next((one.refused for one in grown if one.refused), ""))
 
 
 def _ends(

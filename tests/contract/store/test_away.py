@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -100,6 +102,39 @@ def test_a_file_that_another_process_locks_is_waited_for_then_refused(
     other.execute("ROLLBACK")
     other.close()
     assert sqlite_store.write(note) == 2
+
+
+REFUSED = """
+import sys
+from engine.domain.errors import StoreUnavailable
+from tests.contract.store.test_away import KEYS, count, note, open_store
+from tests.refusals import refuse_threads
+store = open_store(sys.argv[1], keys=KEYS)
+refuse_threads()
+for _ in range(2):
+    try:
+        store.write(note)
+    except StoreUnavailable as error:
+        print(error)
+print(count(store))
+store.close()
+"""
+
+
+def test_where_no_thread_can_be_started_nobody_waits_for_the_writer(path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", REFUSED, f"sqlite:///{path}"],
+        cwd=Path(__file__).parents[3],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    first, second, kept = done.stdout.splitlines()
+    assert first == second
+    assert "the journal's thread cannot be started (can't start new thread)" in first
+    assert "nothing was kept" in first
+    assert kept == "0"
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")

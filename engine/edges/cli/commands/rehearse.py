@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -13,13 +13,9 @@ from engine.edges.cli.session import Session, session_of
 from engine.edges.problems import FAILED, OK
 
 if TYPE_CHECKING:
-    from engine.edges.rehearsal.chaos import Chaos
-    from engine.edges.rehearsal.planting import Planted
     from engine.edges.rehearsal.stage import Ground
-    from engine.edges.rehearsal.suite import Result
     from engine.language.rehearsalreading import Rehearsal
 
-_MOST = 5  # differing ends that are shown
 R = TypeVar("R")
 
 
@@ -76,6 +72,7 @@ def rehearse(  # noqa: PLR0917  the command's own options
       stanch rehearse --junit report.xml
       stanch rehearse --chaos playbooks/etl/re-enable.rehearsal.yaml
     """
+    from engine.edges.cli.render.rehearsals import rehearsed
     from engine.edges.rehearsal import suite
 
     session = session_of(context)
@@ -94,7 +91,7 @@ def rehearse(  # noqa: PLR0917  the command's own options
     ground = suite.lay_ground(config)
     _hold_to_check(session, ground, found)
     if mutations:
-        _plant(session, ground, found, paths or config.playbooks)
+        _plant(session, ground, found, paths or config.playbooks, jobs)
     if chaos:
         _disturb(session, ground, found, jobs)
     results = list(_watched(session, suite.play_all(ground, found, jobs=jobs), len(found)))
@@ -109,7 +106,7 @@ def rehearse(  # noqa: PLR0917  the command's own options
         "failed": len(failed),
         "results": [one.as_json() for one in results],
     }
-    session.show(data, lambda _: _summary(results))
+    session.show(data, lambda _: rehearsed(results))
     raise typer.Exit(FAILED if failed or not results else OK)
 
 
@@ -127,17 +124,24 @@ def _hold_to_check(session: Session, ground: Ground, found: list[Rehearsal]) -> 
         raise InvalidProject(wrong)
 
 
-def _plant(session: Session, ground: Ground, found: list[Rehearsal], paths: list[Path]) -> None:
+def _plant(
+    session: Session,
+    ground: Ground,
+    found: list[Rehearsal],
+    paths: list[Path],
+    jobs: int | None,
+) -> None:
     """Plant every fault below the paths and tell which went unnoticed."""
     from functools import partial
 
+    from engine.edges.cli.render.rehearsals import planted
     from engine.edges.rehearsal import planting, suite
     from engine.edges.rehearsal.sidebyside import side_by_side
 
     listed = planting.find_mutations(paths)
     with suite.prepared(ground, found) as service:
         tasks = [partial(planting.plant, ground, one, found, service) for one in listed]
-        results = list(_watched(session, side_by_side(tasks), len(listed)))
+        results = list(_watched(session, side_by_side(tasks, jobs), len(listed)))
     missed = [one for one in results if not one.ok]
     data: JsonObject = {
         "ok": not missed,
@@ -145,12 +149,13 @@ def _plant(session: Session, ground: Ground, found: list[Rehearsal], paths: list
         "unnoticed": len(missed),
         "results": [one.as_json() for one in results],
     }
-    session.show(data, lambda _: _planted(results))
+    session.show(data, lambda _: planted(results))
     raise typer.Exit(FAILED if missed or not results else OK)
 
 
 def _disturb(session: Session, ground: Ground, found: list[Rehearsal], jobs: int | None) -> None:
     """Play every rehearsal under chaos and tell where the end differs."""
+    from engine.edges.cli.render.rehearsals import disturbed
     from engine.edges.rehearsal import suite
     from engine.edges.rehearsal.chaos import disturb
 
@@ -162,46 +167,8 @@ def _disturb(session: Session, ground: Ground, found: list[Rehearsal], jobs: int
         "rehearsals": len(results),
         "results": [one.as_json() for one in results],
     }
-    session.show(data, lambda _: _disturbed(results))
+    session.show(data, lambda _: disturbed(results))
     raise typer.Exit(FAILED if bad or not results else OK)
-
-
-def _disturbed(results: list[Chaos]) -> Any:
-    from rich.text import Text
-
-    text = Text()
-    for one in results:
-        text.append("ok    " if one.ok else "FAIL  ", style="green" if one.ok else "bold red")
-        text.append(one.name)
-        played = one.same + one.honest + len(one.differing)
-        text.append(
-            f"  {one.place}  {played} times: {one.same} the same, {one.honest} stopped for a person, "
-            f"{len(one.differing)} differ, {one.seconds:.1f} s\n",
-            style="dim",
-        )
-        if one.end.error:
-            text.append(f"      it cannot be played: {one.end.error}\n")
-        for outcome in one.differing[:_MOST]:
-            text.append(f"      {outcome.trouble}: {outcome.why}\n")
-        if len(one.differing) > _MOST:
-            text.append(f"      … and {len(one.differing) - _MOST} more\n")
-    return text
-
-
-def _planted(results: list[Planted]) -> Any:
-    from rich.text import Text
-
-    text = Text()
-    for one in results:
-        text.append("ok    " if one.ok else "FAIL  ", style="green" if one.ok else "bold red")
-        text.append(one.name)
-        text.append(f"  {one.place}\n", style="dim")
-        for name in one.unnoticed:
-            text.append(f"      unnoticed by: {name}\n")
-        if one.error:
-            text.append(f"      {one.error}\n")
-    text.append(f"{len(results)} faults planted, {sum(not one.ok for one in results)} unnoticed")
-    return text
 
 
 def _watched(session: Session, results: Iterable[R], number: int) -> Iterable[R]:
@@ -216,37 +183,6 @@ def _watched(session: Session, results: Iterable[R], number: int) -> Iterable[R]
         for result in results:
             progress.advance(task)
             yield result
-
-
-def _summary(results: list[Result]) -> Any:
-    from rich.text import Text
-
-    if not results:
-        return Text("no rehearsals were found; docs/rehearsals.md shows how to write one")
-    text = Text()
-    for one in results:
-        text.append("ok    " if one.ok else "FAIL  ", style="green" if one.ok else "bold red")
-        text.append(one.name)
-        text.append(f"  {one.place}  {one.seconds * 1000:.0f} ms\n", style="dim")
-        if not one.ok:
-            _append_failure(text, one)
-    failed = sum(not one.ok for one in results)
-    spent = sum(one.seconds for one in results)
-    number = "1 rehearsal" if len(results) == 1 else f"{len(results)} rehearsals"
-    text.append(f"{number}, {failed} failed, {spent:.1f} s of work")
-    return text
-
-
-def _append_failure(text: Any, one: Result) -> None:
-    if one.error:
-        text.append(f"      it cannot be played: {one.error}\n")
-    for miss in one.misses:
-        text.append(f"  {miss.place}: {miss.what}\n", style="bold")
-        text.append(f"      expected  {miss.expected}\n      seen      {miss.seen}\n")
-    if one.timeline:
-        text.append("  what happened:\n", style="dim")
-        for line in one.timeline:
-            text.append(f"      {line}\n", style="dim")
 
 
 def _index(rehearsals: list[Rehearsal]) -> JsonObject:

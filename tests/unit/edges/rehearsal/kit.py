@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from engine.contract.registry import load_registry
+from engine.contract.registry import Registry, load_registry
 from engine.edges.config import load_config
 from engine.edges.rehearsal import suite
 from engine.edges.rehearsal.stage import Ground
@@ -110,14 +110,16 @@ steps:
 }
 
 
-def make_ground(folder: Path, more: Mapping[str, str] | None = None) -> Ground:
+def make_ground(
+    folder: Path, more: Mapping[str, str] | None = None, registry: Registry | None = None
+) -> Ground:
     """Write the project, with more playbooks by name, and load it."""
+    registry = registry or load_registry()
     (folder / "stanch.yaml").write_text(CONFIG)
     for name, text in {**BOOKS, **(more or {})}.items():
         path = folder / "books" / f"{name}.yaml"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    registry = load_registry()
     return suite.lay_ground(load_config(folder / "stanch.yaml", registry), registry)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -11,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from engine.contract.registry import load_registry
 from engine.edges.rehearsal import suite
-from engine.edges.rehearsal.branching import branches, grow
-from engine.edges.rehearsal.chaos import disturbed, undisturbed
+from engine.edges.rehearsal.branching import Grown, branches, grow
+from engine.edges.rehearsal.chaos import disturb, disturbed, undisturbed
 from engine.edges.rehearsal.ends import judged
 from engine.edges.rehearsal.sidebyside import side_by_side
 from engine.edges.rehearsal.stage import Ground
@@ -32,6 +35,10 @@ steps:
   - id: tell
     action: mail.send
     with: {connection: post, to: [team@example.com], subject: scaled, text: done}
+"""
+KILLED = """
+playbook: shop/killed
+steps: [{id: scale, action: shop.scale, with: {connection: cluster, namespace: shop, name: web, replicas: 2}}]
 """
 REHEARSAL = """
 rehearsal: mistaken
@@ -82,7 +89,7 @@ def test_every_branch_ends_as_a_performance_of_its_own(ground: Ground, tmp_path:
         troubles = dict(enumerate(first.troubles))
         shares = [{n: one for n, one in troubles.items() if n % 2 == odd} for odd in (0, 1)]
         growing = [partial(grow, ground, rehearsal, service, share) for share in shares]
-        grown = {number: end for ends in side_by_side(growing, 2) for number, end in ends.items()}
+        grown = {n: end for one in side_by_side(growing, 2) for n, end in one.ends.items()}
         alone = {n: disturbed(ground, rehearsal, service, one) for n, one in troubles.items()}
     assert {one.kind for one in first.troubles} == {
         *("write", "effect", "once", "happened", "always", "slow_down", "slow")
@@ -135,6 +142,93 @@ def test_all_branches_also_in_processes_that_have_played_nothing_yet(tmp_path: P
         assert one["branched"] == one["same"] + one["honest"] > 10
 
 
+# Memory may be short for a copy of the process while all else goes on.
+REFUSED = """
+import json, sys
+from pathlib import Path
+from engine.domain.errors import StanchError
+from engine.edges.cli.render.rehearsals import disturbed
+from engine.edges.rehearsal import suite
+from engine.edges.rehearsal.chaos import disturb
+from tests.refusals import refuse_forks
+from tests.unit.edges.rehearsal.kit import make_ground
+folder = Path(sys.argv[1])
+ground = make_ground(folder, {"shop/notes": sys.argv[2]})
+found = suite.find([folder / "one.rehearsal.yaml"])
+with suite.prepared(ground, found) as service:
+    (free,) = disturb(ground, found, service, jobs=1, worth=0)
+    refuse_forks()
+    (refused,) = disturb(ground, found, service, jobs=1, worth=0)
+    try:
+        list(disturb(ground, found * 2, service, jobs=2))
+    except StanchError as error:
+        told = str(error)
+texts = [disturbed([one]).plain for one in (free, refused)]
+print(json.dumps({"chaos": [free.as_json(), refused.as_json()], "texts": texts, "told": told}))
+"""
+
+
+def test_where_the_system_forks_no_more_the_same_is_found_and_it_is_told(tmp_path: Path) -> None:
+    one = "rehearsal: a\nplaybook: shop/notes\nexpect: {run: succeeded}\n"
+    (tmp_path / "one.rehearsal.yaml").write_text(one)
+    done = subprocess.run(
+        [sys.executable, "-c", REFUSED, tmp_path, NOTES],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=100,
+    )
+    seen, why = json.loads(done.stdout), os.strerror(errno.ENOMEM)
+    free, refused = seen["chaos"]
+    assert (free["branched"], free["refused"]) == (free["same"] + free["honest"], None)
+    assert (refused["branched"], refused["refused"]) == (0, why)
+    for name in ("ok", "undisturbed", "same", "honest", "differing"):
+        assert refused[name] == free[name], name
+    assert why not in seen["texts"][0]
+    all_of_them = f"{free['branched']} of them were played from the beginning, which takes longer"
+    assert f"{all_of_them}: no process could be forked ({why})" in seen["texts"][1]
+    # With --jobs processes are what was asked for: without them the command says what to do.
+    assert seen["told"].startswith(f"no process can be forked: {why}. ")
+    assert "--jobs 1" in seen["told"]
+
+
+KILLING = """
+import os, signal
+from actions.kubernetes.scale import KubernetesScale
+
+class Scale(KubernetesScale):
+    name = "shop.scale"
+
+    def confirm(self, planned, receipt, world, key):
+        if receipt is None:  # asked after a failure or a crash, never undisturbed
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().confirm(planned, receipt, world, key)
+
+DECLARATIONS = (Scale,)
+"""
+
+
+def test_a_branch_that_is_killed_never_passes_and_the_others_go_on(tmp_path: Path) -> None:
+    """As the system does where memory runs out: it may hit any of them, at any moment."""
+    (tmp_path / "plugins").mkdir()
+    (tmp_path / "plugins" / "shop.py").write_text(KILLING)
+    registry = load_registry([tmp_path / "plugins"])
+    ground = make_ground(tmp_path, {"shop/killed": KILLED}, registry)
+    rehearsal = read(tmp_path, REHEARSAL.replace("mistaken", "killed"))
+    with suite.prepared(ground, [rehearsal]) as service:
+        (chaos,) = disturb(ground, [rehearsal], service, jobs=1, worth=0)
+    assert chaos.branched == chaos.same + chaos.honest + len(chaos.differing)
+    killed = {str(one.trouble): one.why for one in chaos.differing}
+    assert set(killed.values()) == {
+        "its process was killed by SIGKILL, as the system does where memory runs out"
+    }
+    assert "the effect of scale happens and its call fails once" in killed
+    assert "the engine dies after effect 1 (scale)" in killed
+    assert chaos.same > 10  # what the killed left is none of theirs
+    assert not chaos.ok
+
+
 def test_beside_another_thread_nothing_branches(ground: Ground, tmp_path: Path) -> None:
     """It may hold a lock that a child would wait for: so it is where a progress bar is drawn."""
     rehearsal = read(tmp_path, REHEARSAL)
@@ -144,7 +238,8 @@ def test_beside_another_thread_nothing_branches(ground: Ground, tmp_path: Path) 
     try:
         with suite.prepared(ground, [rehearsal]) as service:
             first = undisturbed(ground, rehearsal, service)
-            assert grow(ground, rehearsal, service, dict(enumerate(first.troubles))) == {}
+            grown = grow(ground, rehearsal, service, dict(enumerate(first.troubles)))
+            assert grown == Grown({})  # and the system refused nothing
     finally:
         over.set()
         other.join()
