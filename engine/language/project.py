@@ -11,10 +11,10 @@ from engine.language.building import Builder, build_condition, build_rules
 from engine.language.calls import check_calls
 from engine.language.diagnostics import Diagnostic, InvalidProject, Report, arranged
 from engine.language.known import Catalog, Known
-from engine.language.mutations import is_mutations, read_mutations
+from engine.language.mutations import read_mutations
 from engine.language.playbookcheck import check_playbook
 from engine.language.program import Program
-from engine.language.projectfiles import ConfigCheck, Files, files_below, read_source, shown
+from engine.language.projectfiles import ConfigCheck, Files, read_source, shown
 from engine.language.reading import Playbook
 from engine.language.rehearsalcheck import Ground, TargetCheck, WorldCheck, check_rehearsal
 from engine.language.rehearsalreading import is_rehearsal, read_rehearsals
@@ -96,36 +96,30 @@ def check_paths(
         config: checks a configuration file; without it such files are not accepted.
         world: checks what stands for a connection in a rehearsal; `holds` tells whether it has a target.
     """
-    paths = list(paths)
     given = Files(config)
     given.add(paths)
-    files = Files(config)
-    files.add([*context])
     names = set(given.names)
-    files.names = {name: text for name, text in files.names.items() if name not in names}
-    files.rules = [one for one in files.rules if one.node.source.name not in names]
-    files.playbooks = [one for one in files.playbooks if one.node.source.name not in names]
+    files = Files(config, names=dict(given.names))  # what is read already is not read again
+    files.add(context)
     files.rules += given.rules
     files.playbooks += given.playbooks
     files.report.diagnostics += given.report.diagnostics
     known = _known(files, registry, connections, roles, secrets)
     _check(files, known)
-    names |= _check_rehearsals(paths, Ground.of(files.rules, world, holds), known, files.report)
+    names |= _check_beside(given.beside, Ground.of(files.rules, world, holds), known, files.report)
     return arranged(one for one in files.report.diagnostics if one.file in names)
 
 
-def _check_rehearsals(
-    paths: Iterable[Path | str], ground: Ground, known: Known, report: Report
-) -> set[str]:
-    """Check the rehearsals and mutations below paths; return the names of their files."""
+def _check_beside(paths: Iterable[Path], ground: Ground, known: Known, report: Report) -> set[str]:
+    """Check files of rehearsals and mutations; return their names."""
     names = set()
-    for path in files_below(paths, Report(), {}):
+    for path in paths:
+        name = shown(path)
+        names.add(name)
         if is_rehearsal(path):
-            names.add(shown(path))
-            for one in read_rehearsals(path, shown(path), report):
+            for one in read_rehearsals(path, name, report):
                 check_rehearsal(one, ground, known, report)
-        elif is_mutations(path) and (root := read_source(path, report)) is not None:
-            names.add(shown(path))
+        elif (root := read_source(path, report)) is not None:
             read_mutations(root, path, report)
     return names
 

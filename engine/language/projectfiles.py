@@ -35,13 +35,19 @@ ConfigCheck = Callable[[Node], list[Diagnostic]]
 
 @dataclass
 class Files:
-    """Files read so far. `names` holds every file's text by the name that messages use."""
+    """Files read so far.
+
+    Attributes:
+        names: every file's text by the name that messages use.
+        beside: rehearsals and mutations that were met; they are not read here.
+    """
 
     config: ConfigCheck | None = None
     report: Report = field(default_factory=Report)
     rules: list[RuleFile] = field(default_factory=list)
     playbooks: list[Playbook] = field(default_factory=list)
     names: dict[str, str] = field(default_factory=dict)
+    beside: list[Path] = field(default_factory=list)
 
     @property
     def texts(self) -> list[list[str]]:
@@ -50,12 +56,15 @@ class Files:
 
     def add(self, paths: Iterable[Path | str]) -> None:
         """Read every file below the paths that is not read yet, but for rehearsals and mutations."""
-        for path in files_below(paths, self.report, self.names):
+        for path in _files_below(paths, self.report, self.names):
+            if is_rehearsal(path) or is_mutations(path):
+                self.beside.append(path)
+                continue
             name = shown(path)
-            if name in self.names or is_rehearsal(path) or is_mutations(path):
+            if name in self.names:
                 continue
             self.names[name] = ""
-            root = read_source(path, self.report)
+            root = _read(path, name, self.report)
             if root is None:
                 continue
             self.names[name] = root.source.text
@@ -90,7 +99,7 @@ def shown(path: Path) -> str:
         return path.as_posix()
 
 
-def files_below(
+def _files_below(
     paths: Iterable[Path | str], report: Report, names: dict[str, str]
 ) -> Iterator[Path]:
     """Yield the files that paths name, and those of YAML below the folders among them.
@@ -122,7 +131,10 @@ def _hidden(path: Path, below: Path) -> bool:
 
 def read_source(path: Path, report: Report) -> Node | None:
     """Read a YAML file; report what is wrong with it. None where nothing of it can be used."""
-    name = shown(path)
+    return _read(path, shown(path), report)
+
+
+def _read(path: Path, name: str, report: Report) -> Node | None:
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)

@@ -187,6 +187,16 @@ def test_rehearsals_beside_playbooks_are_checked_and_not_loaded(tmp_path: Path) 
     assert load_project([], [tmp_path], small_registry(), CONNECTIONS).playbooks
 
 
+def test_mutations_that_cannot_be_read_are_a_mistake(tmp_path: Path) -> None:
+    (tmp_path / "main.mutations.yaml").write_text("mutations: [\n")
+    (tmp_path / "sub.mutations.yaml").write_text("")
+    found = check_paths([tmp_path], small_registry(), CONNECTIONS)
+    assert [(Path(one.file).name, one.severity) for one in found] == [
+        ("main.mutations.yaml", "error"),
+        ("sub.mutations.yaml", "error"),
+    ]
+
+
 def test_a_missing_folder_is_a_mistake(tmp_path: Path) -> None:
     found = check_paths([tmp_path / "nowhere"], small_registry(), CONNECTIONS)
     assert "no such file or folder" in found[0].message
