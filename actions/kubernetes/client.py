@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import orjson
 
@@ -18,6 +18,7 @@ from actions.kubernetes.guard import (
 )
 from actions.kubernetes.kinds import Kinds
 from actions.kubernetes.resources import Resource, built_in, read_path
+from actions.kubernetes.transport import Transport
 from engine.contract import ActionFailed, Category
 from engine.domain.canonical import JsonObject
 from engine.domain.clock import Clock
@@ -25,46 +26,6 @@ from engine.domain.clock import Clock
 MANAGER = "stanch"  # the field manager of every write
 PAGE = 250
 RELISTS = 3  # times that a listing is begun anew whose next page is gone
-
-
-class Transport(Protocol):
-    """Carries one request. Raises ActionFailed where no answer came."""
-
-    def send(
-        self,
-        method: str,
-        path: str,
-        query: Mapping[str, str],
-        body: Any,
-        content_type: str,
-        *,
-        timeout: float,
-        limit: int,
-    ) -> tuple[int, Mapping[str, str], bytes]:
-        """Return status, headers and at most `limit` bytes of the body."""
-        ...
-
-    def first(
-        self, path: str, query: Mapping[str, str], *, timeout: float
-    ) -> tuple[int, Mapping[str, str], bytes]:
-        """Return status, headers and the first line of a stream; what there is where it ends before."""
-        ...
-
-    def run(
-        self,
-        path: str,
-        query: Sequence[tuple[str, str]],
-        take: Callable[[int, bytes], None],
-        *,
-        timeout: float,
-    ) -> tuple[int, Mapping[str, str], bytes, bool]:
-        """Run a command in a container, giving `take` what each channel says.
-
-        Return status (101 where it ran), headers, a refusal's body, and whether time ran out.
-        """
-        ...
-
-    def close(self) -> None: ...
 
 
 @dataclass(frozen=True)

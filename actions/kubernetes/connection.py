@@ -8,11 +8,11 @@ from typing import Self, cast
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from actions.kubernetes.client import KubernetesClient, Limits, Transport
+from actions.kubernetes.client import KubernetesClient, Limits
 from actions.kubernetes.guard import Allow, refuse_place
 from actions.kubernetes.rbac import manifests
 from actions.kubernetes.resources import built_in
-from actions.kubernetes.transport import OfficialTransport, configure
+from actions.kubernetes.transport import OfficialTransport, Transport, configure
 from engine.contract import ConnectionKind, Grant, Opening, SecretRef, Target
 from engine.contract.fields import Bytes, Seconds
 from engine.domain.canonical import JsonObject

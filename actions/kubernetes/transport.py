@@ -1,11 +1,11 @@
-"""Requests over the official client's own connection pool, authentication and TLS."""
+"""How requests reach a server: what the client asks of a transport, and the official client's own one."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlencode
 
 from actions.pace import pace_pools
@@ -17,8 +17,51 @@ if TYPE_CHECKING:
 CONNECT_TIMEOUT = 5.0
 
 
+class Transport(Protocol):
+    """Carries one request. Raises ActionFailed where no answer came."""
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        body: Any,
+        content_type: str,
+        *,
+        timeout: float,
+        limit: int,
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        """Return status, headers and at most `limit` bytes of the body."""
+        ...
+
+    def first(
+        self, path: str, query: Mapping[str, str], *, timeout: float
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        """Return status, headers and the first line of a stream; what there is where it ends before."""
+        ...
+
+    def run(
+        self,
+        path: str,
+        query: Sequence[tuple[str, str]],
+        take: Callable[[int, bytes], None],
+        *,
+        timeout: float,
+    ) -> tuple[int, Mapping[str, str], bytes, bool]:
+        """Run a command in a container, giving `take` what each channel says.
+
+        Return status (101 where it ran), headers, a refusal's body, and whether time ran out.
+        """
+        ...
+
+    def close(self) -> None: ...
+
+
 class OfficialTransport:
-    """Sends JSON through `kubernetes.client.ApiClient`, below its typed models, which lose unknown fields."""
+    """Sends JSON through `kubernetes.client.ApiClient`, below its typed models, which lose unknown fields.
+
+    The connection pool, the authentication and TLS are that client's own.
+    """
 
     def __init__(self, name: str, configuration: Configuration, secrets: list[str]) -> None:
         from kubernetes.client import ApiClient
@@ -42,7 +85,7 @@ class OfficialTransport:
         timeout: float,
         limit: int,
     ) -> tuple[int, Mapping[str, str], bytes]:
-        """Return status, headers and body. See `client.Transport`."""
+        """Return status, headers and body. See `Transport`."""
         from kubernetes.client.exceptions import ApiException
         from urllib3.exceptions import HTTPError
 
@@ -80,7 +123,7 @@ class OfficialTransport:
     def first(
         self, path: str, query: Mapping[str, str], *, timeout: float
     ) -> tuple[int, Mapping[str, str], bytes]:
-        """Wait for the first line of a stream. See `client.Transport`."""
+        """Wait for the first line of a stream. See `Transport`."""
         from kubernetes.client.exceptions import ApiException
         from urllib3.exceptions import HTTPError
 
@@ -111,7 +154,7 @@ class OfficialTransport:
         *,
         timeout: float,
     ) -> tuple[int, Mapping[str, str], bytes, bool]:
-        """Run a command over a WebSocket. See `client.Transport`."""
+        """Run a command over a WebSocket. See `Transport`."""
         import websocket
         from kubernetes.stream.ws_client import create_websocket
         from websocket import WebSocketBadStatusException, WebSocketException

@@ -12,7 +12,7 @@ from actions.artifacts.leaving import Leaving, LeavingParams, leaving, named, pl
 from actions.artifacts.reference import right
 from actions.artifacts.store import ArtifactStore
 from actions.postgres import byhand, catalogue
-from actions.postgres.connection import PostgresClient, Work
+from actions.postgres.client import PostgresClient, Work
 from actions.postgres.parsing import Statement, Table, parse, quoted
 from actions.postgres.query import SQL
 from actions.postgres.refusals import refuse_query

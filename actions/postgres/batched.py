@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from actions.postgres import tokens
-from actions.postgres.connection import PostgresClient, Work
+from actions.postgres.client import PostgresClient, Work
 from actions.postgres.recipes import EXECUTE, Recipe, RowsParams
 from engine.contract import (
     ActionFailed,

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from actions.postgres import byhand, catalogue
 from actions.postgres.batched import Batch, Batched, of_plan, part_of, rows_of
-from actions.postgres.connection import PostgresClient
+from actions.postgres.client import PostgresClient
 from actions.postgres.execute import ExecuteParams, replay
 from actions.postgres.parsing import parse
 from actions.postgres.recipes import EXECUTE, RowsParams, column, conditions, table

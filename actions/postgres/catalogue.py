@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC
 
-from actions.postgres.connection import PostgresSettings, Work
+from actions.postgres.client import Work
 from actions.postgres.parsing import Statement, Table
 from actions.postgres.refusals import outside_calls, unknown_functions
+from actions.postgres.settings import PostgresSettings
 from actions.postgres.tokentable import TABLE
 from engine.contract import ActionFailed, Category, FreshChange, Unplannable
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from actions.postgres.catalogue import Column
-from actions.postgres.connection import Work
+from actions.postgres.client import Work
 from actions.postgres.parsing import CHANGES, Statement, Table, quoted
 from actions.postgres.values import to_parameters
 from engine.contract import ActionFailed, Category

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import Field
 
 from actions.postgres import byhand, catalogue, changing, tokens, undoing
-from actions.postgres.connection import PostgresClient, Work
+from actions.postgres.client import PostgresClient, Work
 from actions.postgres.parsing import CHANGES, Statement, Table, parse
 from actions.postgres.query import SQL
 from actions.postgres.refusals import refuse_change

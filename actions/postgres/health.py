@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import Field
 
 from actions.postgres import byhand
-from actions.postgres.connection import PostgresClient, Work
+from actions.postgres.client import PostgresClient, Work
 from actions.postgres.query import PostgresQuery, QueryParams
 from actions.postgres.recipes import TableParams, ago, column, conditions, table
 from engine.contract import ActionParams, Grant, Read, Target, World

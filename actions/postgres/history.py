@@ -9,7 +9,7 @@ from pydantic import Field
 
 from actions.postgres import byhand
 from actions.postgres.batched import Batch, Batched, of_plan, part_of, rows_of
-from actions.postgres.connection import PostgresClient
+from actions.postgres.client import PostgresClient
 from actions.postgres.execute import ExecuteParams
 from actions.postgres.parsing import Table, parse
 from actions.postgres.recipes import (

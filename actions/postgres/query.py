@@ -10,7 +10,7 @@ from pydantic.config import JsonDict
 
 from actions.postgres import byhand
 from actions.postgres.catalogue import refuse_beyond_allowed, refuse_unknown_functions, touched
-from actions.postgres.connection import PostgresClient
+from actions.postgres.client import PostgresClient
 from actions.postgres.parsing import Statement, parse
 from actions.postgres.refusals import refuse_query
 from actions.postgres.values import to_json, to_parameters

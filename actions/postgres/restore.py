@@ -10,7 +10,7 @@ from pydantic import Field
 from actions.artifacts.reference import ArtifactRef, right
 from actions.artifacts.store import ArtifactStore
 from actions.postgres import byhand, catalogue, changing, tokens
-from actions.postgres.connection import PostgresClient, Work
+from actions.postgres.client import PostgresClient, Work
 from actions.postgres.execute import PostgresExecute, replay
 from actions.postgres.parsing import Table, parse
 from actions.postgres.staging import Restoring, stage

@@ -10,7 +10,7 @@ from typing import BinaryIO
 from actions.postgres.backup import FORMAT
 from actions.postgres.catalogue import Column
 from actions.postgres.changing import Effect, by_key, image_of, select, texts
-from actions.postgres.connection import Work
+from actions.postgres.client import Work
 from actions.postgres.parsing import Table, quoted
 from engine.contract import ActionFailed, Category
 from engine.domain.canonical import JsonObject

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from actions.postgres.connection import PostgresClient, Work
+from actions.postgres.client import PostgresClient, Work
 from actions.postgres.parsing import quoted
 from actions.postgres.tokentable import TABLE, statements, table_name
 from engine.contract import ActionFailed, Category

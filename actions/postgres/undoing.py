@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from actions.postgres.catalogue import Column, columns
 from actions.postgres.changing import KeyOf, Row, select
-from actions.postgres.connection import Work
+from actions.postgres.client import Work
 from actions.postgres.parsing import Table, quoted
 from engine.contract import ActionFailed, Category
 from engine.domain.canonical import JsonObject

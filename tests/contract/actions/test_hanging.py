@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from actions.http import HttpDownload, HttpRequest
-from actions.postgres.connection import PostgresClient
+from actions.postgres.client import PostgresClient
 from engine.contract import ActionFailed, Category, Notify, Read
 from engine.contract.registry import load_registry
 from engine.contract.testing.silence import spoken
