@@ -19,9 +19,10 @@ from slack_sdk.signature import SignatureVerifier
 
 from tests.acceptance.test_serve import Place, until
 from worlds.slack import Person, SlackServer, Workspace
+from worlds.slack.channels import Channel
 from worlds.slack.people import form, signed
 from worlds.slack.transcript import transcript
-from worlds.slack.workspace import APP_TOKEN, SECRET, TOKEN, Channel
+from worlds.slack.workspace import APP_TOKEN, SECRET, TOKEN
 
 PLAYBOOK = """
 playbook: notes/repair

@@ -1,4 +1,4 @@
-"""What admission adds to a new pod: the token volume of its service account."""
+"""What a new pod gets: the token volume of its service account, its quality of service."""
 
 from __future__ import annotations
 
@@ -26,3 +26,19 @@ def admit_pod(item: JsonObject, suffix: str) -> None:
         mounts = container.setdefault("volumeMounts", [])
         if not any(mount.get("mountPath") == MOUNT for mount in mounts):
             mounts.append({"name": name, "readOnly": True, "mountPath": MOUNT})
+
+
+def qos_class(spec: JsonObject) -> str:
+    """Return the pod's quality of service from its containers' requests and limits."""
+    resources = [container.get("resources") or {} for container in spec.get("containers") or []]
+    if not any(each.get("limits") or each.get("requests") for each in resources):
+        return "BestEffort"
+    guaranteed = all(
+        {"cpu", "memory"} <= set(each.get("limits") or {})
+        and all(
+            (each.get("requests") or each["limits"]).get(name) == amount
+            for name, amount in each["limits"].items()
+        )
+        for each in resources
+    )
+    return "Guaranteed" if guaranteed else "Burstable"

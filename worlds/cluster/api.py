@@ -10,6 +10,7 @@ import yaml
 
 from engine.domain.canonical import JsonObject
 from worlds.cluster import discovery, reads, subresources
+from worlds.cluster.bodies import APPLY, JSON_PATCH, MERGE, STRATEGIC
 from worlds.cluster.executing import run_in_pod
 from worlds.cluster.kinds import Kind, by_path
 from worlds.cluster.messages import Call, Request, Response, answer
@@ -25,7 +26,7 @@ from worlds.cluster.status import (
     not_found,
     unsupported_media_type,
 )
-from worlds.cluster.writes import APPLY, JSON_PATCH, MERGE, STRATEGIC, Terms, Written
+from worlds.cluster.writes import Terms, Written
 
 _VERBS = {
     ("GET", True): "get",

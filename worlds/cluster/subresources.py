@@ -8,6 +8,7 @@ from typing import Any
 
 from engine.domain.canonical import JsonObject
 from worlds.cluster import schema
+from worlds.cluster.bodies import patch_value
 from worlds.cluster.kinds import Kind, by_kind, by_path
 from worlds.cluster.logs import render
 from worlds.cluster.messages import Call, Response, User
@@ -24,7 +25,7 @@ from worlds.cluster.status import (
 )
 from worlds.cluster.times import read_stamp
 from worlds.cluster.values import clone
-from worlds.cluster.writes import Terms, patch_value
+from worlds.cluster.writes import Terms
 
 SCALE = Kind("autoscaling", "v1", "scales", "Scale")
 _PULLING = "trying and failing to pull image"

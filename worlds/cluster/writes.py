@@ -1,36 +1,28 @@
-"""Creating and changing one object: decode, default, validate, own, keep."""
+"""Creating and changing one object: its body is read (`bodies`), defaulted, validated, owned, kept."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
 from engine.domain.canonical import JsonObject
 from worlds.cluster import ownership, schema
-from worlds.cluster.admission import admit_pod
+from worlds.cluster.admission import admit_pod, qos_class
+from worlds.cluster.bodies import APPLY, check_place, decode, patch_value, read_patched
 from worlds.cluster.defaults import apply_defaults
 from worlds.cluster.kinds import Kind, by_kind
 from worlds.cluster.names import Names
-from worlds.cluster.patches import json_patch, merge_patch, strategic_merge
 from worlds.cluster.status import (
     already_exists,
     bad_request,
     conflict,
     forbidden,
-    go_value,
-    invalid_patch,
     not_found,
-    unsupported_media_type,
 )
 from worlds.cluster.store import Store
 from worlds.cluster.validation import validate
 from worlds.cluster.values import clone
 
-MERGE = "application/merge-patch+json"
-STRATEGIC = "application/strategic-merge-patch+json"
-JSON_PATCH = "application/json-patch+json"
-APPLY = "application/apply-patch+yaml"
 _KEPT = (
     "uid",
     "creationTimestamp",
@@ -63,22 +55,6 @@ class Written:
     warnings: tuple[str, ...] = ()
 
 
-def qos_class(spec: JsonObject) -> str:
-    """Return the pod's quality of service from its containers' requests and limits."""
-    resources = [container.get("resources") or {} for container in spec.get("containers") or []]
-    if not any(each.get("limits") or each.get("requests") for each in resources):
-        return "BestEffort"
-    guaranteed = all(
-        {"cpu", "memory"} <= set(each.get("limits") or {})
-        and all(
-            (each.get("requests") or each["limits"]).get(name) == amount
-            for name, amount in each["limits"].items()
-        )
-        for each in resources
-    )
-    return "Guaranteed" if guaranteed else "Burstable"
-
-
 def ordered(item: JsonObject) -> JsonObject:
     """Return the object with its head first, as people expect to read it."""
     head = {key: item[key] for key in _ORDER if key in item and key != "status"}
@@ -104,22 +80,22 @@ class Writer:
         Raises:
             ApiError: 400, 403, 404, 409, 422.
         """
-        warnings = self._decode(kind, body, terms)
-        self._place(namespace, body)
+        warnings = decode(kind, body, terms.validation)
+        check_place(namespace, body)
         return Written(self._keep_new(kind, namespace, body, terms), True, warnings)
 
     def replace(
         self, kind: Kind, namespace: str, name: str, body: Any, *, terms: Terms, part: str = ""
     ) -> Written:
         """Replace an object (PUT); `part` is '' or 'status'."""
-        warnings = self._decode(kind, body, terms)
+        warnings = decode(kind, body, terms.validation)
         live = self._live(kind, namespace, name)
         if body["metadata"].get("name", name) != name:
             raise bad_request(
                 f"the name of the object ({body['metadata']['name']}) does not match "
                 f"the name on the URL ({name})"
             )
-        self._place(namespace, body)
+        check_place(namespace, body)
         return Written(
             self._keep_changed(kind, live, body, terms=terms, part=part), warnings=warnings
         )
@@ -144,13 +120,13 @@ class Writer:
             return self._apply(kind, namespace, name, patch, terms)
         live = self._live(kind, namespace, name)
         patched, shown = patch_value(live, patch, form, kind.schema)
-        warnings = self._read_patched(kind, patched, shown, form, terms)
+        warnings = read_patched(kind, patched, shown, form, terms.validation)
         return Written(
             self._keep_changed(kind, live, patched, terms=terms, part=part), warnings=warnings
         )
 
     def _apply(self, kind: Kind, namespace: str, name: str, config: Any, terms: Terms) -> Written:
-        warnings = self._decode(kind, config, terms)
+        warnings = decode(kind, config, terms.validation)
         live = self._store.get(kind, namespace, name)
         config["metadata"].setdefault("name", name)
         now = self._now()
@@ -163,55 +139,6 @@ class Writer:
         return Written(
             self._keep_changed(kind, live, merged, terms=terms, fields=fields), warnings=warnings
         )
-
-    # -- reading bodies
-
-    def _decode(self, kind: Kind, body: Any, terms: Terms) -> tuple[str, ...]:
-        if not isinstance(body, dict):
-            raise bad_request("couldn't get version/kind; json parse error")
-        given = body.get("apiVersion", kind.api_version)
-        if given != kind.api_version or body.get("kind", kind.kind) != kind.kind:
-            raise bad_request(
-                f"the API version in the data ({given}) does not match the expected API version "
-                f"({kind.api_version})"
-                if given != kind.api_version
-                else f'{body["kind"]} in version "{kind.version}" cannot be handled as a '
-                f'{kind.kind}: no kind "{body["kind"]}" is registered'
-            )
-        body["kind"], body["apiVersion"] = kind.kind, kind.api_version
-        cannot = f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: '
-        try:
-            schema.check(body, kind.schema)
-        except schema.DecodeError as error:
-            raise bad_request(cannot + error.as_json_decoder) from error
-        if body.get("metadata") is None:
-            body["metadata"] = {}
-        return self._unknown(kind, body, terms, lambda problem: bad_request(cannot + problem))
-
-    def _unknown(self, kind: Kind, body: Any, terms: Terms, refuse: Any) -> tuple[str, ...]:
-        if terms.validation == "Ignore":
-            return ()
-        found = [f'unknown field "{path}"' for path in schema.unknown(body, kind.schema)]
-        if found and terms.validation == "Strict":
-            raise refuse(f"strict decoding error: {', '.join(found)}")
-        return tuple(found)
-
-    def _read_patched(
-        self, kind: Kind, patched: Any, shown: str, form: str, terms: Terms
-    ) -> tuple[str, ...]:
-        try:
-            schema.check(patched, kind.schema)
-        except schema.DecodeError as error:
-            words = error.as_converter if form == STRATEGIC else error.as_json_decoder
-            raise invalid_patch(shown, words) from error
-        return self._unknown(kind, patched, terms, lambda problem: invalid_patch(shown, problem))
-
-    def _place(self, namespace: str, body: JsonObject) -> None:
-        given = body["metadata"].get("namespace") or namespace
-        if given != namespace:
-            raise bad_request(
-                "the namespace of the provided object does not match the namespace sent on the request"
-            )
 
     def _live(self, kind: Kind, namespace: str, name: str) -> JsonObject:
         live = self._store.get(kind, namespace, name)
@@ -370,26 +297,3 @@ def _same(item: JsonObject, live: JsonObject) -> bool:
         return {**value, "metadata": inner}
 
     return bare(item) == bare(live)
-
-
-def patch_value(live: JsonObject, patch: Any, form: str, kind: str) -> tuple[Any, str]:
-    """Return the patched object and the text by which a refusal shows it.
-
-    Raises:
-        ApiError: 400, 415, 422.
-    """
-    if form == STRATEGIC:
-        if not isinstance(patch, dict):
-            raise bad_request(
-                "cannot unmarshal array into Go value of type map[string]interface {}"
-            )
-        return strategic_merge(live, patch, kind), go_value(patch)
-    if form == MERGE:
-        if not isinstance(patch, dict):
-            raise bad_request("Invalid JSON Patch")
-        patched = merge_patch(live, patch)
-    elif form == JSON_PATCH:
-        patched = json_patch(live, patch)
-    else:
-        raise unsupported_media_type()
-    return patched, json.dumps(patched, separators=(",", ":"), ensure_ascii=False)

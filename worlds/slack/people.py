@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-from worlds.slack.workspace import SECRET, Channel, Workspace
+from worlds.slack.channels import Channel
+from worlds.slack.workspace import SECRET, Workspace
 
 
 @dataclass(frozen=True)

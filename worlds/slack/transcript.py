@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from worlds.slack.workspace import Channel
+from worlds.slack.channels import Channel
 
 _INDENT = "    "
 

@@ -26,9 +26,10 @@ from engine.edges.settings.slack import SlackConfig
 from engine.journal.rows import GateRow, IncidentRow, Page, RunRow
 from tests.unit.edges import app as doors
 from worlds.slack import Person, SlackServer, Workspace
+from worlds.slack.channels import Channel
 from worlds.slack.people import form, signed
 from worlds.slack.transcript import transcript
-from worlds.slack.workspace import APP_TOKEN, SECRET, TOKEN, Channel
+from worlds.slack.workspace import APP_TOKEN, SECRET, TOKEN
 
 GOLDEN = Path(__file__).parent / "golden"
 SRE = "S0000SRE1"
