@@ -11,7 +11,7 @@ from engine.language.mutations import is_mutations
 from engine.language.reading import Playbook, read_playbook
 from engine.language.rehearsalreading import is_rehearsal
 from engine.language.rulereading import RuleFile, read_rules
-from engine.language.yamlcompose import MAX_BYTES, compose
+from engine.language.yamlfiles import read_document
 from engine.language.yamlnodes import Node
 
 _SUFFIXES = (".yaml", ".yml")
@@ -28,6 +28,8 @@ _CONFIG_KEYS = (
     "brakes",
 )
 _IGNORED = {"groups"}  # Prometheus alert rules beside ours
+_RULES_OR_PLAYBOOK = "playbook:, rules: or conditions:"
+_MUTATIONS = "mutations:"
 _KINDS = ("playbook", "rules", "conditions", "rehearsal")
 
 ConfigCheck = Callable[[Node], list[Diagnostic]]
@@ -135,19 +137,9 @@ def read_source(path: Path, report: Report) -> Node | None:
 
 
 def _read(path: Path, name: str, report: Report) -> Node | None:
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        message = f"the file cannot be read: {error.strerror}"
-        report.diagnostics.append(Diagnostic(name, 1, 1, message, hint="check its rights"))
-        return None
-    root, found = compose(data, name)
-    report.diagnostics += found
-    if root is None and not found:
-        hint = "begin with playbook:, rules: or conditions:, or remove the file"
-        report.diagnostics.append(Diagnostic(name, 1, 1, "the file is empty", hint=hint))
-    return root
+    return read_document(
+        path, name, report, begin=_MUTATIONS if is_mutations(path) else _RULES_OR_PLAYBOOK
+    )
 
 
 def kind_of_file(root: Node) -> str | None:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engine.language.diagnostics import Diagnostic, Report, clipped, described, listed, suggestion
+from engine.language.diagnostics import Report, clipped, described, listed, suggestion
 from engine.language.explain import read_form
 from engine.language.rehearsalforms import RehearsalFile
-from engine.language.yamlcompose import MAX_BYTES, compose_all
+from engine.language.yamlfiles import read_documents
 from engine.language.yamlnodes import Node
 
 SUFFIXES = (".rehearsal.yaml", ".rehearsal.yml")
@@ -71,18 +71,7 @@ def read_rehearsals(path: Path, name: str, report: Report) -> list[Rehearsal]:
     Args:
         name: what messages call the file.
     """
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        message = f"the file cannot be read: {error.strerror}"
-        report.diagnostics.append(Diagnostic(name, 1, 1, message, hint="check its rights"))
-        return []
-    roots, found = compose_all(data, name)
-    report.diagnostics += found
-    if not roots and not found:
-        hint = "begin with rehearsal:, or remove the file"
-        report.diagnostics.append(Diagnostic(name, 1, 1, "the file is empty", hint=hint))
+    roots = read_documents(path, name, report, begin="rehearsal:")
     rehearsals = [_read(root, path, report) for root in roots]
     _inherit(rehearsals, report)
     return rehearsals

@@ -195,6 +195,7 @@ def test_mutations_that_cannot_be_read_are_a_mistake(tmp_path: Path) -> None:
         ("main.mutations.yaml", "error"),
         ("sub.mutations.yaml", "error"),
     ]
+    assert found[1].hint == "begin with mutations:, or remove the file"
 
 
 def test_a_missing_folder_is_a_mistake(tmp_path: Path) -> None:
