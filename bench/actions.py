@@ -13,12 +13,10 @@ import json
 import statistics
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +24,7 @@ from engine.contract.registry import load_registry
 from engine.contract.testing import Connections
 from worlds.cluster import ADMIN_TOKEN, Cluster
 from worlds.cluster.server import ClusterServer
+from worlds.loopback import Loopback, QuietHandler
 from worlds.objects import ADMIN, Objects, ObjectsServer
 from worlds.servers import PostgresServer
 from worlds.servers.s3 import boto_client
@@ -132,8 +131,7 @@ def _objects(kinds: Any, stack: ExitStack) -> Subject:
 def _http(kinds: Any, stack: ExitStack) -> Subject:
     import httpx
 
-    server = stack.enter_context(_service())
-    url = f"http://127.0.0.1:{server.server_address[1]}"
+    url = stack.enter_context(Loopback(_Created)).url
     client = stack.enter_context(httpx.Client(base_url=url))
     settings = {"url": url, "idempotency_header": "Idempotency-Key"}
     ways = Connections({"h": (kinds["http"], settings)})
@@ -166,30 +164,14 @@ def _postgres(kinds: Any, folder: Path, stack: ExitStack) -> Subject:
     return Subject("postgres.execute", ways, params, bare)
 
 
-class _Created(BaseHTTPRequestHandler):
-    """Answers every POST with 201."""
+class _Created(QuietHandler):
+    """Answers every request with 201."""
 
-    protocol_version = "HTTP/1.1"
-    wbufsize = -1  # one segment an answer: two would wait for the acknowledgement of the first
+    wbufsize = -1  # one segment an answer
 
-    def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["Content-Length"]))
-        self.send_response(201)
-        self.send_header("Content-Length", "2")
-        self.send_header("Content-Type", "application/json")
-        self.end_headers()
-        self.wfile.write(b"{}")
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@contextmanager
-def _service() -> Iterator[ThreadingHTTPServer]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Created) as server:
-        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-        yield server
-        server.shutdown()
+    def serve(self) -> None:
+        self.content()
+        self.document(201, {})
 
 
 _LABELS = {"app": "web"}

@@ -7,14 +7,13 @@ quotients of those and numbers, which is what the etl pack asks. Everything else
 from __future__ import annotations
 
 import contextlib
-import json
 import re
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 from urllib.parse import parse_qs, urlsplit
 
 from worlds.loopback import Loopback, QuietHandler
@@ -118,23 +117,22 @@ def _handler(owner: StandInPrometheus) -> type[QuietHandler]:
             path, asked = urlsplit(self.path).path, urlsplit(self.path).query
             encoded = self.content().decode() if self.command == "POST" else asked
             if path in {"/-/ready", "/-/healthy"}:
-                self._send(200, {"status": "success"})
+                self.document(200, {"status": "success"})
                 return
             query = parse_qs(encoded).get("query", [""])[0]
             if path != "/api/v1/query":
-                self._send(404, {"status": "error", "error": f"no {path} here"})
+                self.document(404, {"status": "error", "error": f"no {path} here"})
                 return
             try:
                 value = owner.value(query)
             except NotUnderstood as error:
-                self._send(400, {"status": "error", "errorType": "bad_data", "error": str(error)})
+                self.document(
+                    400, {"status": "error", "errorType": "bad_data", "error": str(error)}
+                )
                 return
             now = time.time()
             result = [] if value is None else [{"metric": {}, "value": [now, repr(value)]}]
             data = {"resultType": "vector", "result": result}
-            self._send(200, {"status": "success", "data": data})
-
-        def _send(self, status: int, body: Any) -> None:
-            self.whole(status, "application/json", json.dumps(body).encode())
+            self.document(200, {"status": "success", "data": data})
 
     return Handler

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import http.server
 import json
 import os
 import subprocess
 import sys
-import threading
 import time
 import urllib.error
 import urllib.request
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tests.faults.forking import Forked
+from worlds.loopback import Loopback, QuietHandler, served_by
 
 PATIENCE = 40.0  # seconds until a run must rest; generous, since the machine may be busy
 
@@ -25,40 +25,21 @@ PATIENCE = 40.0  # seconds until a run must rest; generous, since the machine ma
 UNWANTED = {"STANCH_FAULT", "PYTHONDONTWRITEBYTECODE"}
 
 
-class Counter(http.server.BaseHTTPRequestHandler):
-    """Counts POSTs by path. What it counted is gone for nobody: it lives in the test's process."""
+class CountingServer(Loopback):
+    """An HTTP system without idempotency: every POST counts. It lives in the test's process: nobody loses count.
 
-    posts: dict[str, int]
+    Attributes:
+        posts: their number by path.
+    """
 
-    def do_POST(self) -> None:
-        self.rfile.read(int(self.headers.get("content-length", 0)))
-        self.posts[self.path] = self.posts.get(self.path, 0) + 1
-        body = b'{"ok": true}'
-        self.send_response(200)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+    def __init__(self) -> None:
+        self.posts: Counter[str] = Counter()
+        super().__init__(served_by(self._serve))
 
-    def log_message(self, *args: object) -> None:
-        del args
-
-
-@dataclass
-class CountingServer:
-    """An HTTP system without idempotency: every POST counts."""
-
-    posts: dict[str, int] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        handler = type("Handler", (Counter,), {"posts": self.posts})
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+    def _serve(self, request: QuietHandler) -> None:
+        request.content()
+        self.posts[request.path] += request.command == "POST"
+        request.document(200, {"ok": True})
 
 
 class Started:

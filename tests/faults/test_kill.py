@@ -51,7 +51,8 @@ class World:
         self.dsn = dsn
         self.database = psycopg.connect(dsn, autocommit=True)
         self.database.execute("CREATE TABLE counters (id text PRIMARY KEY, n int NOT NULL)")
-        self.web = CountingServer()
+        self._open = contextlib.ExitStack()
+        self.web = self._open.enter_context(CountingServer())
         self.log = folder / "cluster.jsonl"
         self.kubeconfig = folder / "kubeconfig"
         self.cluster = subprocess.Popen(
@@ -104,7 +105,7 @@ class World:
         )
 
     def posts(self, case: str) -> int:
-        return self.web.posts.get(f"/{case}", 0)
+        return self.web.posts[f"/{case}"]
 
     def decisions(self, case: str) -> int:
         path = self.folder / case / "decisions.log"
@@ -112,7 +113,7 @@ class World:
 
     def close(self) -> None:
         self.database.close()
-        self.web.close()
+        self._open.close()
         self.cluster.terminate()
         self.cluster.wait()
 

@@ -5,7 +5,6 @@ with BatchServer(BatchProvider(SystemClock()), token="…") as server: ...      
 
 from __future__ import annotations
 
-import json
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -59,7 +58,7 @@ def _handler(server: BatchServer) -> type[QuietHandler]:
             given = self.headers.get("Authorization", "")
             reply = server.answer(self.command, self.path, given, self.content())
             if reply.lines is None:
-                self.whole(reply.status, "application/json", json.dumps(reply.body).encode())
+                self.document(reply.status, reply.body)
             else:
                 self._chunked(reply)
 

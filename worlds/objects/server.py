@@ -18,7 +18,6 @@ class ObjectsServer(Loopback):
 
 def _handler(objects: Objects) -> type[QuietHandler]:
     class Handler(QuietHandler):
-        disable_nagle_algorithm = True
         wbufsize = 65536  # headers and body in one segment
 
         def handle_expect_100(self) -> bool:

@@ -7,52 +7,30 @@ from __future__ import annotations
 
 import base64
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from typing import Any
 from urllib.parse import quote, unquote
+
+from worlds.loopback import Loopback, QuietHandler, served_by
 
 KEY = "r0uting+key/=&"
 
 
-class Pager:
+class Pager(Loopback):
     """The receiver, its alerts by name, and everything it was sent."""
 
     def __init__(self) -> None:
         self.alerts: dict[str, Any] = {}
         self.bodies: list[Any] = []
-        pager = self
+        super().__init__(served_by(self._serve))
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-            def do_POST(self) -> None:
-                length = int(self.headers.get("Content-Length", 0))
-                body = json.loads(self.rfile.read(length))
-                given = self.headers.get("Authorization", "") + str(body.get("routing_key", ""))
-                status = pager.take(self.path, body, self.headers.get("Authorization"))
-                said = [given, base64.b64encode(given.encode()).decode(), quote(given, safe="")]
-                data = json.dumps({"said": said}).encode()
-                self.send_response(status)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(data)))
-                self.end_headers()
-                self.wfile.write(data)
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+    def _serve(self, request: QuietHandler) -> None:
+        if request.command != "POST":
+            request.document(405, {})
+            return
+        body, authorization = json.loads(request.content()), request.headers.get("Authorization")
+        given = (authorization or "") + str(body.get("routing_key", ""))
+        said = [given, base64.b64encode(given.encode()).decode(), quote(given, safe="")]
+        request.document(self.take(request.path, body, authorization), {"said": said})
 
     def take(self, path: str, body: Any, authorization: str | None) -> int:
         self.bodies.append(body)

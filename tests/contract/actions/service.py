@@ -8,14 +8,15 @@ from __future__ import annotations
 import base64
 import json
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from typing import Any
 from urllib.parse import quote
+
+from worlds.loopback import Loopback, QuietHandler, served_by
 
 TOKEN = "s3cr3t+token/with=odd&chars"
 
 
-class Service:
+class Service(Loopback):
     """The service and what it holds."""
 
     def __init__(self) -> None:
@@ -24,52 +25,19 @@ class Service:
         self.answers: dict[str, tuple[int, Any]] = {}
         self.created = 0
         self.lock = threading.Lock()
-        service = self
+        super().__init__(served_by(self._serve))
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-            def _answer(self, status: int, body: Any, **headers: str) -> None:
-                data = body if isinstance(body, bytes) else json.dumps(body).encode()
-                self.send_response(status)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(data)))
-                for name, value in headers.items():
-                    self.send_header(name.replace("_", "-"), value)
-                self.end_headers()
-                if self.command != "HEAD":
-                    self.wfile.write(data)
-
-            def _serve(self) -> None:
-                length = int(self.headers.get("Content-Length", 0))
-                body = self.rfile.read(length)
-                given = self.headers.get("Authorization", "")
-                if given != f"Bearer {TOKEN}":
-                    said = [given, base64.b64encode(given.encode()).decode(), quote(given, safe="")]
-                    self._answer(401, {"error": f"who are you? {said}"})
-                    return
-                status, answer, headers = service.handle(
-                    self.command, self.path, body, self.headers.get("Idempotency-Key")
-                )
-                self._answer(status, answer, **headers)
-
-        for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"):
-            setattr(Handler, f"do_{method}", Handler._serve)
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.port = int(self._server.server_address[1])
-
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+    def _serve(self, request: QuietHandler) -> None:
+        body = request.content()
+        given = request.headers.get("Authorization", "")
+        if given != f"Bearer {TOKEN}":
+            said = [given, base64.b64encode(given.encode()).decode(), quote(given, safe="")]
+            request.document(401, {"error": f"who are you? {said}"})
+            return
+        key = request.headers.get("Idempotency-Key")
+        status, answer, headers = self.handle(request.command, request.path, body, key)
+        data = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+        request.whole(status, "application/json", data, headers)
 
     def handle(
         self, method: str, path: str, body: bytes, key: str | None
@@ -85,7 +53,7 @@ class Service:
 
     def _act(self, method: str, path: str, body: bytes) -> tuple[int, Any, dict[str, str]]:
         fixed: dict[str, tuple[int, Any, dict[str, str]]] = {
-            "/busy": (429, {"error": "slow down"}, {"Retry_After": "7"}),
+            "/busy": (429, {"error": "slow down"}, {"Retry-After": "7"}),
             "/toolarge": (413, {"error": "too large"}, {}),
             "/broken": (502, {"error": "bad gateway"}, {}),
             "/elsewhere": (302, {}, {"Location": "http://127.0.0.1:1/steal"}),

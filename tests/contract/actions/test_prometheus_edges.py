@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -21,6 +19,7 @@ from actions.prometheus import (
 from engine.contract import ActionFailed, Category
 from tests.contract.actions.cases_prometheus import connections
 from tests.contract.actions.recorder import Recorder
+from worlds.loopback import Loopback, QuietHandler, served_by
 
 ALL = (
     PrometheusQuery(),
@@ -31,30 +30,18 @@ ALL = (
 )
 
 
-class Stub:
+class Stub(Loopback):
     """Answers everything alike."""
 
     def __init__(self) -> None:
         self.status, self.body, self.after, self.delay = 200, "{}", "", 0.0
-        stub = self
+        super().__init__(served_by(self._serve))
 
-        class Handler(BaseHTTPRequestHandler):
-            def log_message(self, *_: object) -> None:
-                pass
-
-            def do_GET(self) -> None:
-                time.sleep(stub.delay)
-                data = stub.body.encode()
-                self.send_response(stub.status)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(data)))
-                if stub.after:
-                    self.send_header("Retry-After", stub.after)
-                self.end_headers()
-                self.wfile.write(data)
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+    def _serve(self, request: QuietHandler) -> None:
+        request.content()
+        time.sleep(self.delay)
+        headers = {"Retry-After": self.after} if self.after else {}
+        request.whole(self.status, "application/json", self.body.encode(), headers)
 
     def result(self, kind: str, result: Any) -> None:
         self.body = json.dumps(
@@ -64,11 +51,8 @@ class Stub:
 
 @pytest.fixture
 def stub() -> Iterator[Stub]:
-    made = Stub()
-    threading.Thread(target=made.server.serve_forever, args=(0.02,), daemon=True).start()
-    yield made
-    made.server.shutdown()
-    made.server.server_close()
+    with Stub() as made:
+        yield made
 
 
 def ask(action: Any, url: str, text: str = "up", **settings: Any) -> Any:

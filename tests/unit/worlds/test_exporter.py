@@ -2,53 +2,36 @@
 
 from __future__ import annotations
 
-import json
-import threading
 import time
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import httpx
 import psycopg
 import pytest
 
 from worlds.exporter import Counters, Exporter, Model
+from worlds.loopback import Loopback, QuietHandler, served_by
 from worlds.starforge import ERRORS, seed
 
+PATH = "/apis/apps/v1/namespaces/starforge/deployments/etl-worker"
 
-class Deployments:
+
+class Deployments(Loopback):
     """Answers the one read that the exporter makes; the in-memory cluster is tested with the demo."""
 
     def __init__(self) -> None:
         self.replicas = 6
-        outer = self
+        super().__init__(served_by(self._serve))
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                found = self.path == "/apis/apps/v1/namespaces/starforge/deployments/etl-worker"
-                body = json.dumps({"spec": {"replicas": outer.replicas}}).encode()
-                self.send_response(200 if found else 404)
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *args: object) -> None: ...
-
-        self.server = HTTPServer(("127.0.0.1", 0), Handler)
-        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.05,))
-        self.thread.start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server.server_address[1]}"
+    def _serve(self, request: QuietHandler) -> None:
+        found = (request.command, request.path) == ("GET", PATH)
+        request.document(200 if found else 404, {"spec": {"replicas": self.replicas}})
 
 
 @pytest.fixture
 def deployments() -> Iterator[Deployments]:
-    it = Deployments()
-    yield it
-    it.server.shutdown()
-    it.server.server_close()
-    it.thread.join()
+    with Deployments() as it:
+        yield it
 
 
 def until(holds: Callable[[], bool], within: float = 10) -> None:
