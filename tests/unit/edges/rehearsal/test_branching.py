@@ -10,6 +10,7 @@ import sys
 import threading
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -124,18 +125,23 @@ steps: [{id: keep, action: incident.artifact, with: {name: errors.json, data: [1
 """
 
 
-def test_all_branches_also_in_processes_that_have_played_nothing_yet(tmp_path: Path) -> None:
-    one = "rehearsal: {}\nplaybook: shop/notes\nexpect: {{run: succeeded}}\n"
-    (tmp_path / "two.rehearsal.yaml").write_text(f"{one.format('a')}---\n{one.format('b')}")
+def apart(script: str, folder: Path) -> Any:
+    """Return what a script tells, run in a process of its own that is given the folder and the playbook."""
     done = subprocess.run(
-        [sys.executable, "-c", FRESH, tmp_path, NOTES],
+        [sys.executable, "-c", script, folder, NOTES],
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=True,
         timeout=100,
     )
-    found = json.loads(done.stdout)
+    return json.loads(done.stdout)
+
+
+def test_all_branches_also_in_processes_that_have_played_nothing_yet(tmp_path: Path) -> None:
+    one = "rehearsal: {}\nplaybook: shop/notes\nexpect: {{run: succeeded}}\n"
+    (tmp_path / "two.rehearsal.yaml").write_text(f"{one.format('a')}---\n{one.format('b')}")
+    found = apart(FRESH, tmp_path)
     assert [one["name"] for one in found] == ["a", "b"]
     for one in found:
         assert one["differing"] == []
@@ -173,15 +179,7 @@ print(json.dumps({"chaos": [free.as_json(), refused.as_json()], "texts": texts, 
 def test_where_the_system_forks_no_more_the_same_is_found_and_it_is_told(tmp_path: Path) -> None:
     one = "rehearsal: a\nplaybook: shop/notes\nexpect: {run: succeeded}\n"
     (tmp_path / "one.rehearsal.yaml").write_text(one)
-    done = subprocess.run(
-        [sys.executable, "-c", REFUSED, tmp_path, NOTES],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=100,
-    )
-    seen, why = json.loads(done.stdout), os.strerror(errno.ENOMEM)
+    seen, why = apart(REFUSED, tmp_path), os.strerror(errno.ENOMEM)
     free, refused = seen["chaos"]
     assert (free["branched"], free["refused"]) == (free["same"] + free["honest"], None)
     assert (refused["branched"], refused["refused"]) == (0, why)
