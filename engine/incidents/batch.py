@@ -16,7 +16,7 @@ from engine.journal.rows import AlertRow
 from engine.journal.store import Store, Tx
 from engine.planning.decision import failed
 
-HURRIED = 20  # alerts that the commit of a delivery takes along; the sender's answer waits for them
+HURRIED = 5  # alerts that the commit of a delivery takes along; the sender's answer waits for them
 
 # Claims ready runs in the deciding transaction; what it returns begins them, once that is durable.
 Take = Callable[[Tx], Callable[[], None]]

@@ -27,6 +27,7 @@ from engine.edges.intake.payload import UnreadableBody, read_delivery
 from engine.journal.store import Store, Tx
 
 PATH = "/hooks/alertmanager"
+QUIET = 2  # deliveries under way at once, of which each is decided in the commit that accepts it
 FEW = 8  # deliveries under way at once, as two Alertmanagers with some groups make them; more are a burst
 BURST = 0.1  # seconds that a burst lasts after it was seen last: between commits nothing waits
 
@@ -95,8 +96,8 @@ class Intake:
     Parameters:
         on_accepted: called after the commit of every delivery, for metrics and wake-ups; quick.
         on_answer: called with every status code that is answered.
-        decide: hands in, without waiting, what decides the delivery just handed in: called where little
-            comes in, so that both share a commit. May raise StoreUnavailable.
+        decide: hands in, without waiting, what decides the delivery just handed in: called where hardly
+            anything comes in, so that both share a commit. May raise StoreUnavailable.
     """
 
     def __init__(
@@ -200,7 +201,7 @@ class Intake:
             loop.call_soon_threadsafe(_settle, waiter, new, error)
 
         self._store.hand_in(work, told)
-        if not self.busy():
+        if self.waiting <= QUIET and not self.busy():
             self._decide()
         timer = loop.call_later(
             self._settings.commit_timeout, _settle, waiter, None, TimeoutError()

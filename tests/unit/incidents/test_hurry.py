@@ -61,12 +61,19 @@ def kit_of(tmp_path: Path) -> Iterator[Callable[..., Hurrying]]:
 
 
 def test_one_commit_takes_an_alert_in_and_decides_it(kit_of: Callable[..., Hurrying]) -> None:
+    """Unless the machine is so busy that the writer closes its group in between: then another is tried."""
     kit = kit_of(k.rule())
-    assert kit.hurry(k.firing()) == [None]
-    assert (kit.commits, kit.said()) == (1, [("run", "matched")])
-    assert len(kit.runs()) == 1
+    for tried in range(1, 100):
+        before = kit.commits
+        assert kit.hurry(k.firing(ns=str(tried))) == [None]
+        assert kit.said() == [("run", "matched")] * tried
+        if kit.commits - before == 1:
+            break
+    else:
+        pytest.fail("accepting and deciding never shared a commit")
+    assert len(kit.runs()) == tried
     assert kit.triage.tick() == 0
-    assert sum(kit.triage.counts.values()) == 1, "what was hurried is counted like all else"
+    assert sum(kit.triage.counts.values()) == tried, "what was hurried is counted like all else"
 
 
 def test_a_redelivery_in_a_hurry_is_decided_no_second_time(

@@ -14,7 +14,15 @@ from engine.domain.alert import Delivery
 from engine.domain.entry import Entry
 from engine.domain.errors import StoreUnavailable
 from engine.edges.intake.auth import Auth, Basic, Bearer
-from engine.edges.intake.endpoint import FEW, PATH, Accepted, Intake, IntakeSettings, intake_route
+from engine.edges.intake.endpoint import (
+    FEW,
+    PATH,
+    QUIET,
+    Accepted,
+    Intake,
+    IntakeSettings,
+    intake_route,
+)
 from engine.journal.store import Store
 from tests.unit.edges.intake.test_payload import alert, body
 
@@ -203,7 +211,7 @@ def test_a_few_senders_at_once_are_no_burst(together: int, burst: bool) -> None:
 
     assert intake.busy() is False
     assert asyncio.run(main()) is burst
-    assert along == list(range(1, min(together, FEW) + 1)), (
+    assert along == list(range(1, min(together, QUIET) + 1)), (
         "right behind its delivery, or not at all"
     )
 
