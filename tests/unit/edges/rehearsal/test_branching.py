@@ -211,26 +211,40 @@ DECLARATIONS = (Scale,)
 """
 
 
-def test_a_branch_that_is_killed_never_passes_and_the_others_go_on(tmp_path: Path) -> None:
-    """As the system does where memory runs out: it may hit any of them, at any moment."""
-    (tmp_path / "plugins").mkdir()
-    (tmp_path / "plugins" / "shop.py").write_text(KILLING)
-    registry = load_registry([tmp_path / "plugins"])
-    ground = make_ground(tmp_path, {"shop/killed": KILLED}, registry)
-    rehearsal = read(tmp_path, REHEARSAL.replace("mistaken", "killed"))
+def killed(folder: Path) -> dict[str, tuple[str, str]]:
+    """Play with branches that kill themselves; return each trouble's verdict, by its name."""
+    (folder / "plugins").mkdir()
+    (folder / "plugins" / "shop.py").write_text(KILLING)
+    registry = load_registry([folder / "plugins"])
+    ground = make_ground(folder, {"shop/killed": KILLED}, registry)
+    rehearsal = read(folder, REHEARSAL.replace("mistaken", "killed"))
     with suite.prepared(ground, [rehearsal]) as service:
         first = undisturbed(ground, rehearsal, service)
         troubles = {n: one for n, one in enumerate(first.troubles) if one.kind in KINDS}
         grown = grow(ground, rehearsal, service, troubles)
     assert sorted(grown.ends) == sorted(troubles)
-    verdicts = {str(one): judged(first.end, grown.ends[n]) for n, one in troubles.items()}
+    return {str(one): judged(first.end, grown.ends[n]) for n, one in troubles.items()}
+
+
+# In a process of its own: where another test left a thread or an open file, nothing branches.
+KILLED_APART = """
+import json, sys
+from pathlib import Path
+from tests.unit.edges.rehearsal.test_branching import killed
+print(json.dumps(killed(Path(sys.argv[1]))))
+"""
+
+
+def test_a_branch_that_is_killed_never_passes_and_the_others_go_on(tmp_path: Path) -> None:
+    """As the system does where memory runs out: it may hit any of them, at any moment."""
+    verdicts = {name: tuple(verdict) for name, verdict in apart(KILLED_APART, tmp_path).items()}
     why = "its process was killed by SIGKILL, as the system does where memory runs out"
-    killed = {f"the engine dies {when} effect 1 (scale)" for when in ("before", "after")}
-    killed.add("the effect of scale happens and its call fails once")
-    assert {name for name, verdict in verdicts.items() if verdict == ("differs", why)} == killed
+    hit = {f"the engine dies {when} effect 1 (scale)" for when in ("before", "after")}
+    hit.add("the effect of scale happens and its call fails once")
+    assert {name for name, verdict in verdicts.items() if verdict == ("differs", why)} == hit
     # What the killed left is none of theirs.
-    assert {verdicts[name] for name in verdicts.keys() - killed} == {("same", "")}
-    assert len(verdicts) > len(killed)
+    assert {verdicts[name] for name in verdicts.keys() - hit} == {("same", "")}
+    assert len(verdicts) > len(hit)
 
 
 def test_beside_another_thread_nothing_branches(ground: Ground, tmp_path: Path) -> None:
