@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from engine.domain.alert import AlertStatus
 from engine.domain.errors import StoreUnavailable
-from engine.incidents.conditions import Answers, Asks, Unasked
+from engine.incidents.conditions import Answers, Ask, Asks, nobody
 from engine.incidents.deciding import Deciding
 from engine.incidents.following import Desk
 from engine.incidents.matching import Prepared, RuleBook, alert_scope, match, match_rule
@@ -44,20 +44,20 @@ class Batches:
         """Decide alerts that nobody decided yet; return how many."""
         if not rows:
             return 0
-        answers = Answers(self._query)
-        return self._decide(book, [_prepared(book, row, answers) for row in rows])
+        ask = Answers(self._query).ask
+        return self._decide(book, [_prepared(book, row, ask) for row in rows])
 
     def postponed(self, book: RuleBook, due: Sequence[Postponed]) -> int:
         """Ask again about alerts whose rule had postponed them; return how many were there still."""
         if not due:
             return 0
-        answers = Answers(self._query)
+        ask = Answers(self._query).ask
         prepared = []
         for row, alert_id, name in due:
             if row is None:
                 self._store.write(_forget(alert_id, name))
             else:
-                prepared.append(_prepared_again(book, row, name, answers))
+                prepared.append(_prepared_again(book, row, name, ask))
         return self._decide(book, prepared)
 
     def hurried(self, book: RuleBook) -> Callable[[Tx], Decided | None]:
@@ -71,7 +71,7 @@ class Batches:
             if not rows or len(rows) > HURRIED:
                 return None
             try:
-                prepared = [_prepared(book, row, Unasked()) for row in rows]
+                prepared = [_prepared(book, row, nobody) for row in rows]
             except Asks:
                 return None
             return self._work(book, prepared)(tx)
@@ -114,17 +114,17 @@ class Batches:
         return work
 
 
-def _prepared(book: RuleBook, row: AlertRow, answers: Answers) -> Prepared:
+def _prepared(book: RuleBook, row: AlertRow, ask: Ask) -> Prepared:
     if row.alert.status is AlertStatus.RESOLVED:
         return Prepared(row, {})
     scope = alert_scope(row)
-    return Prepared(row, scope, match(book, row, scope, answers.ask))
+    return Prepared(row, scope, match(book, row, scope, ask))
 
 
-def _prepared_again(book: RuleBook, row: AlertRow, name: str, answers: Answers) -> Prepared:
+def _prepared_again(book: RuleBook, row: AlertRow, name: str, ask: Ask) -> Prepared:
     """As `_prepared`, for the one rule that postponed it; its condition must hold still."""
     rule, scope = book.rules.get(name), alert_scope(row)
-    matches = () if rule is None else (match_rule(rule, scope, answers.ask),)
+    matches = () if rule is None else (match_rule(rule, scope, ask),)
     return Prepared(row, scope, matches, postponed=name)
 
 

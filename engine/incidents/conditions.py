@@ -71,15 +71,9 @@ class Asks(Exception):
     """A condition wants a query where none may be made."""
 
 
-class Unasked(Answers):
-    """Answers where there is no time to ask anybody."""
-
-    def __init__(self) -> None:
-        super().__init__(None)
-
-    def ask(self, query: Query) -> float | None:
-        """Raises Asks."""
-        raise Asks(query.connection)
+def nobody(query: Query) -> float | None:
+    """Ask nobody. Raises Asks."""
+    raise Asks(query.connection)
 
 
 def judge(condition: Condition, scope: Scope, ask: Ask) -> Judgement:
